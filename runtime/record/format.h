@@ -1,0 +1,223 @@
+#ifndef CRN_RECORD_FORMAT_H
+#define CRN_RECORD_FORMAT_H
+/*
+ * The raw recording: what the target writes and the launcher reads.
+ *
+ * One file holds one process's last check.  Everything is little-endian, naturally aligned and
+ * of fixed width; addresses are raw, so that the target needs no symbols:
+ *
+ *     header | process | strings | modules | nodes | coroutines | leaks | links | findings
+ *                `---------------- the sections, in the order of the directory -----------'
+ *
+ * Rows refer to each other by index.  A `string` is an offset into the strings section, where
+ * each text ends with a NUL; offset 0 is the empty text and stands for "unknown".
+ *
+ * A file is written beside its final name and renamed when it is whole, so a reader sees all of
+ * it or nothing.  It obeys (see crn_record_open):
+ *   R1  magic, version and total_bytes are as the header says; checksum covers all that follows it.
+ *   R2  every section lies inside the file, after the header, 8-byte aligned.
+ *   R3  every index or string offset is inside its section; node parents come before children.
+ */
+#include <stdint.h>
+
+#define CRN_RECORD_MAGIC "CORONER\x1a"
+enum { CRN_RECORD_VERSION = 1 };
+
+enum crn_record_section {
+    CRN_SECTION_PROCESS,  /* one struct crn_record_process */
+    CRN_SECTION_STRINGS,  /* bytes; begins and ends with a NUL */
+    CRN_SECTION_ARGV,     /* uint32_t strings, in order */
+    CRN_SECTION_WARNINGS, /* uint32_t strings, in order */
+    CRN_SECTION_MODULES,  /* struct crn_record_module, ascending by start */
+    CRN_SECTION_NODES,    /* struct crn_record_node; row 0 is the root (no frame) */
+    CRN_SECTION_COROS,    /* struct crn_record_coro */
+    CRN_SECTION_LEAKS,    /* struct crn_record_leak */
+    CRN_SECTION_LINKS,    /* struct crn_record_link: the chains of the leaks and findings */
+    CRN_SECTION_FINDINGS, /* struct crn_record_finding */
+    CRN_SECTION_COUNT
+};
+
+struct crn_record_extent {
+    uint64_t offset; /* bytes from the start of the file */
+    uint64_t count;  /* rows (bytes, for strings) */
+};
+
+struct crn_record_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t header_bytes; /* sizeof(struct crn_record_header) of the writer */
+    uint64_t total_bytes;  /* of the whole file */
+    uint64_t checksum;     /* crn_record_checksum() over [32, total_bytes) */
+    struct crn_record_extent sections[CRN_SECTION_COUNT];
+};
+
+/* The verdicts, in the order in which the stronger holder wins.  CONTRACT.md, "Verdicts". */
+enum crn_verdict {
+    CRN_VERDICT_LIVE,
+    CRN_VERDICT_STALE,
+    CRN_VERDICT_COMPLETED,
+    CRN_VERDICT_CANCELLED,
+    CRN_VERDICT_ABANDONED,
+    CRN_VERDICT_LOST,
+    CRN_VERDICT_COUNT
+};
+
+enum crn_confidence { CRN_LIKELY, CRN_PROVEN };
+
+enum crn_mechanism {
+    CRN_MECHANISM_STACK, /* a switched stack of a kind not known */
+    CRN_MECHANISM_UCONTEXT,
+    CRN_MECHANISM_SETJMP,
+    CRN_MECHANISM_FCONTEXT,
+    CRN_MECHANISM_SWITCH,
+    CRN_MECHANISM_CXX20,
+    CRN_MECHANISM_PROBE,
+    CRN_MECHANISM_ANNOTATED,
+    CRN_MECHANISM_COUNT
+};
+
+/* The states a report counts; they exclude each other.  ABANDONED is a verdict of the check. */
+enum crn_coro_state {
+    CRN_CORO_CREATED,
+    CRN_CORO_RUNNING,
+    CRN_CORO_SUSPENDED,
+    CRN_CORO_COMPLETED,
+    CRN_CORO_CANCELLED,
+    CRN_CORO_ABANDONED,
+    CRN_CORO_DESTROYED,
+    CRN_CORO_STATE_COUNT
+};
+
+enum crn_root_kind {
+    CRN_ROOT_GLOBAL,
+    CRN_ROOT_TLS,
+    CRN_ROOT_STACK,
+    CRN_ROOT_REGISTER,
+    CRN_ROOT_REGION,
+    CRN_ROOT_MAPPING,
+    CRN_ROOT_KERNEL,
+    CRN_ROOT_KIND_COUNT
+};
+
+enum crn_process_flags {
+    CRN_PROCESS_CHECKED = 1,     /* a check ran: the summary and the leaks are facts */
+    CRN_PROCESS_FIRST = 2,       /* the first process of a plain preload, or PROGRAM itself */
+    CRN_PROCESS_FORKED = 4,      /* forked without exec: only its own blocks were judged */
+    CRN_PROCESS_INCOMPLETE = 8,  /* Coroner stood down; the warnings say why */
+};
+
+struct crn_record_process {
+    uint32_t pid, parent_pid;
+    uint32_t exe; /* string */
+    uint32_t flags;
+    int32_t exit_code;   /* -1: unknown */
+    int32_t exit_signal; /* 0: none */
+    uint64_t started_unix_ns;
+    uint64_t duration_ns;
+    uint64_t live_blocks, live_bytes;
+    uint64_t allocations, frees, peak_bytes;
+    uint64_t coroutines_seen;
+    uint64_t coroutines[CRN_CORO_STATE_COUNT];
+    uint64_t coroutines_resurrected;
+    uint64_t unseen_threads;
+    uint64_t check_pause_ns, check_ns;
+    uint64_t sample_bytes; /* mean of Poisson sampling; 0: a stack for every block */
+};
+
+/*
+ * A mapped module.  An address A of it lies at file address A - bias, which is what the module's
+ * own headers and debug information speak of.
+ */
+struct crn_record_module {
+    uint64_t start, end; /* [start, end) of its mapping, addresses */
+    uint64_t bias;
+    uint32_t path;     /* string */
+    uint32_t build_id; /* string, hexadecimal; 0: none */
+};
+
+/* A frame in the calling-context tree: the stack of row i is i, parent(i), ... up to row 0. */
+struct crn_record_node {
+    uint64_t pc;     /* the return address: look up names at pc - 1, unless CRN_NODE_EXACT */
+    uint32_t parent; /* the caller's row, smaller than this one */
+    uint32_t flags;
+};
+enum { CRN_NODE_EXACT = 1 }; /* pc itself was executing (a signal frame's, a created coroutine's) */
+
+struct crn_record_coro {
+    uint64_t id;
+    uint32_t mechanism; /* enum crn_mechanism */
+    uint32_t state;     /* enum crn_coro_state */
+    uint64_t entry;     /* its entry function: names it when `name` is 0; 0: unknown */
+    uint32_t name;      /* string */
+    uint32_t created_node, suspended_node; /* rows; 0: unknown */
+    uint32_t count;         /* coroutines alike (same mechanism, state, entry and stacks) */
+    uint64_t stack_bytes;   /* of its stack or coroutine frame, one of them */
+    uint64_t touched_bytes; /* resident part of it, one of them; UINT64_MAX: unknown */
+    uint64_t retained_bytes; /* what only they hold; UINT64_MAX: unknown */
+};
+
+/* One group of blocks that share verdict, confidence, allocation stack and holder. */
+struct crn_record_leak {
+    uint32_t verdict;    /* enum crn_verdict, never CRN_VERDICT_LIVE */
+    uint32_t confidence; /* enum crn_confidence */
+    uint32_t why;        /* string: what proves it, or what had to be guessed */
+    uint32_t alloc_node;
+    uint32_t coro;       /* row + 1; 0: none */
+    uint32_t coro_count; /* how many coroutines like it hold blocks of this group */
+    uint32_t first_link, link_count; /* its chain, root first; none for `lost` */
+    uint64_t blocks, bytes;          /* the direct ones; exact sizes */
+    uint64_t indirect_blocks, indirect_bytes;
+    uint64_t retained_bytes;
+    uint64_t example; /* the address of one of the blocks */
+};
+
+enum crn_link_kind { CRN_LINK_ROOT, CRN_LINK_BLOCK, CRN_LINK_CORO, CRN_LINK_LEAK };
+
+struct crn_record_link {
+    uint32_t kind; /* enum crn_link_kind */
+    uint32_t root; /* enum crn_root_kind, of a root */
+    uint32_t name; /* string: "thread 17 \"worker\"", "kernel: epoll fd 5", a local; 0: none */
+    uint32_t alloc_node; /* of a block or the leak */
+    uint32_t coro;       /* row + 1, of a coroutine */
+    uint32_t reserved;
+    uint64_t address; /* of the word that leads to the next link; symbolise it for a global */
+    uint64_t offset;  /* of that word in its block, stack range or coroutine frame, bytes */
+    uint64_t bytes;   /* exact size of the block, or of the leaked one */
+};
+
+struct crn_record_finding {
+    uint32_t kind; /* enum crn_finding_kind */
+    uint32_t coro; /* row + 1; 0: none */
+    uint32_t scope, why; /* strings */
+    uint32_t node;       /* its stack */
+    uint32_t first_link, link_count;
+    uint32_t count;
+    uint64_t object, object_bytes;
+};
+
+enum crn_finding_kind {
+    CRN_FINDING_OUTLIVED,
+    CRN_FINDING_ZOMBIE,
+    CRN_FINDING_SWALLOWED,
+    CRN_FINDING_NO_CANCEL_HOOK,
+    CRN_FINDING_UNFINISHED_WATCH,
+    CRN_FINDING_COUNT
+};
+
+/* FNV-1a over 8-byte words, then the odd bytes; fast enough for a recording of gigabytes. */
+static inline uint64_t crn_record_checksum(const void *bytes, uint64_t count)
+{
+    const unsigned char *p = bytes;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; count >= 8; p += 8, count -= 8) {
+        uint64_t word;
+        __builtin_memcpy(&word, p, 8);
+        hash = (hash ^ word) * 0x100000001b3u;
+        hash ^= hash >> 29;
+    }
+    for (; count > 0; p++, count--)
+        hash = (hash ^ *p) * 0x100000001b3u;
+    return hash;
+}
+
+#endif
