@@ -1,0 +1,185 @@
+"""Compares what a case expects with what was seen.
+
+broken(expects, seen) answers one sentence for each fact that is not so, "expected …, saw …".  What
+a report says is compared entry by entry: entries that an EXPECT line selects (by class, function,
+confidence, …) are added up, since the report may split a leak into groups, and an entry that no
+line selects is a false report.
+"""
+import dataclasses
+import json
+import pathlib
+import re
+import shlex
+
+import check_schema
+
+RUNTIME_MODULES = re.compile(
+    r"/(libcoroner|libjemalloc|libc|ld-linux[-\w]*|libpthread|libstdc\+\+|libgcc_s)[-.\d]*so[.\d]*$")
+COUNTS = ("blocks", "bytes", "indirect_blocks", "indirect_bytes", "total_blocks", "total_bytes")
+
+
+@dataclasses.dataclass
+class Seen:
+    """What one run left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+    directory: pathlib.Path
+
+    def reports(self):
+        """The reports in the run's directory: report.json, and those of descendants beside it."""
+        return [json.loads(path.read_text(encoding="utf-8"))
+                for path in sorted(self.directory.glob("report.json*"))]
+
+
+def first_function(frames):
+    """The innermost function that is neither libc's nor ours."""
+    for frame in frames or []:
+        if frame["module"] is None or not RUNTIME_MODULES.search(frame["module"]):
+            return frame["function"]
+    return None
+
+
+def describe(leak):
+    """One leak in the words that EXPECT lines use."""
+    return {"class": leak["class"], "confidence": leak["confidence"], "blocks": leak["blocks"],
+            "bytes": leak["bytes"], "indirect_blocks": leak["indirect_blocks"],
+            "indirect_bytes": leak["indirect_bytes"],
+            "total_blocks": leak["blocks"] + leak["indirect_blocks"],
+            "total_bytes": leak["bytes"] + leak["indirect_bytes"],
+            "allocated_in": first_function(leak["alloc_stack"]),
+            **({"suspended_in": first_function(leak["coroutine"]["suspended_stack"]),
+                "created_in": first_function(leak["coroutine"]["created_stack"]),
+                "mechanism": leak["coroutine"]["mechanism"],
+                "state": leak["coroutine"]["state"],
+                "count": leak["coroutine"]["count"]} if leak["coroutine"] else {})}
+
+
+def in_words(leak):
+    words = [f"{key}={value}" for key, value in leak.items()
+             if key != "class" and value not in (None, 0)]
+    return f"{leak['class']} {' '.join(words)}"
+
+
+def lookup(value, path):
+    for key in path.split("."):
+        value = value[key] if isinstance(value, dict) else None
+    return value
+
+
+def same(wanted, value):
+    return wanted == {None: "null", True: "true", False: "false"}.get(value, str(value))
+
+
+def split_settings(words):
+    return dict(word.split("=", 1) for word in words)
+
+
+class Processes:
+    """The processes of a run's reports; `in=child` and `in=parent` choose among them."""
+
+    def __init__(self, reports):
+        self.all = [process for report in reports for process in report["processes"]]
+        pids = {process["pid"] for process in self.all}
+        self.children = [process for process in self.all if process["parent_pid"] in pids]
+
+    def chosen(self, word):
+        if word == "child":
+            return self.children
+        if word == "parent":
+            return [process for process in self.all if process not in self.children]
+        return self.all
+
+
+def text_fact(word, rest, text):
+    """`stdout /regex/`, `stdout text`, `stdout-lines N`."""
+    if word.endswith("-lines"):
+        if len(text.splitlines()) != int(rest):
+            yield f"expected {rest} lines of {word.partition('-')[0]}, saw {text!r}"
+    elif rest.startswith("/") and rest.endswith("/"):
+        if not re.search(rest[1:-1], text, re.MULTILINE):
+            yield f"expected {word} to match {rest}, saw {text!r}"
+    elif text.strip() != rest:
+        yield f"expected {word} {rest!r}, saw {text!r}"
+
+
+def value_facts(word, settings, processes):
+    """`summary key=value …` and `process key=value …`, for the first process chosen."""
+    chosen = processes.chosen(settings.pop("in", None))
+    if not chosen:
+        yield f"expected {word} {settings}, saw no such process"
+        return
+    value = chosen[0]["summary"] if word == "summary" else chosen[0]
+    for key, wanted in settings.items():
+        saw = lookup(value, key)
+        if not same(wanted, saw):
+            yield f"expected {word} {key}={wanted}, saw {saw}"
+
+
+def leak_fact(classes, settings, leaks, named):
+    """`class key=value …`: the selected entries, added up.  Notes their positions in `named`."""
+    counts = {key: settings.pop(key) for key in COUNTS if key in settings}
+    selected = []
+    for index, leak in enumerate(leaks):
+        if leak["class"] in classes and all(same(wanted, leak.get(key))
+                                            for key, wanted in settings.items()):
+            selected.append(leak)
+            named.add(index)
+    wanted = " ".join(f"{key}={value}" for key, value in {**counts, **settings}.items())
+    if not selected:
+        yield f"expected {'|'.join(classes)} {wanted}, saw no such leak"
+        return
+    for key, count in counts.items():
+        total = sum(leak[key] for leak in selected)
+        if total != int(count):
+            yield f"expected {'|'.join(classes)} {wanted}, saw {key}={total}"
+
+
+def broken(expects, seen):
+    """Answers one sentence for each fact that is not so."""
+    try:
+        reports = seen.reports()
+    except ValueError as error:
+        return [f"a report is no JSON: {error}"]
+    wrong = [f"the report breaks the contract: {sentence}"
+             for report in reports for sentence in check_schema.check(report)]
+    if wrong:
+        return wrong
+    processes = Processes(reports)
+    leaks = {word: [describe(leak) for process in processes.chosen(word)
+                    for leak in process["leaks"]] for word in (None, "child", "parent")}
+    named = {word: set() for word in leaks}
+    speaks_of_leaks = False
+    for expect in expects:
+        word, _, rest = expect.partition(" ")
+        rest = rest.strip()
+        if word == "exit":
+            wanted = split_settings(rest.split())["status"]
+            if str(seen.status) not in wanted.split("|"):
+                wrong.append(f"expected exit status={wanted}, saw {seen.status}")
+        elif word.partition("-")[0] in ("stdout", "stderr"):
+            wrong += text_fact(word, rest, getattr(seen, word.partition("-")[0]))
+        elif word == "processes":
+            if len(processes.all) != int(rest):
+                wrong.append(f"expected {rest} processes, saw {len(processes.all)}")
+        elif word == "warning":
+            warnings = [warning for report in reports for warning in report["warnings"]]
+            if not any(re.search(rest.strip("/"), warning) for warning in warnings):
+                wrong.append(f"expected a warning like {rest}, saw {warnings}")
+        elif word in ("summary", "process"):
+            wrong += value_facts(word, split_settings(shlex.split(rest)), processes)
+        elif word == "none":
+            speaks_of_leaks = True
+            if not processes.all:
+                wrong.append("expected a report without leaks, saw no report")
+        else:
+            speaks_of_leaks = True
+            settings = split_settings(rest.split())
+            where = settings.pop("in", None)
+            wrong += leak_fact(word.split("|"), settings, leaks[where], named[where])
+    if speaks_of_leaks:
+        known = [leaks[where][index] for where in named for index in named[where]]
+        wrong += [f"expected no other leak, saw {in_words(leak)}"
+                  for leak in leaks[None] if leak not in known]
+    return wrong

@@ -1,0 +1,65 @@
+"""Reads what a case says about itself: its RUN, EXPECT, NEEDS and ALONE lines.
+
+README.md beside this file has the grammar.  A case file holds several runs, each with the facts
+that follow it; NEEDS and ALONE belong to the RUN above them.
+"""
+import dataclasses
+import pathlib
+import re
+import shlex
+
+CASES = pathlib.Path(__file__).resolve().parent / "cases"
+
+
+@dataclasses.dataclass
+class Run:
+    """One command line, and the facts that must be true of it."""
+
+    command: str
+    expects: list = dataclasses.field(default_factory=list)
+    needs: list = dataclasses.field(default_factory=list)
+    alone: bool = False
+
+    def words_after_case(self):
+        """The arguments of the program under test."""
+        words = shlex.split(self.command)
+        return words[words.index("$CASE") + 1:] if "$CASE" in words else []
+
+
+@dataclasses.dataclass
+class Case:
+    """A case file: its name, its source, whether it is built once, and its runs."""
+
+    name: str
+    source: pathlib.Path
+    once: bool
+    runs: list
+
+
+def read(source):
+    """Answers the Case in a source file."""
+    opening = source.read_text(encoding="utf-8").partition("*/")[0]
+    opening = re.sub(r"\\\n \*\s*", "", opening)  # a backslash joins lines
+    runs, once = [], False
+    for line in opening.splitlines():
+        match = re.match(r" \* (RUN|EXPECT|NEEDS|ALONE|BUILD|FLAGS):\s*(.*?)\s*$", line)
+        if match is None:
+            continue
+        word, rest = match.groups()
+        if word == "RUN":
+            runs.append(Run(rest))
+        elif word == "BUILD":
+            once = True
+        elif word == "EXPECT":
+            runs[-1].expects.append(rest)
+        elif word == "NEEDS":
+            runs[-1].needs.append(rest)
+        elif word == "ALONE":
+            runs[-1].alone = True
+    return Case(re.sub(r"\.(c|cc)$", "", source.name), source, once, runs)
+
+
+def read_all(pattern=""):
+    """Answers the cases whose name contains the pattern, in order of name."""
+    sources = [path for path in sorted(CASES.iterdir()) if path.suffix in (".c", ".cc")]
+    return [read(path) for path in sources if ".plugin." not in path.name and pattern in path.name]

@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""Checks that a JSON report is what CONTRACT.md promises, version 1.
+
+check(report) answers a list of sentences, one for each broken promise; empty when all is well.  As a
+program it takes report files and prints those sentences, one a line, exit 1 when there are any.
+
+A table below gives each object's keys and the types their values may have.  New keys may be added to
+a report, so unknown ones are fine; a missing one never is.  Then come the sums: the parts of a
+summary must add up, and the leaks must add up to the summary.
+"""
+import json
+import re
+import sys
+
+NULL = type(None)
+CLASSES = ("stale", "completed", "cancelled", "abandoned", "lost")
+STATES = ("created", "running", "suspended", "completed", "cancelled", "abandoned", "destroyed")
+ROOTS = ("global", "tls", "stack", "register", "region", "mapping", "kernel")
+MECHANISMS = ("ucontext", "setjmp", "fcontext", "switch", "c++20", "probe", "annotated", "stack")
+NUMBER = (int, float)
+
+REPORT = {"schema": str, "coroner": str, "warnings": list, "processes": list}
+PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NULL), "exit": dict,
+           "duration_s": (*NUMBER, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
+           "coroutines": list}
+EXIT = {"code": (int, NULL), "signal": (int, NULL)}
+SUMMARY = {"leaked_blocks": int, "leaked_bytes": int, "likely_blocks": int, "likely_bytes": int,
+           "by_class": dict, "suppressed_blocks": int, "suppressed_bytes": int, "live_blocks": int,
+           "live_bytes": int, "allocations": int, "frees": int, "peak_bytes": int,
+           "coroutines": dict, "unseen_threads": int, "check_pause_s": NUMBER, "check_s": NUMBER}
+TALLY = {"blocks": int, "bytes": int}
+COUNTS = {state: int for state in (*STATES, "seen", "resurrected")}
+LEAK = {"id": str, "class": str, "confidence": str, "why": (str, NULL), "blocks": int, "bytes": int,
+        "indirect_blocks": int, "indirect_bytes": int, "retained_bytes": (int, NULL),
+        "alloc_stack": (list, NULL), "coroutine": (dict, NULL), "chain": (list, NULL),
+        "hint": (str, NULL)}
+FRAME = {"function": (str, NULL), "file": (str, NULL), "line": (int, NULL), "module": (str, NULL),
+         "build_id": (str, NULL), "offset": (str, NULL), "inlined": (bool, NULL)}
+COROUTINE = {"name": (str, NULL), "mechanism": str, "state": str, "count": int,
+             "created_stack": (list, NULL), "suspended_stack": (list, NULL)}
+LINKS = {"root": {"root": str, "name": (str, NULL), "module": (str, NULL)},
+         "block": {"bytes": int, "offset": (int, NULL), "allocated_in": (str, NULL)},
+         "coroutine": {"name": (str, NULL), "local": (str, NULL), "offset": (int, NULL)},
+         "leak": {"bytes": int}}
+
+
+def keys(where, value, table):
+    """Says which keys of the table `value` lacks, or has with a value of another type."""
+    if not isinstance(value, dict):
+        yield f"{where} is no object"
+        return
+    for key, kind in table.items():
+        if key not in value:
+            yield f"{where} lacks {key}"
+        elif not isinstance(value[key], kind) or (value[key] is True and kind is int):
+            yield f"{where}.{key} is {json.dumps(value[key])[:60]}"
+
+
+def stack(where, frames):
+    for index, frame in enumerate(frames or []):
+        yield from keys(f"{where}[{index}]", frame, FRAME)
+        offset = isinstance(frame, dict) and frame.get("offset")
+        if offset and not re.fullmatch("0x[0-9a-f]+", offset):
+            yield f"{where}[{index}].offset is {offset!r}"
+
+
+def coroutine(where, value):
+    broken = list(keys(where, value, COROUTINE))
+    yield from broken
+    if broken:
+        return
+    if value["mechanism"] not in MECHANISMS:
+        yield f"{where}.mechanism is {value['mechanism']!r}"
+    if value["state"] not in STATES:
+        yield f"{where}.state is {value['state']!r}"
+    yield from stack(f"{where}.created_stack", value["created_stack"])
+    yield from stack(f"{where}.suspended_stack", value["suspended_stack"])
+
+
+def chain(where, leak):
+    links, lost = leak["chain"], leak["class"] == "lost"
+    if lost != (links is None):
+        yield f"{where} is {'there' if lost else 'null'} for {leak['class']}"
+    for index, link in enumerate(links or []):
+        kind = isinstance(link, dict) and link.get("kind")
+        if kind not in LINKS:
+            yield f"{where}[{index}].kind is {kind!r}"
+            return
+        yield from keys(f"{where}[{index}]", link, LINKS[kind])
+        if kind == "root" and link.get("root") not in ROOTS:
+            yield f"{where}[{index}].root is {link.get('root')!r}"
+    if links is not None:
+        kinds = [link["kind"] for link in links] or [None]
+        first = ["coroutine"] if leak["class"] == "abandoned" else ["coroutine", "root"]
+        if kinds[0] not in first or kinds[-1:] != ["leak"] or kinds.count("leak") != 1:
+            yield f"{where} of a {leak['class']} leak is {' > '.join(map(str, kinds))}"
+
+
+def leaks(where, process):
+    for index, leak in enumerate(process["leaks"]):
+        here = f"{where}.leaks[{index}]"
+        broken = list(keys(here, leak, LEAK))
+        yield from broken
+        if broken:
+            continue
+        if not re.fullmatch("[0-9a-f]{16}", leak["id"]):
+            yield f"{here}.id is {leak['id']!r}"
+        if leak["class"] not in CLASSES:
+            yield f"{here}.class is {leak['class']!r}"
+        if leak["confidence"] not in ("proven", "likely"):
+            yield f"{here}.confidence is {leak['confidence']!r}"
+        if leak["blocks"] < 1:
+            yield f"{here} has no direct block"
+        yield from stack(f"{here}.alloc_stack", leak["alloc_stack"])
+        without = leak["class"] == "lost" if leak["class"] != "stale" else leak["coroutine"] is None
+        if without != (leak["coroutine"] is None):
+            yield f"{here}.coroutine does not go with class {leak['class']}"
+        if leak["coroutine"] is not None:
+            yield from coroutine(f"{here}.coroutine", leak["coroutine"])
+        yield from chain(f"{here}.chain", leak)
+
+
+def sums(where, process):
+    summary = process["summary"]
+    for noun in ("blocks", "bytes"):
+        total = sum(summary["by_class"][name][noun] for name in CLASSES)
+        if total != summary[f"leaked_{noun}"]:
+            yield f"{where}: by_class has {total} {noun}, leaked_{noun} is {summary[f'leaked_{noun}']}"
+        for name in CLASSES:
+            told = sum(leak[noun] + leak[f"indirect_{noun}"] for leak in process["leaks"]
+                       if leak["class"] == name)
+            if told != summary["by_class"][name][noun]:
+                yield (f"{where}: the {name} leaks have {told} {noun}, "
+                       f"by_class has {summary['by_class'][name][noun]}")
+        likely = sum(leak[noun] + leak[f"indirect_{noun}"] for leak in process["leaks"]
+                     if leak["confidence"] == "likely")
+        if likely != summary[f"likely_{noun}"]:
+            yield f"{where}: the likely leaks have {likely} {noun}, likely_{noun} differs"
+    counts = summary["coroutines"]
+    if sum(counts[state] for state in STATES) != counts["seen"]:
+        yield f"{where}: the states of coroutines do not add up to seen: {json.dumps(counts)}"
+
+
+def check(report):
+    """Answers what is wrong with a report, as a list of sentences."""
+    broken = list(keys("report", report, REPORT))
+    if broken:
+        return broken
+    if report["schema"] != "coroner-report/1":
+        broken.append(f"schema is {report['schema']!r}")
+    for index, process in enumerate(report["processes"]):
+        where = f"processes[{index}]"
+        wrong = list(keys(where, process, PROCESS))
+        if not wrong:
+            wrong += keys(f"{where}.exit", process["exit"], EXIT)
+            wrong += leaks(where, process)
+        summary = None if wrong else process["summary"]
+        if summary is not None:
+            wrong += keys(f"{where}.summary", summary, SUMMARY)
+            if not wrong:
+                wrong += keys(f"{where}.summary.coroutines", summary["coroutines"], COUNTS)
+                for name in CLASSES:
+                    wrong += keys(f"{where}.summary.by_class.{name}",
+                                  summary["by_class"].get(name), TALLY)
+            if not wrong:
+                wrong += sums(where, process)
+        elif not wrong and process["leaks"]:
+            wrong.append(f"{where} has leaks and no summary")
+        broken += wrong
+    return broken
+
+
+def main(paths):
+    failed = False
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            for sentence in check(json.load(file)):
+                print(f"{path}: {sentence}")
+                failed = True
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

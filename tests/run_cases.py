@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""Runs the cases: small programs that carry their story and what must be reported of them.
+
+    run_cases.py [--build DIR] [--repeat N] [--jobs N] [--keep] [NAME…]
+
+Every RUN line of every build of a case is one test, run by bash in a directory of its own, with the
+coroner of the build directory first on the PATH.  Prints one line per fact that is not so, and at
+the end `N passed, N failed, N skipped`.  README.md has the grammar of the cases.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import case_facts
+import case_file
+
+SECONDS_EACH = 30
+TOP = pathlib.Path(__file__).resolve().parent.parent
+
+
+def environment(build, program):
+    """What a RUN line may use, and nothing of the caller's that could steer Coroner."""
+    kept = {key: os.environ[key] for key in ("HOME", "USER", "TMPDIR") if key in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8", "PATH": f"{build}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "CASE": str(program), "SHIM": str(build / "libcoroner.so")}
+
+
+def bash(command, directory, env, seconds):
+    """Runs a command line; answers (status, stdout, stderr), with status None when time ran out.
+
+    The command gets a session of its own, so that what it started ends with it.
+    """
+    with open(directory / ".stdout", "w+b") as out, open(directory / ".stderr", "w+b") as err:
+        shell = subprocess.Popen(["/bin/bash", "-c", command], cwd=directory, env=env, stdout=out,
+                                 stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            status = shell.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+            for deadly in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(shell.pid, deadly)
+                    shell.wait(2)  # the traps of the command line run here
+                except (subprocess.TimeoutExpired, ProcessLookupError):
+                    pass
+        out.seek(0)
+        err.seek(0)
+        if status is not None and status < 0:
+            status = 128 - status
+        return status, out.read().decode(errors="replace"), err.read().decode(errors="replace")
+
+
+class Test:
+    """One run of one build of a case."""
+
+    def __init__(self, case, variant, number, build):
+        self.case, self.run, self.build = case, case.runs[number], build
+        self.program = build / "tests" / "cases" / variant / case.name
+        words = " ".join(self.run.words_after_case())
+        self.name = f"{variant}/{case.name}#{number + 1}" + (f" ({words})" if words else "")
+
+    def skip_reason(self, directory, env):
+        for need in self.run.needs:
+            command, _, reason = need.partition("#")
+            if bash(command, directory, env, SECONDS_EACH)[0] != 0:
+                return reason.strip()
+        return None
+
+    def try_once(self, keep):
+        """Answers ("passed" | "failed" | "skipped", lines to print)."""
+        directory = pathlib.Path(tempfile.mkdtemp(prefix="coroner-case-"))
+        env = environment(self.build, self.program)
+        try:
+            reason = self.skip_reason(directory, env)
+            if reason is not None:
+                return "skipped", [f"skipped {self.name}: {reason}"]
+            status, out, err = bash(self.run.command, directory, env, SECONDS_EACH)
+            if status is None:
+                return "failed", [f"FAILED {self.name}: not over after {SECONDS_EACH} s"]
+            seen = case_facts.Seen(status, out, err, directory)
+            wrong = case_facts.broken(self.run.expects, seen)
+            if wrong and err.strip():
+                wrong.append(f"its standard error began: {err.strip().splitlines()[0][:200]}")
+            return ("failed" if wrong else "passed",
+                    [f"FAILED {self.name}: {sentence}" for sentence in wrong])
+        finally:
+            if keep:
+                print(f"kept {self.name}: {directory}")
+            else:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def find_tests(build, patterns):
+    tests = []
+    variants = sorted(path.name for path in (build / "tests" / "cases").glob("*-O?"))
+    for case in case_file.read_all():
+        for variant in [name for name in variants if not case.once or name == "gcc-O2"]:
+            tests += [Test(case, variant, number, build) for number in range(len(case.runs))]
+    return [test for test in tests
+            if not patterns or any(re.search(pattern, test.name) for pattern in patterns)]
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs the cases.")
+    parser.add_argument("patterns", nargs="*", metavar="NAME",
+                        help="only tests whose name matches one of these regular expressions")
+    parser.add_argument("--build", type=pathlib.Path, default=TOP / "build")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N")
+    parser.add_argument("--keep", action="store_true", help="keep each test's directory")
+    options = parser.parse_args()
+    tests = find_tests(options.build.resolve(), options.patterns)
+    tally = {"passed": 0, "failed": 0, "skipped": 0}
+
+    def note(result):
+        verdict, lines = result
+        tally[verdict] += 1
+        for line in lines:
+            print(line, flush=True)
+
+    for _ in range(options.repeat):
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            for result in pool.map(lambda test: test.try_once(options.keep),
+                                   [test for test in tests if not test.run.alone]):
+                note(result)
+        for test in tests:
+            if test.run.alone:
+                note(test.try_once(options.keep))
+    print(f"{tally['passed']} passed, {tally['failed']} failed, {tally['skipped']} skipped")
+    return 1 if tally["failed"] or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
