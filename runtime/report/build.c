@@ -1,0 +1,398 @@
+/*
+ * Makes a process of a report from its recording.
+ *
+ * Stacks and coroutines are made once per row of the recording and shared by all who name them,
+ * so the cost follows the size of the recording, not the number of times a stack is shown.
+ */
+#include "report/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/group.h"
+#include "report/judge.h"
+#include "report/words.h"
+
+/* A stack deeper than both together is runaway recursion; its middle is left out. */
+enum { INNER_FRAMES_MAX = 384, OUTER_FRAMES_MAX = 128 };
+
+struct builder {
+    struct crn_report *report;
+    const struct crn_recording *recording;
+    struct crn_process *process;
+    const struct crn_stack **stacks;  /* by node row; NULL: not made yet */
+    struct crn_coroutine *coroutines; /* by row */
+};
+
+/* Frames gathered for one stack. */
+struct frames {
+    const struct crn_frame **rows;
+    size_t count, room;
+};
+
+static const char *text_of(const struct builder *builder, uint32_t string)
+{
+    return string == 0 ? NULL
+                       : crn_store_text(builder->report->store,
+                                        crn_record_text(builder->recording, string));
+}
+
+static uint64_t hash_add(uint64_t hash, uint64_t value)
+{
+    return crn_hash64(hash * 0x9e3779b97f4a7c15u + value + 1);
+}
+
+static uint64_t hash_add_text(uint64_t hash, const char *text)
+{
+    for (; text != NULL && *text != 0; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return hash_add(hash, 0);
+}
+
+static void frame_append(struct frames *frames, const struct crn_frame *frame)
+{
+    frames->rows = crn_grow(frames->rows, frames->count, &frames->room, sizeof *frames->rows);
+    frames->rows[frames->count++] = frame;
+}
+
+static void node_append(const struct builder *builder, struct frames *frames, uint32_t row)
+{
+    const struct crn_record_node *node = &builder->recording->nodes[row];
+    uint64_t address = node->pc - (node->flags & CRN_NODE_EXACT ? 0 : 1);
+    const struct crn_frames *named =
+        crn_sym_name_code(builder->report->sym, builder->recording, address);
+    for (uint32_t i = 0; i < named->count; i++)
+        if (!named->rows[i]->is_ours)
+            frame_append(frames, named->rows[i]);
+}
+
+/* A stand-in for the frames that a stack too deep to show leaves out. */
+static void gap_append(const struct builder *builder, struct frames *frames, uint64_t count)
+{
+    struct crn_store *store = builder->report->store;
+    struct crn_frame *gap = crn_store_bytes(store, sizeof *gap);
+    gap->function = crn_store_print(store, "[%llu frames left out]", (unsigned long long)count);
+    gap->alike = gap->function;
+    frame_append(frames, gap);
+}
+
+static const struct crn_stack *stack_make(const struct builder *builder, uint32_t row)
+{
+    const struct crn_record_node *nodes = builder->recording->nodes;
+    struct crn_stack *stack = crn_store_bytes(builder->report->store, sizeof *stack);
+    struct frames frames = {0};
+    uint64_t depth = 0, at = 0;
+    for (uint32_t i = row; i != 0; i = nodes[i].parent)
+        depth++;
+    bool has_gap = depth > INNER_FRAMES_MAX + OUTER_FRAMES_MAX;
+    for (uint32_t i = row; i != 0; i = nodes[i].parent, at++) {
+        if (!has_gap || at < INNER_FRAMES_MAX || at >= depth - OUTER_FRAMES_MAX)
+            node_append(builder, &frames, i);
+        else if (at == INNER_FRAMES_MAX)
+            gap_append(builder, &frames, depth - INNER_FRAMES_MAX - OUTER_FRAMES_MAX);
+    }
+    size_t bytes = frames.count * sizeof *frames.rows;
+    stack->count = (uint32_t)frames.count;
+    if (bytes > 0)
+        stack->frames = memcpy(crn_store_bytes(builder->report->store, bytes), frames.rows, bytes);
+    for (size_t i = 0; i < frames.count; i++)
+        stack->key = hash_add(stack->key, (uintptr_t)frames.rows[i]->alike);
+    free(frames.rows);
+    return stack;
+}
+
+/* The stack that ends at a node, or NULL when it is unknown or all of it is Coroner's own. */
+static const struct crn_stack *stack_get(const struct builder *builder, uint32_t row)
+{
+    if (row == 0)
+        return NULL;
+    if (builder->stacks[row] == NULL)
+        builder->stacks[row] = stack_make(builder, row);
+    return builder->stacks[row]->count > 0 ? builder->stacks[row] : NULL;
+}
+
+static uint64_t stack_key(const struct crn_stack *stack)
+{
+    return stack != NULL ? stack->key : 0;
+}
+
+/* What a frame is called in one word. */
+static const char *frame_name(struct crn_store *store, const struct crn_frame *frame)
+{
+    if (frame->function != NULL)
+        return frame->function;
+    const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
+    return crn_store_print(store, "%s+%#llx",
+                           slash != NULL           ? slash + 1
+                           : frame->module != NULL ? frame->module
+                                                   : "?",
+                           (unsigned long long)frame->offset);
+}
+
+static const char *coroutine_name(const struct builder *builder, const struct crn_record_coro *row)
+{
+    if (row->name != 0)
+        return text_of(builder, row->name);
+    if (row->entry == 0)
+        return NULL;
+    const struct crn_frames *frames =
+        crn_sym_name_code(builder->report->sym, builder->recording, row->entry);
+    return frame_name(builder->report->store, frames->rows[frames->count - 1]);
+}
+
+static void coroutine_make(const struct builder *builder, const struct crn_record_coro *row,
+                           struct crn_coroutine *coroutine)
+{
+    *coroutine = (struct crn_coroutine){
+        .name = coroutine_name(builder, row),
+        .mechanism = row->mechanism,
+        .state = row->state,
+        .count = row->count,
+        .created = stack_get(builder, row->created_node),
+        .suspended = stack_get(builder, row->suspended_node),
+        .stack_bytes = row->stack_bytes,
+        .touched_bytes = row->touched_bytes,
+        .retained_bytes = row->retained_bytes,
+    };
+    uint64_t key = hash_add(row->mechanism, row->state);
+    key = hash_add(key, (uintptr_t)coroutine->name);
+    key = hash_add(key, stack_key(coroutine->created));
+    coroutine->key = hash_add(key, stack_key(coroutine->suspended));
+}
+
+static const struct crn_coroutine *coroutine_get(const struct builder *builder,
+                                                 uint32_t row_plus_one)
+{
+    return row_plus_one == 0 ? NULL : &builder->coroutines[row_plus_one - 1];
+}
+
+static const char *allocated_in(const struct builder *builder, uint32_t node)
+{
+    const struct crn_stack *stack = stack_get(builder, node);
+    return stack != NULL ? frame_name(builder->report->store, stack->frames[0]) : NULL;
+}
+
+static void link_make(const struct builder *builder, const struct crn_record_link *row,
+                      struct crn_link *link)
+{
+    *link = (struct crn_link){
+        .kind = row->kind,
+        .root = row->root,
+        .name = text_of(builder, row->name),
+        .coroutine = coroutine_get(builder, row->coro),
+        .offset = row->offset,
+        .bytes = row->bytes,
+    };
+    if (row->kind == CRN_LINK_BLOCK || row->kind == CRN_LINK_LEAK)
+        link->allocated_in = allocated_in(builder, row->alloc_node);
+    if (row->kind == CRN_LINK_ROOT && row->root == CRN_ROOT_GLOBAL) {
+        struct crn_variable variable =
+            crn_sym_name_data(builder->report->sym, builder->recording, row->address);
+        link->module = variable.module;
+        link->offset = variable.offset;
+        if (link->name == NULL)
+            link->name = variable.name;
+    }
+}
+
+static struct crn_chain chain_make(const struct builder *builder, uint32_t first, uint32_t count)
+{
+    if (count == 0)
+        return (struct crn_chain){0};
+    struct crn_link *links =
+        crn_store_bytes(builder->report->store, count * sizeof(struct crn_link));
+    for (uint32_t i = 0; i < count; i++)
+        link_make(builder, &builder->recording->links[first + i], &links[i]);
+    return (struct crn_chain){links, count};
+}
+
+/* What holds a leak when no coroutine does: the name its chain starts with. */
+static const char *holder_name(const struct crn_leak *leak)
+{
+    return leak->coroutine == NULL && leak->chain.count > 0 ? leak->chain.links[0].name : NULL;
+}
+
+/*
+ * The identity of a leak across runs and builds: its verdict, the functions that allocated it
+ * (without a name: their place in the module) and its coroutine; no address, line or pid.
+ */
+static uint64_t leak_id(const struct crn_leak *leak)
+{
+    uint64_t id = hash_add_text(0xcbf29ce484222325u, crn_verdict_words[leak->verdict]);
+    for (uint32_t i = 0; leak->allocated != NULL && i < leak->allocated->count; i++) {
+        const struct crn_frame *frame = leak->allocated->frames[i];
+        const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
+        id = hash_add_text(id, frame->function);
+        id = hash_add_text(id, slash != NULL ? slash + 1 : frame->module);
+        if (frame->function == NULL && frame->module != NULL)
+            id = hash_add(id, frame->offset);
+    }
+    return hash_add_text(id, leak->coroutine != NULL ? leak->coroutine->name : NULL);
+}
+
+static void leak_make(const struct builder *builder, const struct crn_record_leak *row,
+                      struct crn_leak *leak)
+{
+    *leak = (struct crn_leak){
+        .verdict = row->verdict,
+        .confidence = row->confidence,
+        .why = text_of(builder, row->why),
+        .blocks = row->blocks,
+        .bytes = row->bytes,
+        .indirect_blocks = row->indirect_blocks,
+        .indirect_bytes = row->indirect_bytes,
+        .retained_bytes = row->retained_bytes,
+        .allocated = stack_get(builder, row->alloc_node),
+        .coroutine = coroutine_get(builder, row->coro),
+        .coroutine_count = row->coro_count,
+        .chain = chain_make(builder, row->first_link, row->link_count),
+    };
+    uint64_t key = hash_add(row->verdict, row->confidence);
+    key = hash_add(key, stack_key(leak->allocated));
+    key = hash_add(key, leak->coroutine != NULL ? leak->coroutine->key : 0);
+    leak->key = hash_add(key, (uintptr_t)holder_name(leak));
+    leak->id = leak_id(leak);
+}
+
+static void amount_add(struct crn_amount *amount, const struct crn_leak *leak)
+{
+    amount->blocks += leak->blocks + leak->indirect_blocks;
+    amount->bytes += leak->bytes + leak->indirect_bytes;
+}
+
+static void leaks_make(const struct builder *builder)
+{
+    struct crn_process *process = builder->process;
+    uint64_t count = builder->recording->counts[CRN_SECTION_LEAKS];
+    struct crn_leak *leaks =
+        crn_store_bytes(builder->report->store, count * sizeof(struct crn_leak));
+    size_t kept = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        struct crn_leak *leak = &leaks[kept];
+        leak_make(builder, &builder->recording->leaks[i], leak);
+        if (crn_judge_silences_leak(builder->report->judge, leak)) {
+            amount_add(&process->suppressed, leak);
+            continue;
+        }
+        amount_add(&process->leaked, leak);
+        amount_add(&process->by_verdict[leak->verdict], leak);
+        if (leak->confidence == CRN_LIKELY)
+            amount_add(&process->likely, leak);
+        kept++;
+    }
+    process->leaks = leaks;
+    process->leaks_count = crn_leaks_group(leaks, kept);
+}
+
+static void findings_make(const struct builder *builder)
+{
+    uint64_t count = builder->recording->counts[CRN_SECTION_FINDINGS];
+    struct crn_finding *findings =
+        crn_store_bytes(builder->report->store, count * sizeof(struct crn_finding));
+    size_t kept = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        const struct crn_record_finding *row = &builder->recording->findings[i];
+        findings[kept] = (struct crn_finding){
+            .kind = row->kind,
+            .coroutine = coroutine_get(builder, row->coro),
+            .object = row->object,
+            .object_bytes = row->object_bytes,
+            .scope = text_of(builder, row->scope),
+            .why = text_of(builder, row->why),
+            .stack = stack_get(builder, row->node),
+            .chain = chain_make(builder, row->first_link, row->link_count),
+            .count = row->count,
+        };
+        if (!crn_judge_silences_finding(builder->report->judge, &findings[kept]))
+            kept++;
+    }
+    builder->process->findings = findings;
+    builder->process->findings_count = kept;
+}
+
+/* Makes every coroutine; the leaks and findings keep these, the list gets copies to merge. */
+static void coroutines_make(struct builder *builder)
+{
+    struct crn_store *store = builder->report->store;
+    uint64_t count = builder->recording->counts[CRN_SECTION_COROS];
+    size_t bytes = count * sizeof(struct crn_coroutine);
+    builder->coroutines = crn_store_bytes(store, bytes);
+    for (uint64_t i = 0; i < count; i++)
+        coroutine_make(builder, &builder->recording->coros[i], &builder->coroutines[i]);
+    if (!builder->report->has_coroutines || count == 0)
+        return;
+    struct crn_coroutine *list = memcpy(crn_store_bytes(store, bytes), builder->coroutines, bytes);
+    builder->process->coroutines = list;
+    builder->process->coroutines_count = crn_coroutines_group(list, count);
+}
+
+static void facts_take(const struct builder *builder)
+{
+    const struct crn_recording *recording = builder->recording;
+    const struct crn_record_process *row = recording->process;
+    struct crn_process *process = builder->process;
+    uint64_t argc = recording->counts[CRN_SECTION_ARGV];
+    const char **argv = crn_store_bytes(builder->report->store, (argc + 1) * sizeof *argv);
+    for (uint64_t i = 0; i < argc; i++)
+        argv[i] =
+            crn_store_text(builder->report->store, crn_record_text(recording, recording->argv[i]));
+    process->argv = argv;
+    process->argc = (uint32_t)argc;
+    process->pid = row->pid;
+    process->parent_pid = row->parent_pid;
+    process->exe = text_of(builder, row->exe);
+    process->exit_code = row->exit_code;
+    process->exit_signal = row->exit_signal;
+    process->duration_s = (double)row->duration_ns / 1e9;
+    process->is_checked = row->flags & CRN_PROCESS_CHECKED;
+}
+
+static void summary_take(const struct builder *builder)
+{
+    const struct crn_record_process *row = builder->recording->process;
+    struct crn_process *process = builder->process;
+    process->live = (struct crn_amount){row->live_blocks, row->live_bytes};
+    process->allocations = row->allocations;
+    process->frees = row->frees;
+    process->peak_bytes = row->peak_bytes;
+    process->coroutines_seen = row->coroutines_seen;
+    process->coroutines_resurrected = row->coroutines_resurrected;
+    memcpy(process->coroutines_by_state, row->coroutines, sizeof process->coroutines_by_state);
+    process->unseen_threads = row->unseen_threads;
+    process->check_pause_s = (double)row->check_pause_ns / 1e9;
+    process->check_s = (double)row->check_ns / 1e9;
+}
+
+static void warnings_take(const struct builder *builder)
+{
+    const struct crn_recording *recording = builder->recording;
+    const struct crn_process *process = builder->process;
+    const char *exe = process->exe != NULL ? process->exe : "a process";
+    for (uint64_t i = 0; i < recording->counts[CRN_SECTION_WARNINGS]; i++)
+        crn_report_warn(builder->report, "%s (pid %llu): %s", exe, (unsigned long long)process->pid,
+                        crn_record_text(recording, recording->warnings[i]));
+    if (!process->is_checked && recording->counts[CRN_SECTION_WARNINGS] == 0)
+        crn_report_warn(builder->report, "%s (pid %llu): it ended before it could be checked", exe,
+                        (unsigned long long)process->pid);
+}
+
+void crn_report_add(struct crn_report *report, const struct crn_recording *recording)
+{
+    struct builder builder = {.report = report, .recording = recording};
+    report->processes = crn_grow(report->processes, report->processes_count,
+                                 &report->processes_room, sizeof *report->processes);
+    builder.process = &report->processes[report->processes_count++];
+    *builder.process = (struct crn_process){0};
+    builder.stacks = calloc(recording->counts[CRN_SECTION_NODES] + 1, sizeof *builder.stacks);
+    if (builder.stacks == NULL)
+        crn_out_of_memory();
+    facts_take(&builder);
+    warnings_take(&builder);
+    if (builder.process->is_checked) {
+        summary_take(&builder);
+        coroutines_make(&builder);
+        leaks_make(&builder);
+        findings_make(&builder);
+    }
+    free(builder.stacks);
+}

@@ -1,0 +1,106 @@
+/*
+ * Makes one of what a reader could not tell apart.  See group.h.
+ *
+ * Sorting brings equal keys together; the first of them lends its chain to all.
+ */
+#include "report/group.h"
+
+#include <stdlib.h>
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static uint64_t leak_bytes(const struct crn_leak *leak)
+{
+    return leak->bytes + leak->indirect_bytes;
+}
+
+static int leak_compare_size(const void *a, const void *b)
+{
+    const struct crn_leak *left = a, *right = b;
+    int order = COMPARE(leak_bytes(right), leak_bytes(left));
+    if (order == 0)
+        order = COMPARE(right->blocks, left->blocks);
+    if (order == 0)
+        order = COMPARE(left->verdict, right->verdict);
+    if (order == 0)
+        order = COMPARE(left->id, right->id);
+    return order;
+}
+
+static int leak_compare_key(const void *a, const void *b)
+{
+    const struct crn_leak *left = a, *right = b;
+    int order = COMPARE(left->key, right->key);
+    if (order == 0)
+        order = COMPARE((uintptr_t)left->coroutine, (uintptr_t)right->coroutine);
+    return order != 0 ? order : leak_compare_size(a, b);
+}
+
+/*
+ * Adds a leak to one like it.  `last` is the leak added before: the same coroutines may hold
+ * blocks of both, and are then counted once.
+ */
+static void leak_merge(struct crn_leak *into, const struct crn_leak *from,
+                       const struct crn_leak *last)
+{
+    if (from->coroutine != last->coroutine)
+        into->coroutine_count += from->coroutine_count;
+    into->blocks += from->blocks;
+    into->bytes += from->bytes;
+    into->indirect_blocks += from->indirect_blocks;
+    into->indirect_bytes += from->indirect_bytes;
+    into->retained_bytes += from->retained_bytes;
+}
+
+size_t crn_leaks_group(struct crn_leak *leaks, size_t count)
+{
+    size_t kept = 0;
+    if (count == 0)
+        return 0;
+    qsort(leaks, count, sizeof *leaks, leak_compare_key);
+    struct crn_leak last = leaks[0];
+    for (size_t i = 1; i < count; i++) {
+        struct crn_leak leak = leaks[i];
+        if (leak.key == leaks[kept].key)
+            leak_merge(&leaks[kept], &leak, &last);
+        else
+            leaks[++kept] = leak;
+        last = leak;
+    }
+    qsort(leaks, ++kept, sizeof *leaks, leak_compare_size);
+    return kept;
+}
+
+static int coroutine_compare_key(const void *a, const void *b)
+{
+    const struct crn_coroutine *left = a, *right = b;
+    return COMPARE(left->key, right->key);
+}
+
+/* The dead first, then by how many there are. */
+static int coroutine_compare_weight(const void *a, const void *b)
+{
+    const struct crn_coroutine *left = a, *right = b;
+    bool left_is_dead = left->state >= CRN_CORO_COMPLETED && left->state <= CRN_CORO_ABANDONED;
+    bool right_is_dead = right->state >= CRN_CORO_COMPLETED && right->state <= CRN_CORO_ABANDONED;
+    int order = COMPARE(right_is_dead, left_is_dead);
+    if (order == 0)
+        order = COMPARE(right->count, left->count);
+    return order != 0 ? order : COMPARE(left->state, right->state);
+}
+
+size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count)
+{
+    size_t kept = 0;
+    if (count == 0)
+        return 0;
+    qsort(coroutines, count, sizeof *coroutines, coroutine_compare_key);
+    for (size_t i = 1; i < count; i++) {
+        if (coroutines[i].key == coroutines[kept].key)
+            coroutines[kept].count += coroutines[i].count;
+        else
+            coroutines[++kept] = coroutines[i];
+    }
+    qsort(coroutines, ++kept, sizeof *coroutines, coroutine_compare_weight);
+    return kept;
+}

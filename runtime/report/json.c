@@ -1,0 +1,310 @@
+/*
+ * The JSON report, version 1: one object, every key always there, null for what is unknown.
+ *
+ * A report can hold a hundred thousand leaks, so they are built and written one at a time, a line
+ * each; only the head of a process is ever whole in memory.
+ */
+#include "report/render.h"
+
+#include <string.h>
+
+#include <jansson.h>
+
+#include "report/clean.h"
+#include "report/words.h"
+
+enum { FLAGS = JSON_REAL_PRECISION(9) };
+
+struct writer {
+    const struct crn_report *report;
+    FILE *file;
+};
+
+static json_t *text(const struct writer *writer, const char *value)
+{
+    return value == NULL ? json_null() : json_string(crn_clean_utf8(writer->report->store, value));
+}
+
+static json_t *number(uint64_t value)
+{
+    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
+}
+
+static json_t *number_or_null(uint64_t value, uint64_t unknown)
+{
+    return value == unknown ? json_null() : number(value);
+}
+
+static json_t *address(uint64_t value)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%#llx", (unsigned long long)value);
+    return json_string(value == 0 ? "0x0" : digits);
+}
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) != 0)
+        crn_out_of_memory();
+}
+
+static void append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) != 0)
+        crn_out_of_memory();
+}
+
+static json_t *frame_json(const struct writer *writer, const struct crn_frame *frame)
+{
+    json_t *object = json_object();
+    set(object, "function", text(writer, frame->function));
+    set(object, "file", text(writer, frame->file));
+    set(object, "line", number_or_null(frame->line, 0));
+    set(object, "module", text(writer, frame->module));
+    set(object, "build_id", text(writer, frame->build_id));
+    set(object, "offset", address(frame->offset));
+    set(object, "inlined", json_boolean(frame->inlined));
+    return object;
+}
+
+static json_t *stack_json(const struct writer *writer, const struct crn_stack *stack)
+{
+    if (stack == NULL)
+        return json_null();
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < stack->count; i++)
+        append(array, frame_json(writer, stack->frames[i]));
+    return array;
+}
+
+static json_t *coroutine_json(const struct writer *writer, const struct crn_coroutine *coroutine,
+                              uint64_t count)
+{
+    if (coroutine == NULL)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "name", text(writer, coroutine->name));
+    set(object, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
+    set(object, "state", json_string(crn_coro_state_words[coroutine->state]));
+    set(object, "count", number(count));
+    set(object, "created_stack", stack_json(writer, coroutine->created));
+    set(object, "suspended_stack", stack_json(writer, coroutine->suspended));
+    set(object, "stack_bytes", number(coroutine->stack_bytes));
+    set(object, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
+    set(object, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
+    return object;
+}
+
+static json_t *link_json(const struct writer *writer, const struct crn_link *link)
+{
+    json_t *object = json_object();
+    switch (link->kind) {
+    case CRN_LINK_ROOT:
+        set(object, "kind", json_string("root"));
+        set(object, "root", json_string(crn_root_words[link->root]));
+        set(object, "name", text(writer, link->name));
+        set(object, "module", text(writer, link->module));
+        set(object, "offset", number(link->offset));
+        break;
+    case CRN_LINK_BLOCK:
+        set(object, "kind", json_string("block"));
+        set(object, "bytes", number(link->bytes));
+        set(object, "offset", number(link->offset));
+        set(object, "allocated_in", text(writer, link->allocated_in));
+        break;
+    case CRN_LINK_CORO:
+        set(object, "kind", json_string("coroutine"));
+        set(object, "name", text(writer, link->coroutine != NULL ? link->coroutine->name : NULL));
+        set(object, "local", text(writer, link->name));
+        set(object, "offset", number(link->offset));
+        break;
+    case CRN_LINK_LEAK:
+        set(object, "kind", json_string("leak"));
+        set(object, "bytes", number(link->bytes));
+        break;
+    }
+    return object;
+}
+
+static json_t *chain_json(const struct writer *writer, const struct crn_chain *chain)
+{
+    if (chain->count == 0)
+        return json_null();
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < chain->count; i++)
+        append(array, link_json(writer, &chain->links[i]));
+    return array;
+}
+
+static json_t *leak_json(const struct writer *writer, const struct crn_leak *leak)
+{
+    char id[20];
+    json_t *object = json_object();
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)leak->id);
+    set(object, "id", json_string(id));
+    set(object, "class", json_string(crn_verdict_words[leak->verdict]));
+    set(object, "confidence", json_string(crn_confidence_word(leak->confidence)));
+    set(object, "why", text(writer, leak->why));
+    set(object, "blocks", number(leak->blocks));
+    set(object, "bytes", number(leak->bytes));
+    set(object, "indirect_blocks", number(leak->indirect_blocks));
+    set(object, "indirect_bytes", number(leak->indirect_bytes));
+    set(object, "retained_bytes", number(leak->retained_bytes));
+    set(object, "alloc_stack", stack_json(writer, leak->allocated));
+    set(object, "coroutine", coroutine_json(writer, leak->coroutine, leak->coroutine_count));
+    set(object, "chain", chain_json(writer, &leak->chain));
+    set(object, "hint", json_string(crn_verdict_hints[leak->verdict]));
+    return object;
+}
+
+static json_t *object_json(const struct crn_finding *finding)
+{
+    if (finding->object == 0)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "address", address(finding->object));
+    set(object, "bytes", number_or_null(finding->object_bytes, 0));
+    return object;
+}
+
+static json_t *finding_json(const struct writer *writer, const struct crn_finding *finding)
+{
+    json_t *object = json_object();
+    set(object, "kind", json_string(crn_finding_words[finding->kind]));
+    set(object, "coroutine", coroutine_json(writer, finding->coroutine, finding->count));
+    set(object, "object", object_json(finding));
+    set(object, "scope", text(writer, finding->scope));
+    set(object, "stack", stack_json(writer, finding->stack));
+    set(object, "chain", chain_json(writer, &finding->chain));
+    set(object, "count", number(finding->count));
+    set(object, "why", text(writer, finding->why));
+    return object;
+}
+
+static json_t *coroutine_counts_json(const struct crn_process *process)
+{
+    json_t *object = json_object();
+    set(object, "seen", number(process->coroutines_seen));
+    for (unsigned state = 0; state < CRN_CORO_STATE_COUNT; state++)
+        set(object, crn_coro_state_words[state], number(process->coroutines_by_state[state]));
+    set(object, "resurrected", number(process->coroutines_resurrected));
+    return object;
+}
+
+static json_t *summary_json(const struct crn_process *process)
+{
+    if (!process->is_checked)
+        return json_null();
+    json_t *object = json_object();
+    json_t *classes = json_object();
+    for (unsigned verdict = CRN_VERDICT_STALE; verdict < CRN_VERDICT_COUNT; verdict++) {
+        json_t *amount = json_object();
+        set(amount, "blocks", number(process->by_verdict[verdict].blocks));
+        set(amount, "bytes", number(process->by_verdict[verdict].bytes));
+        set(classes, crn_verdict_words[verdict], amount);
+    }
+    set(object, "leaked_blocks", number(process->leaked.blocks));
+    set(object, "leaked_bytes", number(process->leaked.bytes));
+    set(object, "likely_blocks", number(process->likely.blocks));
+    set(object, "likely_bytes", number(process->likely.bytes));
+    set(object, "by_class", classes);
+    set(object, "suppressed_blocks", number(process->suppressed.blocks));
+    set(object, "suppressed_bytes", number(process->suppressed.bytes));
+    set(object, "live_blocks", number(process->live.blocks));
+    set(object, "live_bytes", number(process->live.bytes));
+    set(object, "allocations", number(process->allocations));
+    set(object, "frees", number(process->frees));
+    set(object, "peak_bytes", number(process->peak_bytes));
+    set(object, "coroutines", coroutine_counts_json(process));
+    set(object, "unseen_threads", number(process->unseen_threads));
+    set(object, "check_pause_s", json_real(process->check_pause_s));
+    set(object, "check_s", json_real(process->check_s));
+    return object;
+}
+
+static json_t *process_head_json(const struct writer *writer, const struct crn_process *process)
+{
+    json_t *object = json_object();
+    json_t *argv = json_array();
+    json_t *end = json_object();
+    for (uint32_t i = 0; i < process->argc; i++)
+        append(argv, text(writer, process->argv[i]));
+    set(end, "code", process->exit_code < 0 ? json_null() : json_integer(process->exit_code));
+    set(end, "signal",
+        process->exit_signal == 0 ? json_null() : json_integer(process->exit_signal));
+    set(object, "pid", number(process->pid));
+    set(object, "parent_pid", number(process->parent_pid));
+    set(object, "exe", text(writer, process->exe));
+    set(object, "argv", argv);
+    set(object, "exit", end);
+    set(object, "duration_s", json_real(process->duration_s));
+    set(object, "summary", summary_json(process));
+    return object;
+}
+
+/* Writes a value and lets go of it; with JSON_EMBED, without its outer brackets. */
+static void emit(const struct writer *writer, json_t *value, size_t flags)
+{
+    if (value == NULL)
+        crn_out_of_memory();
+    json_dumpf(value, writer->file, FLAGS | flags);
+    json_decref(value);
+}
+
+static void item_begin(const struct writer *writer, size_t index)
+{
+    fputs(index == 0 ? "\n      " : ",\n      ", writer->file);
+}
+
+static void process_write(const struct writer *writer, const struct crn_process *process)
+{
+    fputs("\n  { ", writer->file);
+    emit(writer, process_head_json(writer, process), JSON_EMBED);
+    fputs(",\n    \"leaks\": [", writer->file);
+    for (size_t i = 0; i < process->leaks_count; i++) {
+        item_begin(writer, i);
+        emit(writer, leak_json(writer, &process->leaks[i]), 0);
+    }
+    fputs("],\n    \"findings\": [", writer->file);
+    for (size_t i = 0; i < process->findings_count; i++) {
+        item_begin(writer, i);
+        emit(writer, finding_json(writer, &process->findings[i]), 0);
+    }
+    fputs("],\n    \"coroutines\": [", writer->file);
+    for (size_t i = 0; i < process->coroutines_count; i++) {
+        item_begin(writer, i);
+        const struct crn_coroutine *coroutine = &process->coroutines[i];
+        emit(writer, coroutine_json(writer, coroutine, coroutine->count), 0);
+    }
+    fputs("] }", writer->file);
+}
+
+static json_t *head_json(const struct writer *writer)
+{
+    const struct crn_report *report = writer->report;
+    json_t *object = json_object();
+    json_t *warnings = json_array();
+    json_t *unnamed = json_array();
+    for (size_t i = 0; i < report->warnings_count; i++)
+        append(warnings, text(writer, report->warnings[i]));
+    for (size_t i = 0; i < report->unnamed_count; i++)
+        append(unnamed, text(writer, report->unnamed[i].path));
+    set(object, "schema", json_string("coroner-report/1"));
+    set(object, "coroner", json_string(CORONER_VERSION));
+    set(object, "warnings", warnings);
+    set(object, "modules_without_symbols", unnamed);
+    return object;
+}
+
+void crn_report_write_json(const struct crn_report *report, FILE *file)
+{
+    struct writer writer = {report, file};
+    fputs("{ ", file);
+    emit(&writer, head_json(&writer), JSON_EMBED);
+    fputs(",\n  \"processes\": [", file);
+    for (size_t i = 0; i < report->processes_count; i++) {
+        fputs(i == 0 ? "" : ",", file);
+        process_write(&writer, &report->processes[i]);
+    }
+    fputs("] }\n", file);
+}

@@ -1,0 +1,138 @@
+#ifndef CRN_REPORT_MODEL_H
+#define CRN_REPORT_MODEL_H
+/*
+ * A report as the renderers see it: recordings with names for addresses, without what was
+ * suppressed, alike leaks made one, the biggest first.
+ *
+ *     recording --build.c--> process, leaks, findings, coroutines --text.c, json.c--> bytes
+ *
+ * Everything belongs to the report and lives until crn_report_destroy().  A text that is NULL is
+ * unknown, and so is a stack that is NULL.
+ */
+#include "record/reader.h"
+#include "report/suppressions.h"
+#include "sym/sym.h"
+
+/* Frames innermost first, Coroner's own left out. */
+struct crn_stack {
+    const struct crn_frame *const *frames;
+    uint32_t count;
+    uint64_t key; /* equal for stacks that a reader could not tell apart */
+};
+
+struct crn_coroutine {
+    const char *name; /* without parameters, if it is a function's */
+    enum crn_mechanism mechanism;
+    enum crn_coro_state state;
+    uint64_t count; /* coroutines alike */
+    const struct crn_stack *created, *suspended;
+    uint64_t stack_bytes, touched_bytes, retained_bytes; /* of one; UINT64_MAX: unknown */
+    uint64_t key; /* equal for coroutines that a reader could not tell apart */
+};
+
+struct crn_link {
+    enum crn_link_kind kind;
+    enum crn_root_kind root;  /* of a root */
+    const char *name;         /* of a root, or the local that a coroutine holds it by */
+    const char *module;       /* of a root */
+    const char *allocated_in; /* of a block: a function */
+    const struct crn_coroutine *coroutine;
+    uint64_t offset; /* into the variable, block, stack or coroutine frame */
+    uint64_t bytes;  /* of a block or the leak */
+};
+
+struct crn_chain {
+    const struct crn_link *links;
+    uint32_t count; /* 0: none */
+};
+
+struct crn_leak {
+    uint64_t id; /* the same from run to run */
+    enum crn_verdict verdict;
+    enum crn_confidence confidence;
+    const char *why;
+    uint64_t blocks, bytes;
+    uint64_t indirect_blocks, indirect_bytes;
+    uint64_t retained_bytes;
+    const struct crn_stack *allocated;
+    const struct crn_coroutine *coroutine; /* NULL: none */
+    uint64_t coroutine_count;              /* how many like it hold blocks of this leak */
+    struct crn_chain chain;
+    uint64_t key; /* equal for leaks of one process that are to be one */
+};
+
+struct crn_finding {
+    enum crn_finding_kind kind;
+    const struct crn_coroutine *coroutine;
+    uint64_t object, object_bytes; /* 0: none */
+    const char *scope, *why;
+    const struct crn_stack *stack;
+    struct crn_chain chain;
+    uint64_t count;
+};
+
+struct crn_amount {
+    uint64_t blocks, bytes;
+};
+
+struct crn_process {
+    uint64_t pid, parent_pid;
+    const char *exe;
+    const char *const *argv;
+    uint32_t argc;
+    int exit_code;   /* -1: unknown */
+    int exit_signal; /* 0: none */
+    double duration_s;
+    bool is_checked; /* else what follows is unknown */
+    struct crn_amount leaked, likely, suppressed, live;
+    struct crn_amount by_verdict[CRN_VERDICT_COUNT];
+    uint64_t allocations, frees, peak_bytes;
+    uint64_t coroutines_seen, coroutines_resurrected;
+    uint64_t coroutines_by_state[CRN_CORO_STATE_COUNT];
+    uint64_t unseen_threads;
+    double check_pause_s, check_s;
+    const struct crn_leak *leaks;
+    size_t leaks_count;
+    const struct crn_finding *findings;
+    size_t findings_count;
+    const struct crn_coroutine *coroutines; /* all of them, if they were asked for */
+    size_t coroutines_count;
+};
+
+/* A module some of whose code has no names. */
+struct crn_unnamed {
+    const char *path;
+    uint64_t addresses_count;
+};
+
+struct crn_report {
+    struct crn_store *store;
+    struct crn_sym *sym;
+    struct crn_judge *judge;
+    bool has_coroutines; /* the list of coroutines was asked for */
+    const char **warnings;
+    size_t warnings_count, warnings_room;
+    struct crn_process *processes;
+    size_t processes_count, processes_room;
+    struct crn_unnamed *unnamed;
+    size_t unnamed_count, unnamed_room;
+};
+
+/* An empty report; `suppressions` must outlive it. */
+struct crn_report *crn_report_create(const struct crn_suppressions *suppressions,
+                                     bool has_coroutines);
+void crn_report_destroy(struct crn_report *report);
+
+/* Adds a process as its recording tells it; the recording may be closed afterwards. */
+void crn_report_add(struct crn_report *report, const struct crn_recording *recording);
+
+void crn_report_warn(struct crn_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Adds what only the whole report can tell: warnings about modules, and those without names. */
+void crn_report_finish(struct crn_report *report);
+
+/* Whether it names a proven leak; when `strict`, a likely one or a finding too. */
+bool crn_report_is_bad(const struct crn_report *report, bool strict);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * The pieces of a text report.  See page.h.
+ */
+#include "report/page.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "report/clean.h"
+#include "report/words.h"
+
+/* How many frames of a stack a person is shown, and how wide a name may make its column. */
+enum { INNER_FRAMES = 24, OUTER_FRAMES = 4, NAME_COLUMN_MAX = 36 };
+
+void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
+{
+    static const char *const codes[] = {
+        [CRN_STYLE_BOLD] = "\033[1m", [CRN_STYLE_BAD] = "\033[1;31m", [CRN_STYLE_WEAK] = "\033[2m"};
+    bool is_styled = page->has_color && style != CRN_STYLE_PLAIN;
+    va_list arguments;
+    if (is_styled)
+        fputs(codes[style], page->file);
+    va_start(arguments, format);
+    vfprintf(page->file, format, arguments);
+    va_end(arguments);
+    if (is_styled)
+        fputs("\033[0m", page->file);
+}
+
+const char *crn_page_show(const struct crn_page *page, const char *text)
+{
+    return text == NULL ? "?" : crn_clean_line(page->store, text);
+}
+
+static const char *grouped(const struct crn_page *page, uint64_t value)
+{
+    char digits[32];
+    char *to = digits + sizeof digits - 1;
+    *to = 0;
+    for (unsigned i = 0; i == 0 || value > 0; i++, value /= 10) {
+        if (i > 0 && i % 3 == 0)
+            *--to = ',';
+        *--to = (char)('0' + value % 10);
+    }
+    return crn_store_text(page->store, to);
+}
+
+const char *crn_page_count(const struct crn_page *page, uint64_t count, const char *word)
+{
+    size_t length = strlen(word);
+    const char *plural = length > 0 && word[length - 1] == 's' ? "es" : "s";
+    return crn_store_print(page->store, "%s %s%s", grouped(page, count), word,
+                           count == 1 ? "" : plural);
+}
+
+const char *crn_page_bytes(const struct crn_page *page, uint64_t bytes)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes / 1024;
+    unsigned unit = 0;
+    if (bytes < 100000)
+        return crn_page_count(page, bytes, "byte");
+    for (; value >= 1000 && unit + 1 < CRN_COUNT_OF(units); unit++)
+        value /= 1024;
+    return crn_store_print(page->store, "%.1f %s", value, units[unit]);
+}
+
+const char *crn_page_base(const struct crn_page *page, const char *path)
+{
+    const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+    return crn_page_show(page, slash != NULL && slash[1] != 0 ? slash + 1 : path);
+}
+
+/* Whether a frame is how every program, thread or coroutine begins, so that it tells nothing. */
+static bool is_beginning(const struct crn_frame *frame)
+{
+    static const char *const names[] = {
+        "_start",
+        "__libc_start_main",
+        "__libc_start_call_main",
+        "__libc_start_main_impl",
+        "start_thread",
+        "clone",
+        "clone3",
+        "__clone",
+        "__clone3",
+        "__start_context",
+    };
+    for (unsigned i = 0; frame->function != NULL && i < CRN_COUNT_OF(names); i++) {
+        size_t length = strlen(names[i]);
+        if (strncmp(frame->function, names[i], length) == 0 &&
+            (frame->function[length] == 0 || frame->function[length] == '@'))
+            return true;
+    }
+    return false;
+}
+
+/* How much of a stack is worth showing: all but its beginning, unless nothing else is there. */
+static uint32_t stack_shown(const struct crn_stack *stack)
+{
+    uint32_t count = stack->count;
+    while (count > 1 && is_beginning(stack->frames[count - 1]))
+        count--;
+    return count;
+}
+
+static void frame_print(const struct crn_page *page, const struct crn_frame *frame, int indent,
+                        int column)
+{
+    fprintf(page->file, "%*s", indent, "");
+    if (frame->function == NULL && frame->module == NULL)
+        crn_page_print(page, CRN_STYLE_PLAIN, "%#llx", (unsigned long long)frame->offset);
+    else if (frame->function == NULL)
+        crn_page_print(page, CRN_STYLE_PLAIN, "%s+%#llx", crn_page_base(page, frame->module),
+                       (unsigned long long)frame->offset);
+    else
+        crn_page_print(page, CRN_STYLE_PLAIN, "%-*s", frame->module != NULL ? column : 0,
+                       crn_page_show(page, frame->function));
+    if (frame->file != NULL && frame->line != 0)
+        crn_page_print(page, CRN_STYLE_WEAK, "  %s:%u", crn_page_show(page, frame->file),
+                       frame->line);
+    else if (frame->file != NULL)
+        crn_page_print(page, CRN_STYLE_WEAK, "  %s", crn_page_show(page, frame->file));
+    else if (frame->function != NULL && frame->module != NULL)
+        crn_page_print(page, CRN_STYLE_WEAK, "  %s", crn_page_base(page, frame->module));
+    fputc('\n', page->file);
+}
+
+void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent)
+{
+    uint32_t count = stack_shown(stack);
+    bool is_cut = count > INNER_FRAMES + OUTER_FRAMES + 1;
+    int column = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const char *name = stack->frames[i]->function;
+        int width = name != NULL ? (int)strlen(crn_page_show(page, name)) : 0;
+        if (width > column && width <= NAME_COLUMN_MAX)
+            column = width;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_cut && i == INNER_FRAMES) {
+            crn_page_print(page, CRN_STYLE_WEAK, "%*s... %u more frames ...\n", indent, "",
+                           count - INNER_FRAMES - OUTER_FRAMES);
+            i = count - OUTER_FRAMES;
+        }
+        frame_print(page, stack->frames[i], indent, column);
+    }
+}
+
+void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine *coroutine,
+                        uint64_t count)
+{
+    fprintf(page->file, "    coroutine ");
+    crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, coroutine->name));
+    fprintf(page->file, " (%s, %s", crn_mechanism_words[coroutine->mechanism],
+            crn_coro_state_words[coroutine->state]);
+    if (count > 1)
+        fprintf(page->file, ", %s alike", grouped(page, count));
+    fprintf(page->file, ")\n");
+    if (coroutine->created != NULL) {
+        fprintf(page->file, "      created at\n");
+        crn_page_stack(page, coroutine->created, 8);
+    }
+    if (coroutine->suspended != NULL) {
+        fprintf(page->file, "      stopped at\n");
+        crn_page_stack(page, coroutine->suspended, 8);
+    }
+}
+
+static void root_print(const struct crn_page *page, const struct crn_link *link)
+{
+    if (link->root != CRN_ROOT_GLOBAL) {
+        fprintf(page->file, "%s %s", crn_root_words[link->root],
+                link->name != NULL ? crn_page_show(page, link->name) : "");
+    } else if (link->name != NULL) {
+        fprintf(page->file, "global ");
+        crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, link->name));
+        if (link->offset != 0)
+            fprintf(page->file, "+%llu", (unsigned long long)link->offset);
+        fprintf(page->file, " in %s", crn_page_base(page, link->module));
+    } else {
+        fprintf(page->file, "global at %s+%#llx", crn_page_base(page, link->module),
+                (unsigned long long)link->offset);
+    }
+}
+
+static void link_print(const struct crn_page *page, const struct crn_link *link)
+{
+    const char *coroutine = link->coroutine != NULL ? link->coroutine->name : NULL;
+    switch (link->kind) {
+    case CRN_LINK_ROOT:
+        root_print(page, link);
+        break;
+    case CRN_LINK_BLOCK:
+        fprintf(page->file, "block of %s", crn_page_bytes(page, link->bytes));
+        if (link->allocated_in != NULL)
+            fprintf(page->file, " from %s", crn_page_show(page, link->allocated_in));
+        fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
+        break;
+    case CRN_LINK_CORO:
+        fprintf(page->file, "coroutine ");
+        crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, coroutine));
+        if (link->name != NULL)
+            fprintf(page->file, ", its %s", crn_page_show(page, link->name));
+        fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
+        break;
+    case CRN_LINK_LEAK:
+        fprintf(page->file, "the leaked block of %s", crn_page_bytes(page, link->bytes));
+        break;
+    }
+}
+
+void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
+{
+    if (chain->count == 0)
+        return;
+    fprintf(page->file, "    held by\n");
+    for (uint32_t i = 0; i < chain->count; i++) {
+        fprintf(page->file, "      %s", i == 0 ? "   " : "-> ");
+        link_print(page, &chain->links[i]);
+        fputc('\n', page->file);
+    }
+}

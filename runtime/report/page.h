@@ -1,0 +1,46 @@
+#ifndef CRN_REPORT_PAGE_H
+#define CRN_REPORT_PAGE_H
+/*
+ * What text.c writes on: styles, amounts, and the pieces that leaks, findings and coroutines
+ * share.  Every text that came from the program goes through `show`, so that it cannot steer the
+ * terminal.
+ */
+#include <stdio.h>
+
+#include "report/model.h"
+
+enum crn_style { CRN_STYLE_PLAIN, CRN_STYLE_BOLD, CRN_STYLE_BAD, CRN_STYLE_WEAK };
+
+struct crn_page {
+    struct crn_store *store;
+    FILE *file;
+    bool has_color;
+};
+
+/* Prints a line fragment in a style. */
+void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A text of the program, fit to print; "?" when unknown. */
+const char *crn_page_show(const struct crn_page *page, const char *text);
+
+/* "1 block", "12,345 blocks": a count with its word, in the store. */
+const char *crn_page_count(const struct crn_page *page, uint64_t count, const char *word);
+
+/* "8,192 bytes", and from 100,000 on "97.7 KiB", in the store. */
+const char *crn_page_bytes(const struct crn_page *page, uint64_t bytes);
+
+/* The last part of a path. */
+const char *crn_page_base(const struct crn_page *page, const char *path);
+
+/* A stack, a frame a line, `indent` blanks deep; what started the program or thread is left out. */
+void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent);
+
+/* A coroutine: what it is, where it was created and where it stopped. */
+void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine *coroutine,
+                        uint64_t count);
+
+/* A chain, a link a line. */
+void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain);
+
+#endif

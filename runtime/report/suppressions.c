@@ -1,0 +1,152 @@
+/*
+ * The list of what the user does not want to hear about.  See suppressions.h.
+ */
+#include "report/suppressions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/pattern.h"
+#include "sym/store.h"
+
+/*
+ * The built-in suppressions: blocks that the C and C++ runtime loses by its own doing, so that no
+ * program can mend them.  Each names its cause upstream and matches one function; they apply to
+ * the verdict `lost` alone, never to what a coroutine holds.
+ */
+static const char *const builtin_patterns[] = {
+    /* glibc bug 12650: thread-local storage of a dlopened module, allocated when first used, is
+     * not freed with its thread. */
+    "^__tls_get_addr$",
+    /* glibc keeps the text that dlerror would show in a thread that ended before asking for it
+     * (LeakSanitizer leaves it out too). */
+    "^_dlerror_run$",
+};
+
+struct patterns {
+    char **rows;
+    size_t count, room;
+};
+
+struct crn_suppressions {
+    struct patterns kinds[CRN_SUPPRESS_KIND_COUNT];
+};
+
+static void pattern_add(struct patterns *patterns, const char *pattern)
+{
+    patterns->rows =
+        crn_grow(patterns->rows, patterns->count, &patterns->room, sizeof *patterns->rows);
+    char *kept = strdup(pattern);
+    if (kept == NULL)
+        crn_out_of_memory();
+    patterns->rows[patterns->count++] = kept;
+}
+
+struct crn_suppressions *crn_suppressions_create(void)
+{
+    struct crn_suppressions *suppressions = calloc(1, sizeof *suppressions);
+    if (suppressions == NULL)
+        crn_out_of_memory();
+    for (unsigned i = 0; i < CRN_COUNT_OF(builtin_patterns); i++)
+        pattern_add(&suppressions->kinds[CRN_SUPPRESS_BUILTIN], builtin_patterns[i]);
+    return suppressions;
+}
+
+void crn_suppressions_destroy(struct crn_suppressions *suppressions)
+{
+    if (suppressions == NULL)
+        return;
+    for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++) {
+        for (size_t i = 0; i < suppressions->kinds[kind].count; i++)
+            free(suppressions->kinds[kind].rows[i]);
+        free(suppressions->kinds[kind].rows);
+    }
+    free(suppressions);
+}
+
+/* Cuts blanks off both ends of a line, in place. */
+static char *trim(char *line)
+{
+    static const char blanks[] = " \t\r\n\f\v";
+    line += strspn(line, blanks);
+    size_t length = strlen(line);
+    while (length > 0 && strchr(blanks, line[length - 1]) != NULL)
+        line[--length] = 0;
+    return line;
+}
+
+/* Adds the suppression of one line; answers what is wrong with it, or NULL. */
+static const char *line_read(struct crn_suppressions *suppressions, char *line)
+{
+    static const struct {
+        const char *prefix;
+        enum crn_suppression_kind kind;
+    } prefixes[] = {
+        {"leak:", CRN_SUPPRESS_LEAK},
+        {"chain:", CRN_SUPPRESS_CHAIN},
+        {"coroutine:", CRN_SUPPRESS_COROUTINE},
+    };
+    line = trim(line);
+    if (*line == 0 || *line == '#')
+        return NULL;
+    for (unsigned i = 0; i < CRN_COUNT_OF(prefixes); i++) {
+        size_t length = strlen(prefixes[i].prefix);
+        if (strncmp(line, prefixes[i].prefix, length) != 0)
+            continue;
+        const char *pattern = trim(line + length);
+        if (pattern[strspn(pattern, "^$")] == 0)
+            return "needs a pattern that names something after its colon";
+        pattern_add(&suppressions->kinds[prefixes[i].kind], pattern);
+        return NULL;
+    }
+    return "is no suppression: write leak:PATTERN, chain:PATTERN or coroutine:PATTERN";
+}
+
+enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, const char *path,
+                                      char *message, size_t message_bytes)
+{
+    enum crn_status status = CRN_OK;
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file = fopen(path, "re");
+    if (message_bytes > 0)
+        *message = 0;
+    errno = file != NULL ? 0 : errno;
+    for (unsigned number = 1; file != NULL && getline(&line, &room, file) >= 0; number++) {
+        const char *mistake = line_read(suppressions, line);
+        if (mistake != NULL) {
+            snprintf(message, message_bytes, "%s:%u: '%.60s' %s", path, number, trim(line),
+                     mistake);
+            status = CRN_ERR_INVALID;
+            break;
+        }
+    }
+    if (file == NULL || (status == CRN_OK && ferror(file))) {
+        snprintf(message, message_bytes,
+                 "cannot read the suppressions '%s': %s; give a readable file", path,
+                 strerror(errno));
+        status = CRN_ERR_SYSTEM;
+    }
+    free(line);
+    if (file != NULL)
+        fclose(file);
+    return status;
+}
+
+bool crn_suppressions_match(const struct crn_suppressions *suppressions,
+                            enum crn_suppression_kind kind, const char *text)
+{
+    const struct patterns *patterns = &suppressions->kinds[kind];
+    for (size_t i = 0; text != NULL && i < patterns->count; i++)
+        if (crn_pattern_matches(patterns->rows[i], text))
+            return true;
+    return false;
+}
+
+bool crn_suppressions_has(const struct crn_suppressions *suppressions,
+                          enum crn_suppression_kind kind)
+{
+    return suppressions->kinds[kind].count > 0;
+}

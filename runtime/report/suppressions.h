@@ -1,0 +1,45 @@
+#ifndef CRN_REPORT_SUPPRESSIONS_H
+#define CRN_REPORT_SUPPRESSIONS_H
+/*
+ * The list of what the user does not want to hear about, and the built-in one.
+ *
+ * A file holds a suppression a line; blank lines and lines that begin with # say nothing:
+ *
+ *     leak:PATTERN       a function, module or source file of any frame that allocated the block
+ *     chain:PATTERN      any name in the chain that holds it
+ *     coroutine:PATTERN  the coroutine, or a function that created it or where it stopped
+ */
+#include "base/base.h"
+
+enum crn_suppression_kind {
+    CRN_SUPPRESS_LEAK,
+    CRN_SUPPRESS_CHAIN,
+    CRN_SUPPRESS_COROUTINE,
+    CRN_SUPPRESS_BUILTIN, /* as leak:, for the verdict `lost` only */
+    CRN_SUPPRESS_KIND_COUNT
+};
+
+struct crn_suppressions;
+
+/* A list that holds the built-in suppressions. */
+struct crn_suppressions *crn_suppressions_create(void);
+void crn_suppressions_destroy(struct crn_suppressions *suppressions);
+
+/*
+ * Adds the suppressions of the file `path`.
+ *
+ * Returns CRN_OK, or CRN_ERR_SYSTEM (the file cannot be read) or CRN_ERR_INVALID (a bad line)
+ * with one line in `message` (always terminated) that names the place, the mistake and the mend.
+ */
+enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, const char *path,
+                                      char *message, size_t message_bytes);
+
+/* Whether a pattern of that kind matches `text`; NULL matches nothing. */
+bool crn_suppressions_match(const struct crn_suppressions *suppressions,
+                            enum crn_suppression_kind kind, const char *text);
+
+/* Whether there is any pattern of that kind. */
+bool crn_suppressions_has(const struct crn_suppressions *suppressions,
+                          enum crn_suppression_kind kind);
+
+#endif

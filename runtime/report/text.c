@@ -1,0 +1,217 @@
+/*
+ * The text report, for a person at three in the morning.
+ *
+ * A section a process that has something to say, the biggest leak first; then what the check
+ * could not see; then one line that sums up, which is all there is when nothing is wrong.
+ */
+#include "report/render.h"
+
+#include <string.h>
+
+#include "report/page.h"
+#include "report/words.h"
+
+/* What all processes come to. */
+struct total {
+    struct crn_amount leaked, likely, suppressed, live;
+    struct crn_amount by_verdict[CRN_VERDICT_COUNT];
+    uint64_t allocations, coroutines_seen, unseen_threads, findings;
+    size_t leaking, unchecked;
+};
+
+static void add(struct crn_amount *sum, const struct crn_amount *amount)
+{
+    sum->blocks += amount->blocks;
+    sum->bytes += amount->bytes;
+}
+
+static struct total total_of(const struct crn_report *report)
+{
+    struct total total = {0};
+    for (size_t i = 0; i < report->processes_count; i++) {
+        const struct crn_process *process = &report->processes[i];
+        add(&total.leaked, &process->leaked);
+        add(&total.likely, &process->likely);
+        add(&total.suppressed, &process->suppressed);
+        add(&total.live, &process->live);
+        for (unsigned verdict = 0; verdict < CRN_VERDICT_COUNT; verdict++)
+            add(&total.by_verdict[verdict], &process->by_verdict[verdict]);
+        total.allocations += process->allocations;
+        total.coroutines_seen += process->coroutines_seen;
+        total.unseen_threads += process->unseen_threads;
+        total.findings += process->findings_count;
+        total.leaking += process->leaks_count > 0;
+        total.unchecked += !process->is_checked;
+    }
+    return total;
+}
+
+static const char *amount_of(const struct crn_page *page, const struct crn_amount *amount)
+{
+    return crn_store_print(page->store, "%s in %s", crn_page_bytes(page, amount->bytes),
+                           crn_page_count(page, amount->blocks, "block"));
+}
+
+static void process_title(const struct crn_page *page, const struct crn_process *process)
+{
+    fprintf(page->file, "\n");
+    crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_base(page, process->exe));
+    fprintf(page->file, " (pid %llu", (unsigned long long)process->pid);
+    if (process->exit_signal != 0)
+        fprintf(page->file, ", killed by signal %d, %s", process->exit_signal,
+                strsignal(process->exit_signal));
+    else if (process->exit_code > 0)
+        fprintf(page->file, ", exited with %d", process->exit_code);
+    fprintf(page->file, ")");
+    for (uint32_t i = 0; i < process->argc; i++)
+        crn_page_print(page, CRN_STYLE_WEAK, " %s", crn_page_show(page, process->argv[i]));
+    fprintf(page->file, "\n");
+}
+
+static void leak_print(const struct crn_page *page, const struct crn_leak *leak, size_t number)
+{
+    struct crn_amount direct = {leak->blocks, leak->bytes};
+    struct crn_amount indirect = {leak->indirect_blocks, leak->indirect_bytes};
+    fprintf(page->file, "\n#%zu  ", number);
+    crn_page_print(page, CRN_STYLE_BOLD, "%s, ", amount_of(page, &direct));
+    crn_page_print(page, leak->confidence == CRN_PROVEN ? CRN_STYLE_BAD : CRN_STYLE_BOLD, "%s",
+                   crn_verdict_words[leak->verdict]);
+    fprintf(page->file, " (%s)", crn_confidence_word(leak->confidence));
+    if (indirect.blocks > 0)
+        fprintf(page->file, ", and %s behind them", amount_of(page, &indirect));
+    crn_page_print(page, CRN_STYLE_WEAK, "  [%016llx]\n", (unsigned long long)leak->id);
+    fprintf(page->file, "    %s\n", crn_verdict_meanings[leak->verdict]);
+    if (leak->why != NULL)
+        fprintf(page->file, "    why: %s\n", crn_page_show(page, leak->why));
+    if (leak->allocated != NULL) {
+        fprintf(page->file, "    allocated at\n");
+        crn_page_stack(page, leak->allocated, 8);
+    }
+    if (leak->coroutine != NULL)
+        crn_page_coroutine(page, leak->coroutine, leak->coroutine_count);
+    crn_page_chain(page, &leak->chain);
+    crn_page_print(page, CRN_STYLE_BOLD, "    to mend: ");
+    fprintf(page->file, "%s\n", crn_verdict_hints[leak->verdict]);
+}
+
+static void finding_print(const struct crn_page *page, const struct crn_finding *finding)
+{
+    fprintf(page->file, "\n*   ");
+    crn_page_print(page, CRN_STYLE_BAD, "%s", crn_finding_words[finding->kind]);
+    if (finding->count > 1)
+        fprintf(page->file, ", %llu times", (unsigned long long)finding->count);
+    fprintf(page->file, ": %s\n", crn_finding_meanings[finding->kind]);
+    if (finding->why != NULL)
+        fprintf(page->file, "    why: %s\n", crn_page_show(page, finding->why));
+    if (finding->scope != NULL)
+        fprintf(page->file, "    scope %s\n", crn_page_show(page, finding->scope));
+    if (finding->object != 0)
+        fprintf(page->file, "    object at %#llx, %s\n", (unsigned long long)finding->object,
+                crn_page_bytes(page, finding->object_bytes));
+    if (finding->stack != NULL) {
+        fprintf(page->file, "    at\n");
+        crn_page_stack(page, finding->stack, 8);
+    }
+    if (finding->coroutine != NULL)
+        crn_page_coroutine(page, finding->coroutine, 1);
+    crn_page_chain(page, &finding->chain);
+}
+
+static void process_print(const struct crn_page *page, const struct crn_process *process)
+{
+    if (process->leaks_count + process->findings_count + process->coroutines_count == 0)
+        return;
+    process_title(page, process);
+    for (size_t i = 0; i < process->leaks_count; i++)
+        leak_print(page, &process->leaks[i], i + 1);
+    for (size_t i = 0; i < process->findings_count; i++)
+        finding_print(page, &process->findings[i]);
+    if (process->coroutines_count > 0)
+        fprintf(page->file, "\nall coroutines\n");
+    for (size_t i = 0; i < process->coroutines_count; i++)
+        crn_page_coroutine(page, &process->coroutines[i], process->coroutines[i].count);
+    fputc('\n', page->file);
+}
+
+static void note(const struct crn_page *page, const char *text)
+{
+    crn_page_print(page, CRN_STYLE_WEAK, "coroner: note: %s\n", text);
+}
+
+/* What the check could not see. */
+static void notes_print(const struct crn_page *page, const struct crn_report *report)
+{
+    uint64_t resurrected = 0;
+    for (size_t i = 0; i < report->processes_count; i++)
+        resurrected += report->processes[i].coroutines_resurrected;
+    if (resurrected > 0)
+        note(page, crn_store_print(page->store, "%s came back to life after it was called dead",
+                                   crn_page_count(page, resurrected, "coroutine")));
+    for (size_t i = 0; i < report->unnamed_count; i++)
+        note(page, crn_store_print(
+                       page->store, "%s has no symbols for %s shown; install its debug package",
+                       crn_page_show(page, report->unnamed[i].path),
+                       crn_page_count(page, report->unnamed[i].addresses_count, "address")));
+    for (size_t i = 0; i < report->warnings_count; i++)
+        crn_page_print(page, CRN_STYLE_BOLD, "coroner: warning: %s\n",
+                       crn_page_show(page, report->warnings[i]));
+}
+
+/* " (completed 64 bytes, lost 1,024 bytes; 64 bytes only likely)": the verdicts that were given. */
+static void verdicts_print(const struct crn_page *page, const struct total *total)
+{
+    const char *between = " (";
+    for (unsigned verdict = CRN_VERDICT_STALE; verdict < CRN_VERDICT_COUNT; verdict++) {
+        if (total->by_verdict[verdict].blocks == 0)
+            continue;
+        fprintf(page->file, "%s%s %s", between, crn_verdict_words[verdict],
+                crn_page_bytes(page, total->by_verdict[verdict].bytes));
+        between = ", ";
+    }
+    if (total->likely.blocks > 0)
+        fprintf(page->file, "; %s only likely", crn_page_bytes(page, total->likely.bytes));
+    fputc(')', page->file);
+}
+
+static void summary_print(const struct crn_page *page, const struct crn_report *report)
+{
+    struct total total = total_of(report);
+    size_t checked = report->processes_count - total.unchecked;
+    if (checked == 0)
+        return; /* a warning has said why */
+    fprintf(page->file, "coroner: ");
+    if (total.leaked.blocks > 0) {
+        crn_page_print(page, CRN_STYLE_BAD, "leaked %s", amount_of(page, &total.leaked));
+        verdicts_print(page, &total);
+    } else {
+        fprintf(page->file, "no leaks");
+    }
+    if (report->processes_count > 1 && total.leaking > 0)
+        fprintf(page->file, " by %zu of %s", total.leaking,
+                crn_page_count(page, report->processes_count, "process"));
+    else if (report->processes_count > 1)
+        fprintf(page->file, " in %s", crn_page_count(page, checked, "process"));
+    if (total.findings > 0)
+        fprintf(page->file, "; %s", crn_page_count(page, total.findings, "finding"));
+    if (total.suppressed.blocks > 0)
+        fprintf(page->file, "; suppressed %s", amount_of(page, &total.suppressed));
+    fprintf(page->file, "; %s, %s still live",
+            crn_page_count(page, total.allocations, "allocation"),
+            crn_page_bytes(page, total.live.bytes));
+    if (total.coroutines_seen > 0)
+        fprintf(page->file, ", %s", crn_page_count(page, total.coroutines_seen, "coroutine"));
+    if (total.unseen_threads > 0)
+        fprintf(page->file, "; %s unseen", crn_page_count(page, total.unseen_threads, "thread"));
+    if (total.unchecked > 0)
+        fprintf(page->file, "; %s not checked", crn_page_count(page, total.unchecked, "process"));
+    fputc('\n', page->file);
+}
+
+void crn_report_write_text(const struct crn_report *report, FILE *file, bool has_color)
+{
+    struct crn_page page = {report->store, file, has_color};
+    for (size_t i = 0; i < report->processes_count; i++)
+        process_print(&page, &report->processes[i]);
+    notes_print(&page, report);
+    summary_print(&page, report);
+}

@@ -1,0 +1,24 @@
+#ifndef CRN_REPORT_WORDS_H
+#define CRN_REPORT_WORDS_H
+/*
+ * The words of a report, one table per enumeration; the contract fixes how they are spelled.
+ */
+#include "record/format.h"
+
+extern const char *const crn_verdict_words[CRN_VERDICT_COUNT];
+extern const char *const crn_mechanism_words[CRN_MECHANISM_COUNT];
+extern const char *const crn_coro_state_words[CRN_CORO_STATE_COUNT];
+extern const char *const crn_root_words[CRN_ROOT_KIND_COUNT];
+extern const char *const crn_finding_words[CRN_FINDING_COUNT];
+
+/* "proven" or "likely". */
+const char *crn_confidence_word(enum crn_confidence confidence);
+
+/* Of a verdict: what it says about the blocks, and what usually mends it; a sentence each. */
+extern const char *const crn_verdict_meanings[CRN_VERDICT_COUNT];
+extern const char *const crn_verdict_hints[CRN_VERDICT_COUNT];
+
+/* Of a finding: what it says about the coroutine or object. */
+extern const char *const crn_finding_meanings[CRN_FINDING_COUNT];
+
+#endif

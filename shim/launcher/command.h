@@ -1,0 +1,29 @@
+#ifndef CRN_LAUNCHER_COMMAND_H
+#define CRN_LAUNCHER_COMMAND_H
+/*
+ * The commands of `coroner`: each takes its arguments, its own name first, and answers the exit
+ * status.
+ */
+#include "base/base.h"
+
+enum {
+    CRN_EXIT_USAGE = 2,            /* the user's mistake, or ours */
+    CRN_EXIT_NOT_EXECUTABLE = 126, /* as a shell says it */
+    CRN_EXIT_NOT_FOUND = 127,
+    CRN_EXIT_SIGNAL = 128, /* plus the signal */
+};
+
+struct crn_command {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *operands;
+    const char *summary;
+};
+
+/* The commands that are built; a row with a NULL name ends them. */
+extern const struct crn_command crn_commands[];
+
+int crn_command_run(int argc, char **argv);
+int crn_command_report(int argc, char **argv);
+
+#endif

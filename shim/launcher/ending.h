@@ -1,0 +1,28 @@
+#ifndef CRN_LAUNCHER_ENDING_H
+#define CRN_LAUNCHER_ENDING_H
+/*
+ * How the program ended, as only its parent knows; and what that adds to recordings, so that a
+ * kept one says the same as the report of its run.
+ */
+#include <sys/types.h>
+
+#include "record/reader.h"
+
+struct crn_ending {
+    pid_t pid;
+    int exit_code; /* -1 when a signal ended it */
+    int signal;    /* 0 when it exited */
+    uint64_t duration_ns;
+};
+
+/* Writes the ending into a recording of the program. */
+void crn_ending_amend(const struct crn_ending *ending, struct crn_recording *recording);
+
+/*
+ * Makes the recording of a program that left none: what was run and how it ended, not checked,
+ * with `warning` to say why.
+ */
+void crn_ending_record(const struct crn_ending *ending, const char *path, char *const *argv,
+                       const char *warning, struct crn_recording *recording);
+
+#endif

@@ -1,0 +1,31 @@
+#ifndef CRN_LAUNCHER_HANDOFF_H
+#define CRN_LAUNCHER_HANDOFF_H
+/*
+ * What the launcher hands to the shim: four variables of the environment.
+ *
+ *     LD_PRELOAD        the shim, before what was there
+ *     CORONER_SESSION   the directory for recordings
+ *     CORONER_LAUNCHER  this command, to render what outlives the session
+ *     CORONER_OPTIONS   every option, as key=value:key=value, paths made absolute
+ */
+#include "options/options.h"
+
+struct crn_handoff {
+    char *preload;
+    char *session;
+    char *launcher;
+    char *options;
+};
+
+/*
+ * Finds the shim and composes the variables.  Answers false after saying what is missing or
+ * cannot be expressed; crn_handoff_fini() is due in either case.
+ */
+bool crn_handoff_init(struct crn_handoff *handoff, const struct crn_options *options,
+                      const char *session_directory);
+void crn_handoff_fini(struct crn_handoff *handoff);
+
+/* Puts the variables into this process's environment: for a child about to exec. */
+void crn_handoff_apply(const struct crn_handoff *handoff);
+
+#endif

@@ -1,0 +1,36 @@
+#ifndef CRN_LAUNCHER_OUTPUT_H
+#define CRN_LAUNCHER_OUTPUT_H
+/*
+ * Where the launcher's words go: messages to standard error, a report where it was asked for.
+ */
+#include "options/options.h"
+#include "report/model.h"
+
+/* Prints one line on standard error, "coroner: " before it. */
+void crn_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Takes the place of standard streams that are closed, so that no file of ours lands on their
+ * numbers.  The places close again at exec: a program started by us finds them as we did.
+ */
+void crn_output_init(void);
+
+/* `path` with each %p replaced by the pid; from malloc. */
+char *crn_path_expand(const char *path, uint64_t pid);
+
+/*
+ * Whether a file could be written at `path` (it may not be there yet, and "" is none), as far as
+ * can be told before its name is known to the last %p.  Answers false after saying why not.
+ */
+bool crn_output_check(const char *path);
+
+/*
+ * Writes the report in the format and to the place that the options say; `pid` is what %p means.
+ * A place that cannot be written costs one line, and the report goes to standard error instead.
+ *
+ * Answers false when it did not reach its place.
+ */
+bool crn_output_report(const struct crn_report *report, const struct crn_options *options,
+                       uint64_t pid);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * `coroner run`: watches a program and reports when it ends.
+ *
+ *     options, suppressions   every mistake of the user's shows before the program starts
+ *     session, handoff        where recordings go, and how the shim learns of it
+ *     watch                   the program runs
+ *     collect                 recordings become one report; kept ones are copied
+ *     output, exit            the report is written, the status decided
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/reader.h"
+#include "shim/launcher/arguments.h"
+#include "shim/launcher/handoff.h"
+#include "shim/launcher/keep.h"
+#include "shim/launcher/output.h"
+#include "shim/launcher/program.h"
+#include "shim/launcher/session.h"
+#include "shim/launcher/watch.h"
+
+struct run {
+    struct crn_options options;
+    char *options_text; /* CORONER_OPTIONS, cut up; the options point into it */
+    struct crn_suppressions *suppressions;
+    char **argv; /* of the program */
+    char *path;
+    const char *obstacle; /* why it cannot be watched; NULL: it can */
+    struct crn_session session;
+    struct crn_session_files files;
+    struct crn_handoff handoff;
+    struct crn_ending ending;
+    struct crn_report *report;
+    bool is_delivered; /* the report reached the place it was asked for */
+    bool keeps_files;  /* a recording could not be copied where it was wanted */
+};
+
+static void warn_option(const char *message, void *user)
+{
+    (void)user;
+    crn_say("CORONER_OPTIONS: %s", message);
+}
+
+/*
+ * Takes over the user's CORONER_OPTIONS.  Under another `coroner run` they are that one's: its
+ * output and recording are not ours to write.
+ */
+static void environment_read(struct run *run)
+{
+    const char *text = getenv("CORONER_OPTIONS");
+    if (text == NULL)
+        return;
+    run->options_text = strdup(text);
+    if (run->options_text == NULL)
+        crn_out_of_memory();
+    crn_options_parse(&run->options, run->options_text, warn_option, NULL);
+    if (getenv("CORONER_SESSION") != NULL)
+        run->options.output = run->options.record = "";
+}
+
+static bool suppressions_read(struct run *run)
+{
+    char message[512];
+    run->suppressions = crn_suppressions_create();
+    for (unsigned i = 0; i < run->options.suppressions_count; i++) {
+        if (crn_suppressions_read(run->suppressions, run->options.suppressions[i], message,
+                                  sizeof message) != CRN_OK) {
+            crn_say("%s", message);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Adds a recording to the report, and keeps it if that was asked for; answers false if it cannot
+ * be kept.  `image` is as for crn_recording_keep(). */
+static bool recording_take(struct run *run, struct crn_recording *recording, uint64_t image)
+{
+    bool is_program = recording->process->pid == (uint32_t)run->ending.pid;
+    if (is_program)
+        crn_ending_amend(&run->ending, recording);
+    crn_report_add(run->report, recording);
+    return *run->options.record == 0 ||
+           crn_recording_keep(recording, run->options.record, is_program, image);
+}
+
+/*
+ * Takes the recordings of one pid, one an image it ran, the last first.  One that could not be
+ * checked only counts when nothing of that pid could.  Answers whether there was any.
+ */
+static bool process_collect(struct run *run, const struct crn_session_file *files, size_t count)
+{
+    bool is_taken = false;
+    for (size_t i = count; i-- > 0;) {
+        struct crn_recording recording;
+        char message[512];
+        if (crn_record_open(files[i].path, &recording, message, sizeof message) != CRN_OK) {
+            crn_report_warn(run->report, "%s", message);
+            continue;
+        }
+        if (!is_taken || (recording.process->flags & CRN_PROCESS_CHECKED)) {
+            is_taken = true;
+            if (!recording_take(run, &recording, count - 1 - i)) {
+                crn_say("it is still at %s", files[i].path);
+                run->keeps_files = true;
+            }
+        }
+        crn_record_close(&recording);
+    }
+    return is_taken;
+}
+
+/* Takes down a program that left no recording, with the one warning that says why. */
+static void program_take_unseen(struct run *run)
+{
+    struct crn_recording recording;
+    char why[256];
+    if (run->obstacle != NULL)
+        snprintf(why, sizeof why, "not watched: %s", run->obstacle);
+    else if (run->ending.signal != 0)
+        snprintf(why, sizeof why, "not checked: signal %d (%s) ended it", run->ending.signal,
+                 strsignal(run->ending.signal));
+    else
+        snprintf(why, sizeof why,
+                 "not checked: it left no recording; the program it last became could not be "
+                 "watched");
+    crn_ending_record(&run->ending, run->path, run->argv, why, &recording);
+    recording_take(run, &recording, 0);
+    crn_record_close(&recording);
+}
+
+/* The end of the run of files that share a pid with the one at `begin`. */
+static size_t same_pid_end(const struct crn_session_files *files, size_t begin)
+{
+    size_t end = begin + 1;
+    while (end < files->count && files->rows[end].pid == files->rows[begin].pid)
+        end++;
+    return end;
+}
+
+/* Builds the report: the program first, then the others by pid. */
+static void collect(struct run *run)
+{
+    const struct crn_session_files *files = &run->files;
+    bool has_program = false;
+    run->report = crn_report_create(run->suppressions, run->options.coroutines);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0, end; i < files->count; i = end) {
+            end = same_pid_end(files, i);
+            bool is_program = files->rows[i].pid == (uint64_t)run->ending.pid;
+            if (is_program == (pass == 0))
+                has_program |= process_collect(run, &files->rows[i], end - i) && is_program;
+        }
+        if (!has_program && pass == 0)
+            program_take_unseen(run);
+    }
+    crn_report_finish(run->report);
+}
+
+static int exit_status(const struct run *run)
+{
+    if (run->options.error_exitcode != 0 && crn_report_is_bad(run->report, run->options.strict))
+        return (int)run->options.error_exitcode;
+    int status =
+        run->ending.signal != 0 ? CRN_EXIT_SIGNAL + run->ending.signal : run->ending.exit_code;
+    return status == 0 && !run->is_delivered ? CRN_EXIT_USAGE : status;
+}
+
+/* Runs the program that was found; answers the status to exit with. */
+static int run_and_report(struct run *run)
+{
+    run->obstacle = crn_program_obstacle(run->path);
+    if (run->obstacle != NULL)
+        crn_say("%s cannot be watched: %s; running it without Coroner", run->path, run->obstacle);
+    if (!crn_session_open(&run->session) ||
+        !crn_handoff_init(&run->handoff, &run->options, run->session.directory))
+        return CRN_EXIT_USAGE;
+    int error =
+        crn_watch(run->path, run->argv, run->obstacle == NULL ? &run->handoff : NULL, &run->ending);
+    if (error != 0) {
+        crn_say("%s: cannot be executed: %s", run->path, strerror(error));
+        return error == ENOENT ? CRN_EXIT_NOT_FOUND : CRN_EXIT_NOT_EXECUTABLE;
+    }
+    crn_session_close(&run->session, &run->files);
+    collect(run);
+    /* What a text on standard error could say about an unwatched program, it has read already. */
+    if (run->obstacle == NULL || *run->options.output != 0 ||
+        strcmp(run->options.format, "text") != 0)
+        run->is_delivered =
+            crn_output_report(run->report, &run->options, (uint64_t)run->ending.pid);
+    return exit_status(run);
+}
+
+static void run_fini(struct run *run)
+{
+    crn_report_destroy(run->report);
+    crn_handoff_fini(&run->handoff);
+    crn_session_remove(&run->session, &run->files, run->keeps_files);
+    crn_suppressions_destroy(run->suppressions);
+    free(run->path);
+    free(run->options_text);
+}
+
+int crn_command_run(int argc, char **argv)
+{
+    struct run run = {.is_delivered = true};
+    struct crn_arguments arguments;
+    crn_options_init(&run.options);
+    environment_read(&run);
+    arguments.options = run.options;
+    int status = crn_arguments_read(&arguments, &crn_commands[0], CRN_OPERANDS_LAST, argc, argv);
+    run.options = arguments.options;
+    run.argv = argv + arguments.first_operand;
+    if (status < 0 && arguments.first_operand >= argc) {
+        crn_say("run what? `coroner run [OPTIONS] PROGRAM [ARGS...]`");
+        status = CRN_EXIT_USAGE;
+    }
+    if (status < 0 && (!suppressions_read(&run) || !crn_output_check(run.options.output) ||
+                       !crn_output_check(run.options.record)))
+        status = CRN_EXIT_USAGE;
+    if (status < 0) {
+        status = crn_program_find(run.argv[0], &run.path);
+        if (status == 0)
+            status = run_and_report(&run);
+    }
+    run_fini(&run);
+    return status;
+}

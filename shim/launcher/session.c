@@ -1,0 +1,116 @@
+/*
+ * The private directory of one `coroner run`.  See session.h.
+ */
+#include "shim/launcher/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shim/launcher/output.h"
+#include "sym/store.h"
+
+/* Makes a directory below `parent`, which must be an absolute path. */
+static char *directory_make(const char *parent)
+{
+    char *directory;
+    if (asprintf(&directory, "%s/coroner-XXXXXX", parent) < 0)
+        crn_out_of_memory();
+    if (mkdtemp(directory) != NULL)
+        return directory;
+    free(directory);
+    return NULL;
+}
+
+bool crn_session_open(struct crn_session *session)
+{
+    const char *parent = getenv("TMPDIR");
+    session->directory = NULL;
+    if (parent != NULL && *parent == '/')
+        session->directory = directory_make(parent);
+    if (session->directory == NULL)
+        session->directory = directory_make("/tmp");
+    if (session->directory == NULL)
+        crn_say("cannot make a directory in TMPDIR or /tmp: %s; set TMPDIR to one that is writable",
+                strerror(errno));
+    return session->directory != NULL;
+}
+
+static int file_compare(const void *a, const void *b)
+{
+    const struct crn_session_file *left = a, *right = b;
+    if (left->pid != right->pid)
+        return left->pid < right->pid ? -1 : 1;
+    return (left->image > right->image) - (left->image < right->image);
+}
+
+/* Reads the "<pid>.<n>.crn" of a recording. */
+static bool name_read(const char *name, struct crn_session_file *file)
+{
+    unsigned long long pid, image;
+    int length = 0;
+    if (sscanf(name, "%llu.%llu.crn%n", &pid, &image, &length) != 2 || length == 0 ||
+        name[length] != 0)
+        return false;
+    file->pid = pid;
+    file->image = image;
+    return true;
+}
+
+void crn_session_close(struct crn_session *session, struct crn_session_files *files)
+{
+    char *closed;
+    struct dirent *entry;
+    memset(files, 0, sizeof *files);
+    if (asprintf(&closed, "%s.closed", session->directory) < 0)
+        crn_out_of_memory();
+    if (rename(session->directory, closed) == 0) {
+        free(session->directory);
+        session->directory = closed;
+    } else {
+        free(closed); /* the worst of it: a late recording is not seen */
+    }
+    DIR *directory = opendir(session->directory);
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        struct crn_session_file file;
+        if (!name_read(entry->d_name, &file))
+            continue;
+        if (asprintf(&file.path, "%s/%s", session->directory, entry->d_name) < 0)
+            crn_out_of_memory();
+        files->rows = crn_grow(files->rows, files->count, &files->room, sizeof *files->rows);
+        files->rows[files->count++] = file;
+    }
+    if (directory != NULL)
+        closedir(directory);
+    if (files->count > 1)
+        qsort(files->rows, files->count, sizeof *files->rows, file_compare);
+}
+
+static void directory_remove(const char *path)
+{
+    struct dirent *entry;
+    DIR *directory = opendir(path);
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory != NULL)
+        closedir(directory);
+    rmdir(path);
+}
+
+void crn_session_remove(struct crn_session *session, struct crn_session_files *files,
+                        bool keeps_files)
+{
+    if (!keeps_files && session->directory != NULL)
+        directory_remove(session->directory);
+    for (size_t i = 0; i < files->count; i++)
+        free(files->rows[i].path);
+    free(files->rows);
+    free(session->directory);
+    memset(files, 0, sizeof *files);
+    session->directory = NULL;
+}

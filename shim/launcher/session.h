@@ -1,0 +1,38 @@
+#ifndef CRN_LAUNCHER_SESSION_H
+#define CRN_LAUNCHER_SESSION_H
+/*
+ * The private directory in which the processes of one `coroner run` leave their recordings.
+ *
+ * Each writes <pid>.<n>.crn, by rename, so what bears that name is whole; n counts the images
+ * that one pid has run.  The session ends by renaming the directory: from then on a process that
+ * lives on finds it gone and reports by itself, and nothing can arrive unseen.
+ */
+#include "base/base.h"
+
+struct crn_session {
+    char *directory;
+};
+
+struct crn_session_file {
+    char *path;
+    uint64_t pid, image;
+};
+
+struct crn_session_files {
+    struct crn_session_file *rows; /* by pid, then image */
+    size_t count, room;
+};
+
+/*
+ * Makes the directory, mode 0700, in TMPDIR or /tmp.  Answers false after saying why it cannot.
+ */
+bool crn_session_open(struct crn_session *session);
+
+/* Ends the session and lists the recordings that are in it. */
+void crn_session_close(struct crn_session *session, struct crn_session_files *files);
+
+/* Frees the list; unless `keeps_files`, removes the directory and all in it. */
+void crn_session_remove(struct crn_session *session, struct crn_session_files *files,
+                        bool keeps_files);
+
+#endif

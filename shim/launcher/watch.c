@@ -1,0 +1,145 @@
+/*
+ * Runs the program and waits for its end.  See watch.h.
+ *
+ * A pipe that closes at exec tells whether the program was started: the child writes its errno
+ * into it when exec fails, and nothing comes when it does not.
+ */
+#include "shim/launcher/watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shim/launcher/output.h"
+#include "sym/store.h"
+
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+enum { FORWARDED_COUNT = sizeof forwarded / sizeof forwarded[0] };
+
+/* What signals did before, for the child. */
+struct dispositions {
+    struct sigaction forwarded[FORWARDED_COUNT];
+    struct sigaction child;
+    sigset_t mask;
+};
+
+static volatile sig_atomic_t child_pid;
+
+/*
+ * Passes on what a process sent.  The kernel's signals come from the terminal, which sent them to
+ * the child as well; and the child's own, to its whole group, need not come back to it.
+ */
+static void forward(int signal, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    (void)context;
+    if (child_pid > 0 && info->si_code <= 0 && info->si_pid != child_pid)
+        kill((pid_t)child_pid, signal);
+    errno = saved_errno;
+}
+
+/* Installs the handlers, all signals blocked; what was ignored (nohup) stays ignored. */
+static void dispositions_take(struct dispositions *before)
+{
+    struct sigaction forwarding = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before->mask);
+    for (int i = 0; i < FORWARDED_COUNT; i++) {
+        sigaction(forwarded[i], NULL, &before->forwarded[i]);
+        if (before->forwarded[i].sa_handler != SIG_IGN)
+            sigaction(forwarded[i], &forwarding, NULL);
+    }
+    sigaction(SIGCHLD, &plain, &before->child); /* ignored, there would be nothing to wait for */
+}
+
+static void dispositions_restore(const struct dispositions *before)
+{
+    for (int i = 0; i < FORWARDED_COUNT; i++)
+        sigaction(forwarded[i], &before->forwarded[i], NULL);
+    sigaction(SIGCHLD, &before->child, NULL);
+    sigprocmask(SIG_SETMASK, &before->mask, NULL);
+}
+
+/* Runs a file that the kernel does not know as a shell script, as execvp does. */
+static void exec_by_shell(const char *path, char **argv)
+{
+    size_t argc = 0;
+    while (argv[argc] != NULL)
+        argc++;
+    char **shell_argv = calloc(argc + 2, sizeof *shell_argv);
+    if (shell_argv == NULL)
+        return;
+    shell_argv[0] = (char *)"/bin/sh";
+    shell_argv[1] = (char *)path;
+    if (argc > 1)
+        memcpy(shell_argv + 2, argv + 1, (argc - 1) * sizeof *argv);
+    execv(shell_argv[0], shell_argv);
+}
+
+_Noreturn static void child_main(const char *path, char **argv, const struct crn_handoff *handoff,
+                                 const struct dispositions *before, int telling_fd)
+{
+    if (handoff != NULL)
+        crn_handoff_apply(handoff);
+    dispositions_restore(before);
+    execv(path, argv);
+    if (errno == ENOEXEC)
+        exec_by_shell(path, argv);
+    int error = errno;
+    ssize_t told = write(telling_fd, &error, sizeof error);
+    _exit(told == sizeof error ? 127 : 126);
+}
+
+/* The errno that the child tells, or 0 when exec closed the pipe. */
+static int exec_error(int fd)
+{
+    int error = 0;
+    ssize_t n;
+    do
+        n = read(fd, &error, sizeof error);
+    while (n < 0 && errno == EINTR);
+    return n == sizeof error ? error : 0;
+}
+
+int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff,
+              struct crn_ending *ending)
+{
+    struct dispositions before;
+    struct timespec start, end;
+    int pipe_fds[2], status = 0;
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0)
+        return errno;
+    dispositions_take(&before);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    pid_t pid = fork();
+    int error = pid < 0 ? errno : 0;
+    if (pid == 0)
+        child_main(path, argv, handoff, &before, pipe_fds[1]);
+    child_pid = pid;
+    close(pipe_fds[1]);
+    sigprocmask(SIG_SETMASK, &before.mask, NULL);
+    if (pid > 0) {
+        error = exec_error(pipe_fds[0]);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            continue;
+        child_pid = 0;
+    }
+    dispositions_restore(&before); /* an impatient user may interrupt the report */
+    close(pipe_fds[0]);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    *ending = (struct crn_ending){
+        .pid = pid,
+        .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+        .duration_ns = (uint64_t)(end.tv_sec - start.tv_sec) * 1000000000u + (uint64_t)end.tv_nsec -
+                       (uint64_t)start.tv_nsec,
+    };
+    return error;
+}

@@ -1,0 +1,21 @@
+#ifndef CRN_LAUNCHER_WATCH_H
+#define CRN_LAUNCHER_WATCH_H
+/*
+ * Runs the program and waits for its end, as transparently as a shell would.
+ */
+#include "shim/launcher/ending.h"
+#include "shim/launcher/handoff.h"
+
+/*
+ * Executes the file `path` with `argv` in a child of the same process group, with the handoff's
+ * variables (NULL: without), and waits until it has ended.
+ *
+ * The terminal's signals reach the child by themselves; those that somebody sends to this process
+ * alone (HUP, INT, QUIT, TERM, USR1, USR2) are passed on to it.
+ *
+ * Answers 0, or the errno with which the program could not be started.
+ */
+int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff,
+              struct crn_ending *ending);
+
+#endif
