@@ -13,7 +13,7 @@
 #define CRN_NOINLINE __attribute__((noinline))
 #define CRN_COLD __attribute__((noinline, cold))
 #define CRN_INLINE static inline __attribute__((always_inline))
-#define CRN_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define CRN_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #define CRN_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* What a function of ours may answer beside its result. */

@@ -1,0 +1,82 @@
+#ifndef CRN_SYS_H
+#define CRN_SYS_H
+/*
+ * System calls without libc: they leave errno alone, cannot be interposed and need no lock, so
+ * they are good in signal handlers, before libc is up and while every other thread stands still.
+ *
+ * Each answers the kernel's raw result: negative errno on failure.
+ */
+#include "base/base.h"
+
+#include <sys/syscall.h>
+
+#if !defined(__x86_64__)
+#error "add the system call sequence of this architecture here"
+#endif
+
+CRN_INLINE long crn_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    long result;
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#define crn_syscall0(n) crn_syscall(n, 0, 0, 0, 0, 0, 0)
+#define crn_syscall1(n, a) crn_syscall(n, (long)(a), 0, 0, 0, 0, 0)
+#define crn_syscall2(n, a, b) crn_syscall(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define crn_syscall3(n, a, b, c) crn_syscall(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define crn_syscall4(n, a, b, c, d)                                                               \
+    crn_syscall(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define crn_syscall6(n, a, b, c, d, e, f)                                                         \
+    crn_syscall(n, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+
+CRN_INLINE bool crn_sys_failed(long result)
+{
+    return (unsigned long)result > -4096ul;
+}
+
+CRN_INLINE int crn_sys_getpid(void)
+{
+    return (int)crn_syscall0(SYS_getpid);
+}
+
+CRN_INLINE int crn_sys_gettid(void)
+{
+    return (int)crn_syscall0(SYS_gettid);
+}
+
+/* Opens for reading with O_CLOEXEC; answers the descriptor or a negative errno. */
+int crn_sys_open_read(const char *path);
+
+/* Reads up to `bytes`, over interruptions and short reads; answers the count or a negative errno. */
+long crn_sys_read_all(int fd, void *buffer, size_t bytes);
+
+/* Writes all `bytes`; answers 0 or a negative errno. */
+long crn_sys_write_all(int fd, const void *buffer, size_t bytes);
+
+/* Copies memory of our own that may not be mapped: answers false instead of faulting. */
+bool crn_memory_read(void *target, uintptr_t source, size_t bytes);
+
+/* CLOCK_MONOTONIC in ns. */
+uint64_t crn_now_ns(void);
+
+/* CLOCK_REALTIME in ns since 1970. */
+uint64_t crn_unix_now_ns(void);
+
+/* Sleeps while *word == value, at most timeout_ns (UINT64_MAX: for ever); may wake early. */
+void crn_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns);
+void crn_futex_wake_all(_Atomic uint32_t *word);
+
+/*
+ * Writes one line "coroner: …" to standard error (or to the descriptor crn_log_fd).  Needs about
+ * 1 KiB of stack; safe in signal handlers.
+ */
+void crn_log(const char *format, ...) CRN_PRINTF(1, 2);
+extern int crn_log_fd;
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * Coroner's own memory.  See vm.h.
+ *
+ * The list of own ranges is a fixed table whose rows are claimed and given back with one
+ * compare-and-swap on `start`; a row is valid when both ends are set.  When it is full a range
+ * is merely not listed: a check then reads it as a root and finds less.
+ */
+#include "base/vm.h"
+#include "base/sys.h"
+
+#include <sys/mman.h>
+
+enum { OWN_RANGES_MAX = 2048 };
+static struct {
+    _Atomic uintptr_t start, end;
+} own_ranges[OWN_RANGES_MAX];
+
+static void own_range_add(uintptr_t start, uintptr_t end)
+{
+    for (unsigned i = 0; i < OWN_RANGES_MAX; i++) {
+        uintptr_t expected = 0;
+        if (own_ranges[i].start == 0 &&
+            __atomic_compare_exchange_n(&own_ranges[i].start, &expected, start, false,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            own_ranges[i].end = end;
+            return;
+        }
+    }
+}
+
+static void own_range_remove(uintptr_t start)
+{
+    for (unsigned i = 0; i < OWN_RANGES_MAX; i++) {
+        if (own_ranges[i].start == start) {
+            own_ranges[i].end = 0;
+            own_ranges[i].start = 0;
+            return;
+        }
+    }
+}
+
+size_t crn_vm_own_ranges(struct crn_range *out, size_t room)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < OWN_RANGES_MAX && count < room; i++) {
+        uintptr_t start = own_ranges[i].start, end = own_ranges[i].end;
+        if (start != 0 && end > start)
+            out[count++] = (struct crn_range){start, end};
+    }
+    return count;
+}
+
+static void *pages_map(size_t bytes, int protection)
+{
+    long result = crn_syscall6(SYS_mmap, 0, bytes, protection,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return crn_sys_failed(result) ? NULL : (void *)result;
+}
+
+void *crn_vm_map(size_t bytes)
+{
+    bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
+    char *start = pages_map(bytes, PROT_READ | PROT_WRITE);
+    if (start != NULL)
+        own_range_add((uintptr_t)start, (uintptr_t)start + bytes);
+    return start;
+}
+
+void crn_vm_unmap(void *start, size_t bytes)
+{
+    own_range_remove((uintptr_t)start);
+    crn_syscall2(SYS_munmap, start, crn_align_up(bytes, CRN_PAGE_BYTES));
+}
+
+void *crn_vm_reserve(size_t bytes, size_t alignment)
+{
+    bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
+    size_t slack = alignment > CRN_PAGE_BYTES ? alignment : 0;
+    char *start = pages_map(bytes + slack, PROT_NONE);
+    if (start == NULL)
+        return NULL;
+    char *aligned = (char *)crn_align_up((uintptr_t)start, alignment);
+    if (aligned > start)
+        crn_syscall2(SYS_munmap, start, aligned - start);
+    if (aligned + bytes < start + bytes + slack)
+        crn_syscall2(SYS_munmap, aligned + bytes, start + slack - aligned);
+    own_range_add((uintptr_t)aligned, (uintptr_t)aligned + bytes);
+    return aligned;
+}
+
+bool crn_vm_commit(void *start, size_t bytes)
+{
+    return crn_syscall3(SYS_mprotect, start, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool crn_span_init(struct crn_span *span, size_t bytes)
+{
+    span->committed = 0;
+    span->reserved = crn_align_up(bytes, CRN_PAGE_BYTES);
+    span->base = crn_vm_reserve(bytes, CRN_PAGE_BYTES);
+    return span->base != NULL;
+}
+
+bool crn_span_ensure_slow(struct crn_span *span, size_t bytes)
+{
+    /* Grow by an eighth, so that the number of calls stays logarithmic; at least 64 KiB. */
+    size_t wanted = crn_align_up(bytes + bytes / 8, 64 * 1024);
+    if (wanted > span->reserved)
+        wanted = span->reserved;
+    if (span->base == NULL || bytes > wanted)
+        return false;
+    /* Committing twice is harmless, so racing growers need no lock: the largest one wins. */
+    if (!crn_vm_commit(span->base, wanted))
+        return false;
+    size_t seen = span->committed;
+    while (seen < wanted && !__atomic_compare_exchange_n(&span->committed, &seen, wanted, false,
+                                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    return true;
+}
+
+struct crn_arena_chunk {
+    struct crn_arena_chunk *older;
+    size_t bytes;
+};
+
+void *crn_arena_alloc(struct crn_arena *arena, size_t bytes)
+{
+    bytes = crn_align_up(bytes, 16);
+    if (bytes > (size_t)(arena->end - arena->next)) {
+        size_t wanted = bytes + sizeof(struct crn_arena_chunk) + 16;
+        size_t chunk_bytes = crn_align_up(wanted, (size_t)256 * 1024);
+        struct crn_arena_chunk *chunk = crn_vm_map(chunk_bytes);
+        if (chunk == NULL) {
+            arena->exhausted = true;
+            return NULL;
+        }
+        chunk->older = arena->chunks;
+        chunk->bytes = chunk_bytes;
+        arena->chunks = chunk;
+        arena->next = (char *)crn_align_up((uintptr_t)(chunk + 1), 16);
+        arena->end = (char *)chunk + chunk_bytes;
+    }
+    void *result = arena->next;
+    arena->next += bytes;
+    return result;
+}
+
+void crn_arena_free_all(struct crn_arena *arena)
+{
+    while (arena->chunks != NULL) {
+        struct crn_arena_chunk *chunk = arena->chunks;
+        arena->chunks = chunk->older;
+        crn_vm_unmap(chunk, chunk->bytes);
+    }
+    arena->next = arena->end = NULL;
+}

@@ -1,0 +1,191 @@
+/*
+ * The registry of coroutines.  See coro.h.
+ */
+#include "coro/coro.h"
+#include "coro/recogniser.h"
+#include "base/maps.h"
+
+#include <signal.h>
+#include <string.h>
+
+struct crn_coros crn_coros;
+
+enum { COROS_MAX = 1 << 24 };
+
+bool crn_coros_init(void)
+{
+    size_t most = COROS_MAX;
+    while (most > 1024 && !crn_span_init(&crn_coros.records, most * sizeof(struct crn_coro)))
+        most /= 4;
+    crn_coros.records_made = 1;
+    crn_coros.is_ready = crn_coros.records.base != NULL && crn_ranges_init(&crn_coros.stacks, most);
+    return crn_coros.is_ready;
+}
+
+uint32_t crn_coro_find_locked(uintptr_t address)
+{
+    struct crn_ranges_item *item = crn_ranges_find(&crn_coros.stacks, address);
+    return item != NULL ? (uint32_t)item->value : 0;
+}
+
+/* Takes a coroutine off the map and frees its record, oldest first to be used again. */
+static void destroy_locked(uint32_t id)
+{
+    struct crn_coro *coro = crn_coro_at(id);
+    crn_ranges_remove(&crn_coros.stacks, coro->stack_start);
+    coro->state = CRN_CORO_DESTROYED;
+    coro->next_free = 0;
+    crn_coros.destroyed++;
+    if (crn_coros.free_last != 0)
+        crn_coro_at(crn_coros.free_last)->next_free = id;
+    else
+        crn_coros.free_first = id;
+    crn_coros.free_last = id;
+}
+
+static void destroy_overlapping_locked(uintptr_t start, uintptr_t end)
+{
+    struct crn_ranges_item *item;
+    while ((item = crn_ranges_first_above(&crn_coros.stacks, start)) != NULL && item->start < end)
+        destroy_locked((uint32_t)item->value);
+}
+
+static uint32_t record_take_locked(void)
+{
+    enum { REST = 4096 }; /* let numbers rest, so that a stale one is not somebody else's at once */
+    uint32_t id = crn_coros.free_first;
+    if (id != 0 && crn_coros.records_made > REST) {
+        crn_coros.free_first = crn_coro_at(id)->next_free;
+        if (crn_coros.free_first == 0)
+            crn_coros.free_last = 0;
+        return id;
+    }
+    id = crn_coros.records_made;
+    if (!crn_span_ensure(&crn_coros.records, ((size_t)id + 1) * sizeof(struct crn_coro)))
+        return 0;
+    crn_coros.records_made = id + 1;
+    return id;
+}
+
+uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr_t start,
+                                uintptr_t end, enum crn_coro_state state)
+{
+    struct crn_block block;
+    destroy_overlapping_locked(start, end);
+    uint32_t id = record_take_locked();
+    if (id == 0 || !crn_ranges_insert(&crn_coros.stacks, start, end, id))
+        return 0;
+    struct crn_coro *coro = crn_coro_at(id);
+    uint32_t generation = coro->generation + 1;
+    memset(coro, 0, sizeof *coro);
+    coro->mechanism = recogniser->mechanism;
+    coro->recogniser = recogniser;
+    coro->state = (uint8_t)state;
+    coro->stack_start = start;
+    coro->stack_end = end;
+    coro->generation = generation;
+    crn_coros.seen++;
+    crn_coros.is_used = 1;
+    if (crn_index_find(&crn_heap.index, start, &block))
+        block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
+    return id;
+}
+
+void crn_coro_enter_locked(struct crn_thread *thread, uint32_t id)
+{
+    if (id == 0) {
+        crn_thread_enter(thread, thread->own_start, thread->own_end, 0);
+        thread->is_away = false;
+        return;
+    }
+    struct crn_coro *coro = crn_coro_at(id);
+    if ((coro->flags & CRN_CORO_JUDGED_DEAD) != 0) {
+        coro->flags = (uint8_t)((coro->flags & ~CRN_CORO_JUDGED_DEAD) | CRN_CORO_RESURRECTED);
+        crn_coros.resurrected++;
+    }
+    coro->state = CRN_CORO_RUNNING;
+    coro->flags &= (uint8_t)~CRN_CORO_LOOSE;
+    crn_thread_enter(thread, coro->stack_start, coro->stack_end, id);
+}
+
+void crn_coro_leave_loose_locked(struct crn_thread *thread)
+{
+    struct crn_coro *left = crn_coro_at(thread->coro);
+    if (thread->coro == 0 || left->state != CRN_CORO_RUNNING)
+        return;
+    left->state = CRN_CORO_SUSPENDED;
+    left->flags |= CRN_CORO_LOOSE;
+    left->saved.sp = 0;
+}
+
+/* The range of a stack nobody told us of: the heap block, else the mapping, that sp lies in. */
+static bool unknown_stack_find(struct crn_thread *thread, uintptr_t sp, struct crn_range *range)
+{
+    struct crn_block block;
+    if (crn_index_find(&crn_heap.index, sp, &block)) {
+        *range = (struct crn_range){block.start, block.start + block.usable};
+        return true;
+    }
+    struct crn_map_entry entry;
+    if (!crn_maps_find(sp, &entry))
+        return false;
+    *range = (struct crn_range){entry.start, entry.end};
+    if (entry.end == thread->own_end) {
+        /* The main thread's stack, grown further than we thought it could. */
+        thread->own_start = entry.start;
+        return false;
+    }
+    return true;
+}
+
+static bool is_on_signal_stack(uintptr_t sp)
+{
+    stack_t current;
+    memset(&current, 0, sizeof current);
+    return crn_syscall2(SYS_sigaltstack, NULL, &current) == 0 && (current.ss_flags & SS_ONSTACK) &&
+           sp - (uintptr_t)current.ss_sp < current.ss_size;
+}
+
+void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
+{
+    if (!crn_coros.is_ready || is_on_signal_stack(sp))
+        return; /* a handler on its own stack is no coroutine; it will be over soon */
+    struct crn_range range = {0, 0};
+    bool is_own = sp >= thread->own_start && sp < thread->own_end;
+    crn_lock_acquire(&crn_coros.lock, thread->tid);
+    uint32_t id = crn_coro_find_locked(sp);
+    if (id != 0)
+        is_own = false; /* a coroutine's stack may be an array on the thread's own */
+    else if (!is_own && unknown_stack_find(thread, sp, &range))
+        id = crn_coro_create_locked(&crn_recogniser_stack, range.start, range.end,
+                                    CRN_CORO_RUNNING);
+    if (id == 0)
+        is_own = true;
+    if (id != thread->coro)
+        crn_coro_leave_loose_locked(thread);
+    if (id != thread->coro || thread->stack_span == 0 || is_own)
+        crn_coro_enter_locked(thread, is_own ? 0 : id);
+    crn_lock_release(&crn_coros.lock);
+}
+
+void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid)
+{
+    if (!crn_coros.is_used)
+        return;
+    crn_lock_acquire(&crn_coros.lock, tid);
+    destroy_overlapping_locked(start, end);
+    crn_lock_release(&crn_coros.lock);
+}
+
+void crn_coros_after_fork(void)
+{
+    /*
+     * If another thread was changing the registry, the map may be torn: start it anew.  Records
+     * stay, so that the counts do; their stacks count as ordinary memory of the parent's.
+     */
+    if (crn_coros.lock.word != 0) {
+        crn_coros.stacks.chunk_count = 0;
+        crn_coros.free_first = crn_coros.free_last = 0;
+    }
+    crn_lock_init(&crn_coros.lock);
+}

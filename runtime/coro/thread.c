@@ -1,0 +1,197 @@
+/*
+ * Thread records.  See thread.h.
+ */
+#include "coro/thread.h"
+#include "base/maps.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { THREADS_MAX = 1 << 18 };
+
+__thread struct crn_thread *crn_self __attribute__((tls_model("initial-exec")));
+
+static struct crn_span records;
+static _Atomic uint32_t record_count;
+static _Atomic uint32_t ending_count; /* records in state ENDING: worth looking for */
+
+bool crn_threads_init(void)
+{
+    size_t most = THREADS_MAX;
+    while (most > 64 && !crn_span_init(&records, most * sizeof(struct crn_thread)))
+        most /= 8;
+    return records.base != NULL;
+}
+
+uint32_t crn_threads_count(void)
+{
+    return __atomic_load_n(&record_count, __ATOMIC_ACQUIRE);
+}
+
+struct crn_thread *crn_thread_at(uint32_t index)
+{
+    return (struct crn_thread *)records.base + index;
+}
+
+static bool is_gone(const struct crn_thread *thread, int own_tid)
+{
+    return thread->tid == own_tid ||
+           crn_syscall3(SYS_tgkill, crn_sys_getpid(), thread->tid, 0) == -ESRCH;
+}
+
+/* Takes over the record of a thread that is gone. */
+static struct crn_thread *record_reuse(int tid)
+{
+    if (ending_count == 0)
+        return NULL;
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        struct crn_thread *thread = crn_thread_at(i);
+        uint32_t expected = CRN_THREAD_ENDING;
+        if (thread->state == CRN_THREAD_ENDING && is_gone(thread, tid) &&
+            __atomic_compare_exchange_n(&thread->state, &expected, CRN_THREAD_ALIVE, false,
+                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+            ending_count--;
+            return thread;
+        }
+    }
+    return NULL;
+}
+
+static struct crn_thread *record_make(void)
+{
+    uint32_t index = record_count;
+    do {
+        if (!crn_span_ensure(&records, ((size_t)index + 1) * sizeof(struct crn_thread)))
+            return NULL;
+    } while (!__atomic_compare_exchange_n(&record_count, &index, index + 1, true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+    struct crn_thread *thread = crn_thread_at(index);
+    thread->state = CRN_THREAD_ALIVE;
+    return thread;
+}
+
+/* How far down the main thread's stack may grow. */
+static uintptr_t main_stack_limit(uintptr_t start, uintptr_t end)
+{
+    struct rlimit limit = {0, 0};
+    const uintptr_t most = (uintptr_t)120 << 20; /* the kernel keeps at least 128 MiB free below */
+    crn_syscall2(SYS_getrlimit, RLIMIT_STACK, &limit);
+    uintptr_t bytes = limit.rlim_cur < most ? limit.rlim_cur : most;
+    return end - bytes < start ? end - bytes : start;
+}
+
+struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
+{
+    int tid = crn_sys_gettid();
+    struct crn_thread *thread = record_reuse(tid);
+    if (thread == NULL && (thread = record_make()) == NULL)
+        return NULL;
+    crn_heap_counts_flush(&crn_heap, &thread->counts);
+    struct crn_memo own_memo = thread->own_memo, other_memo = thread->other_memo;
+    void *signal_stack = thread->signal_stack, *scratch_stack = thread->scratch_stack;
+    memset(thread, 0, offsetof(struct crn_thread, state));
+    memset(&thread->is_main, 0, sizeof *thread - offsetof(struct crn_thread, is_main));
+    own_memo.count = other_memo.count = 0;
+    thread->own_memo = own_memo;
+    thread->other_memo = other_memo;
+    thread->signal_stack = signal_stack;
+    thread->scratch_stack = scratch_stack;
+    thread->tid = tid;
+    thread->base_sp = (uintptr_t)__builtin_frame_address(0);
+    thread->descriptor = (uintptr_t)pthread_self();
+    thread->is_main = tid == crn_sys_getpid();
+    if (own_end == 0) {
+        struct crn_map_entry entry;
+        if (crn_maps_find(thread->base_sp, &entry)) {
+            own_start = entry.start;
+            own_end = entry.end;
+            if (thread->is_main)
+                own_start = main_stack_limit(own_start, own_end);
+        }
+    }
+    thread->own_start = own_start;
+    thread->own_end = own_end;
+    crn_thread_enter(thread, own_start, own_end, 0);
+    crn_self = thread;
+    return thread;
+}
+
+void crn_thread_note_ending(struct crn_thread *thread)
+{
+    crn_heap_counts_flush(&crn_heap, &thread->counts);
+    uint32_t expected = CRN_THREAD_ALIVE;
+    if (__atomic_compare_exchange_n(&thread->state, &expected, CRN_THREAD_ENDING, false,
+                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ending_count++;
+}
+
+void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end, uint32_t coro)
+{
+    bool is_own = start == thread->own_start && end == thread->own_end;
+    thread->stack_start = start;
+    thread->stack_span = end - start;
+    bool has_room = end - start > 2 * CRN_STACK_RESERVE_BYTES;
+    thread->fast_start = start + (has_room ? CRN_STACK_RESERVE_BYTES : 0);
+    thread->fast_span = has_room ? end - thread->fast_start : 0;
+    thread->coro = coro;
+    thread->memo = is_own ? &thread->own_memo : &thread->other_memo;
+    if (!is_own)
+        thread->other_memo.count = 0; /* its slots may lie on a stack that is gone */
+}
+
+static struct crn_thread_start *starts;
+enum { STARTS_MAX = 4096 };
+
+struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument)
+{
+    static _Atomic(struct crn_thread_start *) mapped;
+    if (mapped == NULL) {
+        struct crn_thread_start *fresh = crn_vm_map(STARTS_MAX * sizeof *fresh);
+        struct crn_thread_start *expected = NULL;
+        if (fresh == NULL)
+            return NULL;
+        if (!__atomic_compare_exchange_n(&mapped, &expected, fresh, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_ACQUIRE))
+            crn_vm_unmap(fresh, STARTS_MAX * sizeof *fresh);
+        starts = mapped;
+    }
+    for (unsigned i = 0; i < STARTS_MAX; i++) {
+        struct crn_thread_start *start = &mapped[i];
+        uint32_t expected = 0;
+        if (start->is_used == 0 &&
+            __atomic_compare_exchange_n(&start->is_used, &expected, 1, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+            start->function = function;
+            start->argument = argument;
+            return start;
+        }
+    }
+    return NULL;
+}
+
+struct crn_range crn_thread_starts_range(void)
+{
+    uintptr_t start = (uintptr_t)starts;
+    return (struct crn_range){start, start != 0 ? start + STARTS_MAX * sizeof *starts : 0};
+}
+
+void crn_threads_after_fork(void)
+{
+    struct crn_thread *self = crn_self;
+    ending_count = 0;
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        struct crn_thread *thread = crn_thread_at(i);
+        thread->counts = (struct crn_heap_counts){0, 0, 0};
+        if (thread == self || thread->state == CRN_THREAD_FREE)
+            continue;
+        /* Its tid may be anybody's now; 0 never matches a living thread. */
+        thread->tid = 0;
+        thread->state = CRN_THREAD_ENDING;
+        ending_count++;
+    }
+    if (self != NULL)
+        self->tid = crn_sys_gettid();
+}

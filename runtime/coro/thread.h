@@ -1,0 +1,88 @@
+#ifndef CRN_THREAD_H
+#define CRN_THREAD_H
+/*
+ * What Coroner knows about each thread: which stack it is on, its counts, its last walks.
+ *
+ * A record is attached at a thread's first call into the shim and found through one initial-exec
+ * TLS pointer.  Records live in one span and are reused when their thread is gone; a dead one
+ * still tells where the stack lay that glibc now keeps in its cache.
+ */
+#include "heap/heap.h"
+#include "stack/unwind.h"
+
+enum crn_thread_state { CRN_THREAD_FREE, CRN_THREAD_ALIVE, CRN_THREAD_ENDING };
+
+/* Where the callee-saved registers of a stack went when it was left. */
+struct crn_saved_context {
+    uintptr_t context;      /* the ucontext_t they were saved to; 0: none */
+    uintptr_t sp, pc;       /* 0: not known */
+    uintptr_t registers[6]; /* rbx rbp r12 r13 r14 r15 */
+};
+
+struct crn_thread {
+    /* Hot: read or written at every allocation.  Only the owner writes. */
+    uintptr_t fast_start;   /* the part of the stack that runs now where we need not be careful: */
+    uintptr_t fast_span;    /* [start, start + span); less than 8 KiB from its end is not in it */
+    uint32_t coro;          /* id of the coroutine that runs now; 0: the thread's own stack */
+    uint32_t is_busy;       /* inside Coroner: do not capture, do not recurse */
+    struct crn_heap_counts counts;
+    struct crn_memo *memo;  /* for the stack that runs now */
+
+    /* Cold. */
+    uintptr_t stack_start, stack_span; /* all of the stack that runs now; span 0: not known */
+    int tid;
+    _Atomic uint32_t state;       /* enum crn_thread_state */
+    uint32_t is_main;
+    uintptr_t own_start, own_end; /* bounds of the thread's own stack; 0: not known */
+    uintptr_t base_sp;            /* sp where the thread began: above it lie TLS and descriptor */
+    uintptr_t descriptor;         /* glibc's struct pthread, whose third word is its own address */
+    struct crn_memo own_memo, other_memo;
+    void *signal_stack;           /* ours, for the stop signal; NULL: none */
+    void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
+    uint32_t has_program_sigaltstack; /* the program set one itself */
+
+    /* Where its own stack was last left for a coroutine; `is_away`: and not returned to. */
+    struct crn_saved_context left;
+    bool is_away;
+};
+
+/* The calling thread's record; NULL before it is attached. */
+extern __thread struct crn_thread *crn_self __attribute__((tls_model("initial-exec")));
+
+enum { CRN_SIGNAL_STACK_BYTES = 64 * 1024, CRN_STACK_RESERVE_BYTES = 8 * 1024 };
+
+bool crn_threads_init(void);
+
+/*
+ * Attaches the calling thread (again after its record was given up).  [own_start, own_end) is its
+ * stack, or 0, 0 when not known: it is then taken from the memory map.  NULL: no memory.
+ * Takes no lock; async-signal-safe.
+ */
+struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end);
+
+/* Declares that the calling thread is ending; its record is reused once it is gone. */
+void crn_thread_note_ending(struct crn_thread *thread);
+
+/* Switches the record to another stack: bounds, coroutine, memo. */
+void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end, uint32_t coro);
+
+/* All records ever used: index 0 .. count - 1. */
+uint32_t crn_threads_count(void);
+struct crn_thread *crn_thread_at(uint32_t index);
+
+/*
+ * What pthread_create was given, until the new thread takes it: nothing else may hold the argument
+ * meanwhile, so a check reads the slots as roots.
+ */
+struct crn_thread_start {
+    void *(*function)(void *);
+    void *argument;
+    _Atomic uint32_t is_used;
+};
+struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument);
+struct crn_range crn_thread_starts_range(void);
+
+/* In a forked child: only the calling thread is left. */
+void crn_threads_after_fork(void);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The heap of this process.  See heap.h.
+ */
+#include "heap/heap.h"
+#include "base/sys.h"
+
+struct crn_heap crn_heap;
+
+bool crn_heap_init(struct crn_heap *heap)
+{
+    heap->started_ns = crn_now_ns();
+    heap->birth_now = 1;
+    heap->birth_line = 0;
+    size_t span = crn_region_init(&heap->region) ? heap->region.end - heap->region.base : 0;
+    return crn_index_init(&heap->index, heap->region.base, span) == CRN_OK;
+}
+
+static void birth_raise(struct crn_heap *heap, uint32_t wanted)
+{
+    uint32_t seen = heap->birth_now;
+    while (seen < wanted && wanted <= CRN_META_BIRTH_MAX &&
+           !__atomic_compare_exchange_n(&heap->birth_now, &seen, wanted, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+        ;
+}
+
+uint32_t crn_heap_line_draw(struct crn_heap *heap)
+{
+    uint32_t line = heap->birth_now + 1;
+    birth_raise(heap, line);
+    return line;
+}
+
+void crn_heap_counts_flush(struct crn_heap *heap, struct crn_heap_counts *counts)
+{
+    heap->allocations += counts->allocations;
+    heap->frees += counts->frees;
+    int64_t live = heap->live_bytes += counts->live_bytes;
+    int64_t peak = heap->peak_bytes;
+    while (live > peak && !__atomic_compare_exchange_n(&heap->peak_bytes, &peak, live, true,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+    *counts = (struct crn_heap_counts){0, 0, 0};
+    birth_raise(heap, (uint32_t)((crn_now_ns() - heap->started_ns) / 1000000000u) + 1);
+}
+
+void crn_heap_after_fork(struct crn_heap *heap)
+{
+    crn_index_after_fork(&heap->index);
+    crn_outside_after_fork(&heap->outside);
+    if (heap->region.lock.word != 0)
+        heap->region.free_count = 0; /* it may be half changed; the addresses are lost */
+    crn_lock_init(&heap->region.lock);
+    heap->birth_line = crn_heap_line_draw(heap);
+    heap->allocations = heap->frees = 0;
+    heap->peak_bytes = heap->live_bytes = 0;
+}

@@ -1,0 +1,49 @@
+#ifndef CRN_HEAP_H
+#define CRN_HEAP_H
+/*
+ * The heap of this process: region, index and outside blocks together, the birth clock, and the
+ * totals that a report prints.
+ */
+#include "heap/index.h"
+#include "heap/outside.h"
+#include "heap/region.h"
+
+/*
+ * Birth stamps: seconds since start, but raised by one at every line (fork, mark), so that "born
+ * before the line" is exact.  It saturates after 48 days.
+ */
+struct crn_heap {
+    struct crn_region region;
+    struct crn_index index;
+    struct crn_outside outside;
+    _Atomic uint32_t birth_now;
+    uint32_t birth_line; /* blocks with a smaller birth were inherited by fork: not ours to judge */
+    uint64_t started_ns; /* CLOCK_MONOTONIC */
+
+    /* Totals of what threads have handed in; see struct crn_heap_counts. */
+    _Atomic uint64_t allocations, frees;
+    _Atomic int64_t live_bytes, peak_bytes;
+};
+extern struct crn_heap crn_heap;
+
+/* A thread's own counts, handed in now and then: see crn_heap_counts_flush. */
+struct crn_heap_counts {
+    uint64_t allocations, frees;
+    int64_t live_bytes; /* exact sizes; may be negative when it frees what others made */
+};
+
+enum { CRN_COUNTS_SLACK_BYTES = 64 * 1024 };
+
+/* Reserves the region and prepares the tables; false when the heap cannot be indexed at all. */
+bool crn_heap_init(struct crn_heap *heap);
+
+/* Draws a line: answers a birth that every block made from now on reaches, and none before. */
+uint32_t crn_heap_line_draw(struct crn_heap *heap);
+
+/* Adds a thread's counts to the totals and zeroes them; sets the peak and the clock. */
+void crn_heap_counts_flush(struct crn_heap *heap, struct crn_heap_counts *counts);
+
+/* In a forked child: what exists was inherited, and the totals start again. */
+void crn_heap_after_fork(struct crn_heap *heap);
+
+#endif

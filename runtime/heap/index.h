@@ -1,0 +1,183 @@
+#ifndef CRN_INDEX_H
+#define CRN_INDEX_H
+/*
+ * Which blocks exist: a page map over dense records.
+ *
+ *     address --> pages[(address - base) / 4096] = first record | class | phase
+ *                      |
+ *                      `--> records[first + (offset in page - phase) / class bytes]
+ *
+ * A page of small blocks of one class has one record for each block that *starts* in it; `phase`
+ * is where the first of them starts.  A large block has one record, in the page it starts in.
+ * A page learns its class when the first block in it is recorded, and keeps it until a block of
+ * another class is (jemalloc has then freed every old one).
+ *
+ * Why it is safe without a lock: a record is written only by whoever owns the block, that is,
+ * between jemalloc's malloc and free of it.  Records are cleared *before* jemalloc may hand the
+ * address to another thread.  Only the change of a page's class takes the lock.
+ *
+ * Invariants (see crn_index_is_valid):
+ *   I1  a live record's block lies inside its page's class geometry and inside [base, next).
+ *   I2  the records of two pages never overlap, nor do those on a free list.
+ *   I3  exact size <= class bytes.
+ */
+#include "base/lock.h"
+#include "base/vm.h"
+#include "heap/sizeclass.h"
+
+/* 16 bytes a block.  `meta` is written last and cleared first; 0 means no block. */
+struct crn_record {
+    uint32_t stack; /* node of its allocation stack; 0: unknown */
+    uint32_t coro;  /* id of the coroutine it was allocated in; 0: a thread's own stack */
+    uint64_t meta;  /* exact size | birth << 40 | flags << 62 */
+};
+
+enum { CRN_META_BIRTH_SHIFT = 40, CRN_META_BIRTH_BITS = 22, CRN_META_FLAGS_SHIFT = 62 };
+#define CRN_META_SIZE_MASK (((uint64_t)1 << CRN_META_BIRTH_SHIFT) - 1)
+#define CRN_META_BIRTH_MAX (((uint32_t)1 << CRN_META_BIRTH_BITS) - 1)
+enum crn_record_flags {
+    CRN_RECORD_LIVE = 1,
+    CRN_RECORD_SPECIAL = 2, /* with LIVE: a coroutine's stack lies in it; tell when it is freed */
+};
+
+struct crn_index {
+    uintptr_t base;          /* of the region */
+    uintptr_t span;          /* its bytes; 0: no region */
+    _Atomic uint64_t *pages; /* one word a page of the region */
+    struct crn_record *records;
+    /* Cold from here. */
+    struct crn_span pages_span, records_span;
+    struct crn_lock lock;     /* guards what follows, and changes of a page's class */
+    uint32_t records_made;    /* record 0 is never used */
+    uint32_t free_chunks[257]; /* by count of records: first free chunk, linked through `stack` */
+    bool full;                /* a page could not get records: some blocks are not known */
+};
+
+CRN_INLINE uint64_t crn_page_word(uint32_t first, unsigned class_index, unsigned phase)
+{
+    return (uint64_t)first | (uint64_t)(class_index + 1) << 32 | (uint64_t)(phase / 16) << 40;
+}
+CRN_INLINE uint32_t crn_page_first(uint64_t word)
+{
+    return (uint32_t)word;
+}
+CRN_INLINE unsigned crn_page_class(uint64_t word)
+{
+    return ((word >> 32) & 0xff) - 1; /* of a word that is not 0 */
+}
+CRN_INLINE unsigned crn_page_phase(uint64_t word)
+{
+    return ((word >> 40) & 0xff) * 16;
+}
+/* How many blocks of the page's class start in it. */
+CRN_INLINE unsigned crn_page_slots(uint64_t word)
+{
+    const struct crn_class *class = &crn_classes[crn_page_class(word)];
+    return class->bytes >= CRN_PAGE_BYTES
+               ? 1
+               : (unsigned)((CRN_PAGE_BYTES - crn_page_phase(word) + class->bytes - 1) /
+                            class->bytes);
+}
+
+CRN_INLINE bool crn_record_is_live(const struct crn_record *record)
+{
+    return record->meta != 0;
+}
+CRN_INLINE size_t crn_record_size(const struct crn_record *record)
+{
+    return record->meta & CRN_META_SIZE_MASK;
+}
+CRN_INLINE uint32_t crn_record_birth(const struct crn_record *record)
+{
+    return (record->meta >> CRN_META_BIRTH_SHIFT) & CRN_META_BIRTH_MAX;
+}
+CRN_INLINE uint64_t crn_meta(size_t size, uint32_t birth, unsigned flags)
+{
+    return (uint64_t)size | (uint64_t)birth << CRN_META_BIRTH_SHIFT |
+           (uint64_t)flags << CRN_META_FLAGS_SHIFT;
+}
+
+/* Prepares an index for the region [base, base + span).  Both may be 0: nothing is then inside. */
+enum crn_status crn_index_init(struct crn_index *index, uintptr_t base, size_t span);
+
+/* Makes the page map usable up to `end`, an address in the region.  False: no memory. */
+bool crn_index_cover(struct crn_index *index, uintptr_t end);
+
+CRN_INLINE bool crn_index_is_inside(const struct crn_index *index, uintptr_t address)
+{
+    return address - index->base < index->span;
+}
+
+/* The record of the block that starts exactly at `address` (inside the region), or NULL. */
+CRN_INLINE struct crn_record *crn_index_slot(const struct crn_index *index, uintptr_t address,
+                                             unsigned *class_index)
+{
+    uint64_t word = __atomic_load_n(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT],
+                                    __ATOMIC_RELAXED);
+    if (CRN_UNLIKELY(word == 0))
+        return NULL;
+    const struct crn_class *class = &crn_classes[*class_index = crn_page_class(word)];
+    uint32_t offset = (uint32_t)(address & (CRN_PAGE_BYTES - 1)) - crn_page_phase(word);
+    uint32_t slot = (uint32_t)((uint64_t)offset * class->reciprocal >> 32);
+    /* An offset below the phase wraps around, and may then divide evenly: check it by itself. */
+    if (CRN_UNLIKELY((slot * class->bytes != offset) | (offset >= CRN_PAGE_BYTES)))
+        return NULL;
+    return &index->records[crn_page_first(word) + slot];
+}
+
+/* Gives the page of `address` the class and geometry of this block; NULL: no memory. */
+struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t address,
+                                       unsigned class_index, int tid);
+
+/* The record for a block that jemalloc has just handed out; NULL: no memory for records. */
+CRN_INLINE struct crn_record *crn_index_slot_for(struct crn_index *index, uintptr_t address,
+                                                 unsigned class_index, int tid)
+{
+    unsigned seen = 0;
+    struct crn_record *record = crn_index_slot(index, address, &seen);
+    if (CRN_LIKELY_TRUE(record != NULL && seen == class_index))
+        return record;
+    return crn_index_slot_make(index, address, class_index, tid);
+}
+
+CRN_INLINE void crn_record_write(struct crn_record *record, size_t size, uint32_t stack,
+                                 uint32_t coro, uint32_t birth)
+{
+    record->stack = stack;
+    record->coro = coro;
+    __atomic_store_n(&record->meta, crn_meta(size, birth, CRN_RECORD_LIVE), __ATOMIC_RELEASE);
+}
+
+CRN_INLINE void crn_record_clear(struct crn_record *record)
+{
+    __atomic_store_n(&record->meta, 0, __ATOMIC_RELAXED);
+}
+
+/* A block as the index knows it. */
+struct crn_block {
+    uintptr_t start;
+    size_t size;   /* exact */
+    size_t usable; /* class bytes */
+    struct crn_record *record;
+};
+
+/*
+ * The live block that `address` points into, at its start or inside; false when there is none.
+ * Costs up to a walk back over the pages of a large block: for cold paths.
+ */
+bool crn_index_find(const struct crn_index *index, uintptr_t address, struct crn_block *block);
+
+/*
+ * Calls `visit` for every live block, in ascending order, until it answers false.  Consistent
+ * when no other thread allocates; otherwise each block is seen at most once.
+ */
+void crn_index_for_each(const struct crn_index *index, uintptr_t end,
+                        bool (*visit)(const struct crn_block *block, void *user), void *user);
+
+/* Checks I1..I3 for everything below `end`; for tests. */
+bool crn_index_is_valid(const struct crn_index *index, uintptr_t end);
+
+/* Makes the index usable in a forked child, where the lock may belong to a thread left behind. */
+void crn_index_after_fork(struct crn_index *index);
+
+#endif

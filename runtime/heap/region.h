@@ -1,0 +1,39 @@
+#ifndef CRN_REGION_H
+#define CRN_REGION_H
+/*
+ * The one range of addresses in which jemalloc's memory lies, so that "is it heap" is one compare.
+ *
+ * DESIGN.md proposes extent hooks.  We serve jemalloc's own mmap and munmap instead (the shim
+ * interposes both and tells by the caller): no arena escapes, not the first one that exists
+ * before hooks can be set, not one the program makes, and neither MALLOC_CONF nor `retain`
+ * matters.  See runtime/heap/README.md.
+ *
+ *     base                                                            next          end
+ *      | guard | 2 MiB .. | 2.5 MiB | ..  mapped, ascending            | reserved .. |
+ *
+ * Ranges jemalloc gives back are kept in a short list and served again, first fit.
+ */
+#include "base/lock.h"
+#include "base/vm.h"
+
+struct crn_region {
+    uintptr_t base, end;     /* [base, end); base == end when there is no region */
+    _Atomic uintptr_t next;  /* everything mapped so far lies below */
+    struct crn_lock lock;    /* guards free[] */
+    unsigned free_count;
+    struct crn_range free[256];
+};
+
+/*
+ * Reserves the largest region the limits allow, from 1 TiB down; at most half of RLIMIT_AS.
+ * Answers false when none fits: every block is then an outside one (outside.h).
+ */
+bool crn_region_init(struct crn_region *region);
+
+/* Serves one mapping, zeroed, readable and writable; NULL when the region is full. */
+void *crn_region_map(struct crn_region *region, size_t bytes);
+
+/* Takes a mapping (or part of one) back; its pages return to the kernel. */
+void crn_region_unmap(struct crn_region *region, void *start, size_t bytes);
+
+#endif

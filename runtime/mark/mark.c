@@ -1,0 +1,289 @@
+/*
+ * The colours, and the flood of what is live.  See mark.h.
+ *
+ * The flood is bound by cache misses, not by instructions: each word costs a look at its block's
+ * colour somewhere in memory, each block a look at its contents.  So a word that points to the
+ * heap waits in a short queue while its colour is on the way, and a block that was marked waits
+ * in another while its first lines are.  (A FIFO of prefetched work: Cher, Hosking, Vitek,
+ * "Software prefetching for mark-sweep garbage collection", ASPLOS 2004.)
+ */
+#include "mark/flood.h"
+
+#include <string.h>
+
+enum { WORDS_AHEAD = 16, BLOCKS_AHEAD = 8 };
+
+struct live_flood {
+    struct crn_scan scan; /* first: visitors cast back */
+    struct crn_mark *mark;
+    struct crn_worklist blocks; /* marked, not scanned */
+    struct crn_worklist coros;  /* reached, not scanned */
+    uintptr_t words[WORDS_AHEAD];
+    unsigned word_at;
+    uintptr_t region_base, region_bytes;
+    bool has_coros, is_out_of_memory;
+};
+
+CRN_INLINE bool target_in_page(const struct crn_mark *mark, size_t page, uintptr_t offset,
+                               struct crn_target *target)
+{
+    const struct crn_index *index = &mark->snap->heap->index;
+    uint64_t word = index->pages[page];
+    unsigned phase = crn_page_phase(word);
+    if (word == 0 || offset < phase)
+        return false;
+    const struct crn_class *class = &crn_classes[crn_page_class(word)];
+    uint32_t slot = class->bytes < CRN_PAGE_BYTES
+                        ? (uint32_t)((offset - phase) * (uint64_t)class->reciprocal >> 32)
+                        : 0;
+    target->slot = crn_page_first(word) + slot;
+    target->start = index->base + (page << CRN_PAGE_SHIFT) + phase + slot * class->bytes;
+    target->bytes = class->bytes;
+    return mark->colours[target->slot] != CRN_COLOUR_NONE;
+}
+
+static bool target_outside(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+{
+    const struct crn_snap *snap = mark->snap;
+    size_t low = 0, high = snap->outside_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (snap->outside[middle].start <= word)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return false;
+    const struct crn_outside_block *block = &snap->outside[low - 1];
+    if (word - block->start >= block->usable)
+        return false;
+    *target = (struct crn_target){(crn_slot)(mark->record_count + low - 1), block->start,
+                                  block->usable};
+    return true;
+}
+
+bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+{
+    uintptr_t offset = word - mark->snap->heap->index.base;
+    size_t page = offset >> CRN_PAGE_SHIFT;
+    if (CRN_UNLIKELY(page >= mark->pages))
+        return mark->snap->outside_count != 0 && target_outside(mark, word, target);
+    if (CRN_LIKELY_TRUE(target_in_page(mark, page, offset & (CRN_PAGE_BYTES - 1), target)))
+        return true;
+    /* The block that covers the start of this page began in an earlier one, as its last. */
+    if (mark->cover[page] == 0)
+        return false;
+    return target_in_page(mark, mark->cover[page] - 1, CRN_PAGE_BYTES - 1, target) &&
+           word - target->start < target->bytes;
+}
+
+struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot)
+{
+    return slot < mark->record_count
+               ? &mark->snap->heap->index.records[slot]
+               : &mark->snap->outside[slot - mark->record_count].record;
+}
+
+static bool block_colour(const struct crn_block *block, void *user)
+{
+    struct crn_mark *mark = user;
+    const struct crn_index *index = &mark->snap->heap->index;
+    size_t slot = (size_t)(block->record - index->records);
+    bool is_ours = crn_record_birth(block->record) >= mark->snap->birth_from;
+    mark->colours[slot] = (uint8_t)(CRN_COLOUR_WHITE | (is_ours ? 0 : CRN_COLOUR_FOREIGN));
+    mark->live_blocks += is_ours;
+    mark->live_bytes += is_ours ? block->size : 0;
+    size_t page = (block->start - index->base) >> CRN_PAGE_SHIFT;
+    size_t last = (block->start + block->usable - 1 - index->base) >> CRN_PAGE_SHIFT;
+    for (size_t covered = page + 1; covered <= last && covered < mark->pages; covered++)
+        mark->cover[covered] = (uint32_t)page + 1;
+    return true;
+}
+
+enum crn_status crn_colours_build(struct crn_mark *mark)
+{
+    const struct crn_snap *snap = mark->snap;
+    const struct crn_index *index = &snap->heap->index;
+    mark->pages = index->span != 0 ? (snap->heap_end - index->base) >> CRN_PAGE_SHIFT : 0;
+    if (mark->pages > index->pages_span.committed / sizeof(uint64_t))
+        mark->pages = index->pages_span.committed / sizeof(uint64_t);
+    mark->record_count = index->records_made;
+    mark->slot_count = mark->record_count + snap->outside_count;
+    mark->colours = crn_arena_alloc(&mark->arena, mark->slot_count + 1);
+    mark->cover = crn_arena_alloc(&mark->arena, (mark->pages + 1) * sizeof *mark->cover);
+    mark->coro_reached = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
+    if (mark->arena.exhausted)
+        return CRN_ERR_NO_MEMORY;
+    crn_index_for_each(index, snap->heap_end, block_colour, mark);
+    for (size_t i = 0; i < snap->outside_count; i++) {
+        const struct crn_record *record = &snap->outside[i].record;
+        bool is_ours = crn_record_birth(record) >= snap->birth_from;
+        mark->colours[mark->record_count + i] =
+            (uint8_t)(CRN_COLOUR_WHITE | (is_ours ? 0 : CRN_COLOUR_FOREIGN));
+        mark->live_blocks += is_ours;
+        mark->live_bytes += is_ours ? crn_record_size(record) : 0;
+    }
+    for (size_t i = 0; i < snap->opaque_count; i++) {
+        struct crn_target target;
+        if (crn_target_find(mark, snap->opaques[i].start, &target))
+            mark->colours[target.slot] |= CRN_COLOUR_SPECIAL;
+    }
+    return CRN_OK;
+}
+
+static void coro_reach(struct live_flood *flood, uint32_t index)
+{
+    const struct crn_snap_coro *coro = &flood->mark->snap->coros[index];
+    if (flood->mark->coro_reached[index] || coro->state == CRN_CORO_COMPLETED)
+        return;
+    flood->mark->coro_reached[index] = 1;
+    flood->is_out_of_memory |= !crn_worklist_push(&flood->coros, index);
+}
+
+static void live_reach(struct crn_scan *scan, uint32_t coro, uintptr_t address)
+{
+    (void)address;
+    coro_reach((struct live_flood *)scan, coro);
+}
+
+/* Marks what the word points to, if it is new. */
+CRN_INLINE void word_settle(struct live_flood *flood, uintptr_t word)
+{
+    struct crn_mark *mark = flood->mark;
+    struct crn_target target;
+    if (!crn_target_find(mark, word, &target))
+        return;
+    uint8_t colour = mark->colours[target.slot];
+    if (CRN_UNLIKELY(colour & CRN_COLOUR_SPECIAL)) {
+        uint32_t coro = crn_word_coro(mark, word);
+        if (coro != 0)
+            coro_reach(flood, coro - 1);
+    }
+    if ((colour & CRN_COLOUR_MASK) != CRN_COLOUR_WHITE)
+        return;
+    crn_colour_set(mark, target.slot, CRN_VERDICT_LIVE);
+    flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, target.start);
+}
+
+static void live_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    struct live_flood *flood = (struct live_flood *)scan;
+    (void)address;
+    if (CRN_LIKELY_TRUE(word - flood->region_base < flood->region_bytes)) {
+        const struct crn_index *index = &flood->mark->snap->heap->index;
+        size_t page = (word - flood->region_base) >> CRN_PAGE_SHIFT;
+        uint64_t page_word = index->pages[page];
+        if (page_word == 0)
+            return word_settle(flood, word); /* inside a large block, or nothing */
+        uint64_t slot = (word & (CRN_PAGE_BYTES - 1)) *
+                            (uint64_t)crn_classes[crn_page_class(page_word)].reciprocal >> 32;
+        __builtin_prefetch(&flood->mark->colours[crn_page_first(page_word) + slot]);
+        uintptr_t waited = flood->words[flood->word_at];
+        flood->words[flood->word_at] = word;
+        flood->word_at = (flood->word_at + 1) % WORDS_AHEAD;
+        if (waited != 0)
+            word_settle(flood, waited);
+        return;
+    }
+    if (flood->has_coros) {
+        uint32_t coro = crn_word_coro(flood->mark, word);
+        if (coro != 0)
+            coro_reach(flood, coro - 1);
+    }
+    if (flood->mark->snap->outside_count != 0)
+        word_settle(flood, word);
+}
+
+static void words_drain(struct live_flood *flood)
+{
+    for (unsigned i = 0; i < WORDS_AHEAD; i++) {
+        uintptr_t word = flood->words[i];
+        flood->words[i] = 0;
+        if (word != 0)
+            word_settle(flood, word);
+    }
+}
+
+/* Scans marked blocks, each a little after its contents were asked for, until none is left. */
+static void blocks_drain(struct live_flood *flood)
+{
+    uintptr_t ahead[BLOCKS_AHEAD] = {0};
+    unsigned at = 0, waiting = 0;
+    for (;;) {
+        while (waiting < BLOCKS_AHEAD && flood->blocks.count > 0) {
+            uintptr_t start = crn_worklist_pop(&flood->blocks);
+            __builtin_prefetch((const void *)start);
+            ahead[(at + waiting++) % BLOCKS_AHEAD] = start;
+        }
+        if (waiting == 0) {
+            words_drain(flood);
+            if (flood->blocks.count == 0)
+                return;
+            continue;
+        }
+        struct crn_target target;
+        if (crn_target_find(flood->mark, ahead[at], &target))
+            crn_scan_block(&flood->scan, target.start, target.bytes);
+        at = (at + 1) % BLOCKS_AHEAD;
+        waiting--;
+    }
+}
+
+enum crn_status crn_flood_live(struct crn_mark *mark)
+{
+    const struct crn_snap *snap = mark->snap;
+    struct live_flood flood = {
+        .scan = {.mark = mark, .visit = live_visit, .reach = live_reach},
+        .mark = mark,
+        .region_base = snap->heap->index.base,
+        .region_bytes = mark->pages << CRN_PAGE_SHIFT,
+        .has_coros = snap->coro_count > 0,
+    };
+    if (!crn_worklist_init(&flood.blocks, mark->slot_count) ||
+        !crn_worklist_init(&flood.coros, snap->coro_count))
+        return CRN_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < snap->coro_count; i++)
+        if (snap->coros[i].is_root)
+            coro_reach(&flood, i);
+    for (size_t i = 0; i < snap->root_count; i++)
+        crn_scan_root(&flood.scan, &snap->roots[i]);
+    do {
+        blocks_drain(&flood);
+        while (flood.coros.count > 0)
+            crn_scan_body(&flood.scan, (uint32_t)crn_worklist_pop(&flood.coros));
+        words_drain(&flood);
+    } while (flood.blocks.count > 0 || flood.coros.count > 0);
+    crn_worklist_free(&flood.blocks);
+    crn_worklist_free(&flood.coros);
+    return flood.is_out_of_memory ? CRN_ERR_NO_MEMORY : CRN_OK;
+}
+
+struct for_each {
+    const struct crn_mark *mark;
+    void (*visit)(struct crn_target target, size_t size, void *user);
+    void *user;
+};
+
+static bool for_each_visit(const struct crn_block *block, void *user)
+{
+    struct for_each *each = user;
+    crn_slot slot = (crn_slot)(block->record - each->mark->snap->heap->index.records);
+    /* What was allocated since the colours were built is not in the picture. */
+    if (slot < each->mark->record_count && each->mark->colours[slot] != CRN_COLOUR_NONE)
+        each->visit((struct crn_target){slot, block->start, block->usable}, block->size,
+                    each->user);
+    return true;
+}
+
+void crn_mark_for_each(const struct crn_mark *mark,
+                       void (*visit)(struct crn_target target, size_t size, void *user), void *user)
+{
+    struct for_each each = {mark, visit, user};
+    crn_index_for_each(&mark->snap->heap->index, mark->snap->heap_end, for_each_visit, &each);
+    for (size_t i = 0; i < mark->snap->outside_count; i++) {
+        const struct crn_outside_block *block = &mark->snap->outside[i];
+        visit((struct crn_target){(crn_slot)(mark->record_count + i), block->start, block->usable},
+              crn_record_size(&block->record), user);
+    }
+}

@@ -1,0 +1,108 @@
+#ifndef CRN_MARK_H
+#define CRN_MARK_H
+/*
+ * Gives every block of a snapshot its verdict: a pure function of the picture.
+ *
+ * One mark in colours.  Live floods from the roots; a suspended coroutine enters the flood when
+ * the first of its handles is reached, and dead ones are never entered.  Then each kind of dead
+ * continuation floods what is still unmarked, likely holders before proven ones, and what is left
+ * is lost.  See DESIGN.md, section 1.
+ *
+ * Memory: 1 byte a record and 4 a page of the heap, 8 a block on the worklist at worst, all
+ * outside the program's heap.
+ */
+#include "snap/snap.h"
+
+/* The state of one block, in a byte. */
+enum {
+    CRN_COLOUR_NONE = 0,  /* no block */
+    CRN_COLOUR_WHITE = 1, /* not reached yet */
+    CRN_COLOUR_VERDICT = 2, /* + enum crn_verdict */
+    CRN_COLOUR_MASK = 0x0f,
+    CRN_COLOUR_DIRECT = 0x10,  /* of a leak: what the dead holder itself points to */
+    CRN_COLOUR_SPECIAL = 0x20, /* opaque ranges lie in it */
+    CRN_COLOUR_FOREIGN = 0x40, /* not ours to judge: inherited by fork, or born before the line */
+    CRN_COLOUR_TRACED = 0x80,  /* visited by crn_mark_trace */
+};
+
+enum { CRN_NO_GROUP = 0 };
+
+/* A block by number: the record's index, or behind all records, the row of an outside block. */
+typedef uint32_t crn_slot;
+
+/* One leaked block. */
+struct crn_suspect {
+    uintptr_t start;
+    struct crn_record *record;
+    size_t size;
+    uint32_t group; /* index + 1 in `groups` */
+    bool is_direct;
+};
+
+/* Blocks that share verdict, confidence, allocation stack and holder. */
+struct crn_group {
+    uint8_t verdict, confidence;
+    uint32_t alloc_node;
+    uint32_t holder; /* index + 1 in `holders`; 0: none */
+    uint64_t blocks, bytes, indirect_blocks, indirect_bytes;
+    uintptr_t example;      /* one of its blocks */
+    uintptr_t example_word; /* the word of the holder that points to it; 0: none */
+    uint32_t example_coro;  /* the snapshot's coroutine that holds it, index + 1 */
+};
+
+/* Dead coroutines alike: same mechanism, state, entry function and stacks. */
+struct crn_holder {
+    uint8_t mechanism, state; /* state: enum crn_coro_state */
+    uint32_t created_node, suspended_node;
+    uintptr_t entry;
+    uint32_t count;
+    uint32_t example_coro; /* index in the snapshot's `coros` */
+    uint64_t stack_bytes, retained_bytes;
+};
+
+struct crn_mark {
+    const struct crn_snap *snap;
+    struct crn_arena arena; /* owns everything below */
+    struct crn_span spans[3]; /* suspects, groups, holders */
+    uint8_t *colours;       /* by slot */
+    uint32_t *cover;        /* by page: page (+ 1) where the block that covers its first byte starts */
+    size_t pages;
+    size_t slot_count, record_count;
+    uint8_t *coro_reached;  /* by coroutine: a live handle was found */
+    struct crn_suspect *suspects;
+    size_t suspect_count;
+    struct crn_group *groups;
+    size_t group_count;
+    struct crn_holder *holders;
+    size_t holder_count;
+    uint64_t live_blocks, live_bytes; /* everything alive that is ours, leaked or not */
+    uint64_t coros_in_state[CRN_CORO_STATE_COUNT];
+};
+
+/*
+ * Marks.  Reads the memory the snapshot points to; the snapshot must outlive the mark.  Returns
+ * CRN_OK or CRN_ERR_NO_MEMORY (there is then no verdict at all).  Free it with crn_mark_free.
+ */
+enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap);
+void crn_mark_free(struct crn_mark *mark);
+
+/* The verdict of the block that `address` points into; for tests. */
+enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct);
+
+/* A step of a chain: a word, at `address` in the block that starts at `block` (0: in a root). */
+struct crn_chain_step {
+    uintptr_t address, block;
+    uint32_t root;  /* index + 1 in the snapshot's `roots`, of the first step */
+    uint32_t coro;  /* index + 1: the word lies in the body of this live coroutine */
+};
+enum { CRN_CHAIN_STEPS_MAX = 64 };
+
+/*
+ * The shortest way from a root to each of `count` dead coroutines' stacks or contexts, over live
+ * memory.  steps[i] gets up to CRN_CHAIN_STEPS_MAX steps, root first; step_counts[i] is 0 where
+ * none was found.
+ */
+void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
+                    struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts);
+
+#endif

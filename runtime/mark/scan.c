@@ -1,0 +1,164 @@
+/*
+ * Reads ranges of memory word by word, around what must not be read.  See flood.h.
+ */
+#include "mark/flood.h"
+#include "base/maps.h"
+
+enum { SPARSE_FROM_BYTES = 256 * 1024 };
+
+/* The first row that ends above `address`. */
+static size_t opaque_above(const struct crn_snap *snap, uintptr_t address)
+{
+    size_t low = 0, high = snap->opaque_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (snap->opaques[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word)
+{
+    const struct crn_snap *snap = mark->snap;
+    size_t at = opaque_above(snap, word);
+    if (at < snap->opaque_count && snap->opaques[at].start <= word)
+        return snap->opaques[at].is_context && !snap->opaques[at].is_handle
+                   ? 0
+                   : snap->opaques[at].coro + 1;
+    /* One past the end of a stack, where nothing else begins. */
+    if (at > 0 && snap->opaques[at - 1].end == word && !snap->opaques[at - 1].is_context)
+        return snap->opaques[at - 1].coro + 1;
+    return 0;
+}
+
+static size_t unreadable_above(const struct crn_snap *snap, uintptr_t address)
+{
+    size_t low = 0, high = snap->unreadable_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (snap->unreadable[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void words_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+{
+    start = crn_align_up(start, scan->step);
+    for (uintptr_t at = start; at + sizeof(uintptr_t) <= end; at += scan->step) {
+        uintptr_t word;
+        __builtin_memcpy(&word, (const void *)at, sizeof word);
+        word &= CRN_ADDRESS_MASK;
+        if (word >= CRN_PAGE_BYTES)
+            scan->visit(scan, word, at);
+    }
+}
+
+static void readable_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+{
+    const struct crn_snap *snap = scan->mark->snap;
+    for (size_t at = unreadable_above(snap, start);
+         at < snap->unreadable_count && snap->unreadable[at].start < end; at++) {
+        if (snap->unreadable[at].start > start)
+            words_read(scan, start, snap->unreadable[at].start);
+        start = snap->unreadable[at].end;
+    }
+    if (start < end)
+        words_read(scan, start, end);
+}
+
+static void readable_visit(uintptr_t start, uintptr_t end, void *user)
+{
+    readable_read(user, start, end);
+}
+
+static void sparse_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,
+                        bool is_copy_only)
+{
+    if (is_sparse || is_copy_only)
+        crn_pages_for_each(start, end, is_copy_only, readable_visit, scan);
+    else
+        readable_read(scan, start, end);
+}
+
+static void range_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,
+                       bool is_copy_only)
+{
+    const struct crn_snap *snap = scan->mark->snap;
+    for (size_t at = opaque_above(snap, start);
+         at < snap->opaque_count && snap->opaques[at].start < end; at++) {
+        const struct crn_opaque *opaque = &snap->opaques[at];
+        if (!opaque->is_context && opaque->coro + 1 == scan->own_stack)
+            continue;
+        if (opaque->start > start)
+            sparse_read(scan, start, opaque->start, is_sparse, is_copy_only);
+        if (opaque->is_handle && scan->reach != NULL)
+            scan->reach(scan, opaque->coro, opaque->start);
+        start = opaque->end > start ? opaque->end : start;
+    }
+    if (start < end)
+        sparse_read(scan, start, end, is_sparse, is_copy_only);
+}
+
+void crn_scan_range(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse)
+{
+    range_read(scan, start, end, is_sparse, false);
+}
+
+void crn_scan_root(struct crn_scan *scan, const struct crn_root *root)
+{
+    scan->step = root->step;
+    scan->own_stack = 0;
+    range_read(scan, root->start, root->end, root->must_be_sparse, root->is_copy_only);
+}
+
+void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes)
+{
+    scan->step = 8;
+    scan->own_stack = 0;
+    range_read(scan, start, start + bytes, bytes >= SPARSE_FROM_BYTES, false);
+}
+
+void crn_scan_body(struct crn_scan *scan, uint32_t index)
+{
+    const struct crn_snap *snap = scan->mark->snap;
+    const struct crn_snap_coro *coro = &snap->coros[index];
+    for (uint32_t i = 0; i < coro->word_count; i++) {
+        const uintptr_t *word = &snap->words[coro->first_word + i];
+        scan->visit(scan, *word & CRN_ADDRESS_MASK, (uintptr_t)word);
+    }
+    scan->step = 4;
+    scan->own_stack = index + 1;
+    range_read(scan, crn_align_down(coro->body_start, 4), coro->body_end, true, false);
+    scan->own_stack = 0;
+}
+
+bool crn_worklist_init(struct crn_worklist *list, size_t rows_max)
+{
+    enum { ROWS_AT_LEAST = 1 << 16 };
+    list->count = 0;
+    for (; rows_max > ROWS_AT_LEAST; rows_max /= 2)
+        if (crn_span_init(&list->span, rows_max * sizeof(uintptr_t)))
+            return true; /* less than wanted where address space is short: pushing may fail */
+    return crn_span_init(&list->span, ROWS_AT_LEAST * sizeof(uintptr_t));
+}
+
+bool crn_worklist_push_slow(struct crn_worklist *list, uintptr_t value)
+{
+    if (!crn_span_ensure(&list->span, (list->count + 1) * sizeof value))
+        return false;
+    ((uintptr_t *)list->span.base)[list->count++] = value;
+    return true;
+}
+
+void crn_worklist_free(struct crn_worklist *list)
+{
+    if (list->span.base != NULL)
+        crn_vm_unmap(list->span.base, list->span.reserved);
+    list->span.base = NULL;
+}

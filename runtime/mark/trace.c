@@ -1,0 +1,156 @@
+/*
+ * Chains: the shortest way from a root to what a dead coroutine left.
+ *
+ * The live flood keeps no parents; leaks are few.  When one needs a chain, this walks live memory
+ * again, breadth first, with a parent for each block it meets, until every stack that is asked
+ * for was met.  A live coroutine on the way is a step of its own.
+ */
+#include "mark/flood.h"
+
+#include <string.h>
+
+/* One thing that was reached: a block, a coroutine's body, or a root. */
+struct visited {
+    uintptr_t start;  /* of the block; 0: a root or a body */
+    uintptr_t word;   /* the address of the word that led here */
+    uint32_t parent;  /* row of what that word lies in */
+    uint32_t root;    /* index + 1 */
+    uint32_t coro;    /* index + 1, of a body */
+};
+
+struct trace {
+    struct crn_scan scan; /* first */
+    struct crn_mark *mark;
+    struct crn_span rows;
+    size_t count, done;
+    uint32_t current;      /* row being scanned */
+    uint8_t *coro_visited; /* by coroutine */
+    uint32_t *row_of_coro; /* dead ones: the row whose word hit it, + 1 */
+    uintptr_t *word_of_coro;
+    size_t wanted_left;
+};
+
+static struct visited *row_at(const struct trace *trace, size_t row)
+{
+    return (struct visited *)trace->rows.base + row;
+}
+
+static void row_add(struct trace *trace, struct visited row)
+{
+    if (crn_span_ensure(&trace->rows, (trace->count + 1) * sizeof row))
+        *row_at(trace, trace->count++) = row;
+}
+
+static void coro_meet(struct trace *trace, uint32_t index, uintptr_t address)
+{
+    const struct crn_snap_coro *coro = &trace->mark->snap->coros[index];
+    if (trace->coro_visited[index] == 1)
+        return;
+    if (coro->state == CRN_CORO_COMPLETED) {
+        trace->wanted_left -= trace->coro_visited[index] == 2;
+        trace->row_of_coro[index] = trace->current + 1;
+        trace->word_of_coro[index] = address;
+    } else if (trace->mark->coro_reached[index]) {
+        row_add(trace, (struct visited){0, address, trace->current, 0, index + 1});
+    }
+    trace->coro_visited[index] = 1;
+}
+
+static void trace_reach(struct crn_scan *scan, uint32_t coro, uintptr_t address)
+{
+    coro_meet((struct trace *)scan, coro, address);
+}
+
+static void trace_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    struct trace *trace = (struct trace *)scan;
+    struct crn_mark *mark = trace->mark;
+    struct crn_target target;
+    uint32_t coro = crn_word_coro(mark, word);
+    if (coro != 0)
+        coro_meet(trace, coro - 1, address);
+    if (!crn_target_find(mark, word, &target) ||
+        (mark->colours[target.slot] & CRN_COLOUR_TRACED) != 0 ||
+        (mark->colours[target.slot] & CRN_COLOUR_MASK) != CRN_COLOUR_VERDICT + CRN_VERDICT_LIVE)
+        return;
+    mark->colours[target.slot] |= CRN_COLOUR_TRACED;
+    row_add(trace, (struct visited){target.start, address, trace->current, 0, 0});
+}
+
+static void row_scan(struct trace *trace, size_t row)
+{
+    struct visited visited = *row_at(trace, row);
+    struct crn_target target;
+    trace->current = (uint32_t)row;
+    if (visited.root != 0)
+        crn_scan_root(&trace->scan, &trace->mark->snap->roots[visited.root - 1]);
+    else if (visited.coro != 0)
+        crn_scan_body(&trace->scan, visited.coro - 1);
+    else if (crn_target_find(trace->mark, visited.start, &target))
+        crn_scan_block(&trace->scan, target.start, target.bytes);
+}
+
+static unsigned steps_collect(const struct trace *trace, uint32_t coro,
+                              struct crn_chain_step *steps)
+{
+    struct crn_chain_step reversed[CRN_CHAIN_STEPS_MAX];
+    unsigned count = 0;
+    if (trace->row_of_coro[coro] == 0)
+        return 0;
+    uintptr_t word = trace->word_of_coro[coro];
+    for (size_t row = trace->row_of_coro[coro] - 1;;) {
+        const struct visited *visited = row_at(trace, row);
+        if (count == CRN_CHAIN_STEPS_MAX)
+            return 0; /* a long list: no chain is better than half a one */
+        reversed[count++] =
+            (struct crn_chain_step){word, visited->start, visited->root, visited->coro};
+        if (visited->root != 0)
+            break;
+        word = visited->word;
+        if (visited->word == 0)
+            break; /* a running coroutine: a root by itself */
+        row = visited->parent;
+    }
+    for (unsigned i = 0; i < count; i++)
+        steps[i] = reversed[count - 1 - i];
+    return count;
+}
+
+void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
+                    struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts)
+{
+    const struct crn_snap *snap = mark->snap;
+    struct trace trace = {.scan = {.mark = mark, .visit = trace_visit, .reach = trace_reach},
+                          .mark = mark};
+    memset(step_counts, 0, count * sizeof *step_counts);
+    size_t coro_room = snap->coro_count + 1;
+    trace.coro_visited = crn_arena_alloc(&mark->arena, coro_room);
+    trace.row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace.row_of_coro);
+    trace.word_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace.word_of_coro);
+    size_t rows = snap->root_count + mark->slot_count + snap->coro_count + 1;
+    if (mark->arena.exhausted || !crn_span_init(&trace.rows, rows * sizeof(struct visited)))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        trace.wanted_left += trace.coro_visited[coros[i]] == 0;
+        trace.coro_visited[coros[i]] = 2; /* asked for, not met */
+    }
+    /* Variables before stacks and stacks before other memory: the chain people understand. */
+    static const uint8_t order[] = {CRN_ROOT_GLOBAL, CRN_ROOT_TLS,    CRN_ROOT_STACK,
+                                    CRN_ROOT_REGION, CRN_ROOT_KERNEL, CRN_ROOT_MAPPING,
+                                    CRN_ROOT_REGISTER};
+    for (unsigned kind = 0; kind < CRN_COUNT_OF(order); kind++)
+        for (size_t i = 0; i < snap->root_count; i++)
+            if (snap->roots[i].kind == order[kind])
+                row_add(&trace, (struct visited){0, 0, 0, (uint32_t)i + 1, 0});
+    for (uint32_t i = 0; i < snap->coro_count; i++) {
+        if (snap->coros[i].is_root && trace.coro_visited[i] == 0) {
+            row_add(&trace, (struct visited){0, 0, 0, 0, i + 1});
+            trace.coro_visited[i] = 1;
+        }
+    }
+    for (; trace.done < trace.count && trace.wanted_left > 0; trace.done++)
+        row_scan(&trace, trace.done);
+    for (size_t i = 0; i < count; i++)
+        step_counts[i] = steps_collect(&trace, coros[i], steps[i]);
+    crn_vm_unmap(trace.rows.base, trace.rows.reserved);
+}

@@ -1,0 +1,318 @@
+/*
+ * What is not live: which dead continuation holds it, and how blocks become leaks.
+ *
+ * Order of the floods: completed, abandoned, then lost; of one kind the likely holders before the
+ * sure ones, so that of two holders the less sure decides.  Every flood has two passes: first all
+ * that the dead bodies themselves point to (direct), then what those lead to (indirect).
+ *
+ * Lost blocks have no holder.  Which of them are direct is a question of graphs: those in a
+ * strongly connected component that no other one leads to, one for each such component.  Blocks
+ * taken by decreasing finish time of a depth-first walk give just that (Sharir, "A strong-
+ * connectivity algorithm and its applications in data flow analysis", 1981): whoever is not yet
+ * reached when its turn comes is reached by nobody else.
+ */
+#include "mark/flood.h"
+#include "mark/groups.h"
+
+#include <string.h>
+
+struct leak_flood {
+    struct crn_scan scan; /* first */
+    struct crn_mark *mark;
+    struct crn_groups *groups;
+    struct crn_worklist blocks;
+    enum crn_verdict verdict;
+    enum crn_confidence confidence;
+    uint32_t coro;   /* whose body is scanned, index + 1 */
+    uint32_t holder;
+    uint32_t group;  /* of the direct block that is flooded from */
+    bool is_out_of_memory;
+};
+
+static size_t size_of(const struct crn_mark *mark, crn_slot slot)
+{
+    return crn_record_size(crn_slot_record(mark, slot));
+}
+
+/* Enters one white block as leaked; answers its group. */
+static uint32_t leak_enter(struct leak_flood *flood, const struct crn_target *target,
+                           bool is_direct, uintptr_t address)
+{
+    struct crn_mark *mark = flood->mark;
+    struct crn_record *record = crn_slot_record(mark, target->slot);
+    bool is_foreign = (mark->colours[target->slot] & CRN_COLOUR_FOREIGN) != 0;
+    crn_colour_set(mark, target->slot, flood->verdict);
+    if (is_foreign || (!is_direct && flood->group == CRN_NO_GROUP))
+        return CRN_NO_GROUP;
+    uint32_t group = flood->group;
+    if (is_direct) {
+        mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
+        struct crn_group key = {
+            .verdict = (uint8_t)flood->verdict,
+            .confidence = (uint8_t)flood->confidence,
+            .alloc_node = record->stack,
+            .holder = flood->holder,
+            .example = target->start,
+            .example_word = address,
+            .example_coro = flood->coro,
+        };
+        group = crn_groups_group(flood->groups, &key);
+    }
+    struct crn_suspect suspect = {target->start, record, size_of(mark, target->slot), group,
+                                  is_direct};
+    if (group == CRN_NO_GROUP || !crn_groups_suspect(flood->groups, &suspect))
+        flood->is_out_of_memory = true;
+    return group;
+}
+
+static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    struct leak_flood *flood = (struct leak_flood *)scan;
+    struct crn_target target;
+    const struct crn_snap_coro *coro = &flood->mark->snap->coros[flood->coro - 1];
+    /* A body never vouches for its own stack. */
+    if (word - coro->stack_start < coro->stack_end - coro->stack_start ||
+        !crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot))
+        return;
+    leak_enter(flood, &target, true, address);
+}
+
+static void indirect_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    struct leak_flood *flood = (struct leak_flood *)scan;
+    struct crn_target target;
+    (void)address;
+    if (!crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot))
+        return;
+    leak_enter(flood, &target, false, 0);
+    flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, target.start);
+}
+
+/* Floods from one block; everything new it leads to is indirect, in its group. */
+static void indirect_flood(struct leak_flood *flood, uintptr_t start, uint32_t group)
+{
+    flood->group = group;
+    flood->scan.visit = indirect_visit;
+    flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, start);
+    while (flood->blocks.count > 0) {
+        struct crn_target target;
+        if (crn_target_find(flood->mark, crn_worklist_pop(&flood->blocks), &target))
+            crn_scan_block(&flood->scan, target.start, target.bytes);
+    }
+}
+
+/* The block that holds an address of a dead coroutine's own: its stack, its context. */
+static void own_block_enter(struct leak_flood *flood, uintptr_t address)
+{
+    struct crn_target target;
+    if (crn_target_find(flood->mark, address, &target) && crn_is_white(flood->mark, target.slot))
+        leak_enter(flood, &target, true, 0);
+}
+
+static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdict verdict)
+{
+    const struct crn_snap_coro *coro = &mark->snap->coros[index];
+    if (verdict == CRN_VERDICT_COMPLETED)
+        return coro->state == CRN_CORO_COMPLETED;
+    return coro->state != CRN_CORO_COMPLETED && !mark->coro_reached[index];
+}
+
+static void coro_bodies_scan(struct leak_flood *flood)
+{
+    struct crn_mark *mark = flood->mark;
+    const struct crn_snap *snap = mark->snap;
+    for (uint32_t i = 0; i < snap->coro_count; i++) {
+        const struct crn_snap_coro *coro = &snap->coros[i];
+        if (!is_dead(mark, i, flood->verdict) ||
+            coro->is_sure != (flood->confidence == CRN_PROVEN))
+            continue;
+        flood->coro = i + 1;
+        flood->holder = crn_groups_holder(flood->groups, i, flood->verdict);
+        flood->scan.visit = direct_visit;
+        if (flood->verdict == CRN_VERDICT_COMPLETED) {
+            /* Whatever it left, wherever on its stack: nobody will read it. */
+            flood->scan.step = 4;
+            flood->scan.own_stack = i + 1;
+            crn_scan_range(&flood->scan, coro->stack_start, coro->stack_end, true);
+        } else {
+            crn_scan_body(&flood->scan, i);
+        }
+    }
+}
+
+/* Own stacks and control blocks of abandoned coroutines, one pass over the opaque ranges. */
+static void abandoned_blocks_enter(struct leak_flood *flood)
+{
+    const struct crn_mark *mark = flood->mark;
+    const struct crn_snap *snap = mark->snap;
+    for (size_t i = 0; i < snap->opaque_count; i++) {
+        const struct crn_opaque *opaque = &snap->opaques[i];
+        if ((opaque->is_context && !opaque->is_handle) ||
+            !is_dead(mark, opaque->coro, CRN_VERDICT_ABANDONED) ||
+            snap->coros[opaque->coro].is_sure != (flood->confidence == CRN_PROVEN))
+            continue;
+        flood->coro = opaque->coro + 1;
+        flood->holder = crn_groups_holder(flood->groups, opaque->coro, CRN_VERDICT_ABANDONED);
+        own_block_enter(flood, opaque->start);
+    }
+}
+
+static void coro_leaks_find(struct leak_flood *flood, enum crn_verdict verdict)
+{
+    flood->verdict = verdict;
+    for (int confidence = CRN_LIKELY; confidence <= CRN_PROVEN; confidence++) {
+        size_t first = flood->groups->suspect_count;
+        flood->confidence = (enum crn_confidence)confidence;
+        coro_bodies_scan(flood);
+        if (verdict == CRN_VERDICT_ABANDONED)
+            abandoned_blocks_enter(flood);
+        size_t directs = flood->groups->suspect_count;
+        for (size_t i = first; i < directs; i++) {
+            struct crn_suspect direct = flood->groups->suspects[i];
+            indirect_flood(flood, direct.start, direct.group);
+        }
+    }
+}
+
+/* What is white but not ours to judge is nobody's leak here, nor is what it leads to. */
+static void foreign_visit(struct crn_target target, size_t size, void *user)
+{
+    struct leak_flood *flood = user;
+    (void)size;
+    if (crn_is_white(flood->mark, target.slot) &&
+        (flood->mark->colours[target.slot] & CRN_COLOUR_FOREIGN) != 0) {
+        crn_colour_set(flood->mark, target.slot, flood->verdict);
+        indirect_flood(flood, target.start, CRN_NO_GROUP);
+    }
+}
+
+/* Depth-first walk over lost blocks that notes each when all it leads to is done. */
+struct finish_walk {
+    struct crn_scan scan; /* first */
+    struct crn_mark *mark;
+    struct crn_worklist path; /* pairs: block start, 1 when its contents have been pushed */
+    struct crn_worklist order;
+    bool is_out_of_memory;
+};
+
+static void finish_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    struct finish_walk *walk = (struct finish_walk *)scan;
+    struct crn_target target;
+    (void)address;
+    if (crn_target_find(walk->mark, word, &target) && crn_is_white(walk->mark, target.slot) &&
+        (walk->mark->colours[target.slot] & CRN_COLOUR_TRACED) == 0)
+        walk->is_out_of_memory |= !crn_worklist_push(&walk->path, target.start);
+}
+
+/*
+ * The path holds blocks to visit; a block is pushed again, tagged by its lowest bit, before what
+ * it leads to, and is finished when the tagged one comes up.
+ */
+static void finish_from(struct crn_target root, size_t size, void *user)
+{
+    struct finish_walk *walk = user;
+    (void)size;
+    if (!crn_is_white(walk->mark, root.slot))
+        return;
+    walk->is_out_of_memory |= !crn_worklist_push(&walk->path, root.start);
+    while (walk->path.count > 0 && !walk->is_out_of_memory) {
+        uintptr_t start = crn_worklist_pop(&walk->path);
+        struct crn_target target;
+        if ((start & 1) != 0) {
+            walk->is_out_of_memory |= !crn_worklist_push(&walk->order, start - 1);
+            continue;
+        }
+        if (!crn_target_find(walk->mark, start, &target) ||
+            (walk->mark->colours[target.slot] & CRN_COLOUR_TRACED) != 0)
+            continue;
+        walk->mark->colours[target.slot] |= CRN_COLOUR_TRACED;
+        walk->is_out_of_memory |= !crn_worklist_push(&walk->path, start | 1);
+        crn_scan_block(&walk->scan, target.start, target.bytes);
+    }
+}
+
+static void lost_find(struct leak_flood *flood)
+{
+    struct crn_mark *mark = flood->mark;
+    struct finish_walk walk = {.scan = {.mark = mark, .visit = finish_visit}, .mark = mark};
+    flood->verdict = CRN_VERDICT_LOST;
+    flood->confidence = mark->snap->unseen_threads > 0 ? CRN_LIKELY : CRN_PROVEN;
+    flood->coro = flood->holder = 0;
+    /* A block may be pushed once for every word that points to it. */
+    if (!crn_worklist_init(&walk.path, (size_t)1 << 34) ||
+        !crn_worklist_init(&walk.order, mark->slot_count)) {
+        flood->is_out_of_memory = true;
+        return;
+    }
+    crn_mark_for_each(mark, finish_from, &walk);
+    flood->is_out_of_memory |= walk.is_out_of_memory;
+    while (walk.order.count > 0 && !flood->is_out_of_memory) {
+        struct crn_target target;
+        if (!crn_target_find(mark, crn_worklist_pop(&walk.order), &target))
+            continue;
+        mark->colours[target.slot] &= (uint8_t)~CRN_COLOUR_TRACED;
+        if (crn_is_white(mark, target.slot))
+            indirect_flood(flood, target.start, leak_enter(flood, &target, true, 0));
+    }
+    crn_worklist_free(&walk.path);
+    crn_worklist_free(&walk.order);
+}
+
+static void states_count(struct crn_mark *mark)
+{
+    for (uint32_t i = 0; i < mark->snap->coro_count; i++) {
+        enum crn_coro_state state = mark->snap->coros[i].state;
+        bool is_abandoned = is_dead(mark, i, CRN_VERDICT_ABANDONED);
+        mark->coros_in_state[is_abandoned ? CRN_CORO_ABANDONED : state]++;
+    }
+}
+
+enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
+{
+    struct crn_groups groups;
+    memset(mark, 0, sizeof *mark);
+    mark->snap = snap;
+    enum crn_status status = crn_colours_build(mark);
+    if (status == CRN_OK)
+        status = crn_flood_live(mark);
+    struct leak_flood flood = {.scan = {.mark = mark}, .mark = mark, .groups = &groups};
+    if (status == CRN_OK && (!crn_groups_init(&groups, mark) ||
+                             !crn_worklist_init(&flood.blocks, mark->slot_count * 2)))
+        status = CRN_ERR_NO_MEMORY;
+    if (status != CRN_OK) {
+        crn_mark_free(mark);
+        return status;
+    }
+    coro_leaks_find(&flood, CRN_VERDICT_COMPLETED);
+    coro_leaks_find(&flood, CRN_VERDICT_ABANDONED);
+    flood.verdict = CRN_VERDICT_LIVE;
+    crn_mark_for_each(mark, foreign_visit, &flood);
+    lost_find(&flood);
+    crn_worklist_free(&flood.blocks);
+    states_count(mark);
+    crn_groups_finish(&groups);
+    if (flood.is_out_of_memory || mark->arena.exhausted) {
+        crn_mark_free(mark);
+        return CRN_ERR_NO_MEMORY;
+    }
+    return CRN_OK;
+}
+
+void crn_mark_free(struct crn_mark *mark)
+{
+    crn_arena_free_all(&mark->arena);
+    for (unsigned i = 0; i < CRN_COUNT_OF(mark->spans); i++)
+        if (mark->spans[i].base != NULL)
+            crn_vm_unmap(mark->spans[i].base, mark->spans[i].reserved);
+    memset(mark, 0, sizeof *mark);
+}
+
+enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct)
+{
+    struct crn_target target;
+    if (!crn_target_find(mark, address, &target))
+        return CRN_VERDICT_COUNT;
+    *is_direct = (mark->colours[target.slot] & CRN_COLOUR_DIRECT) != 0;
+    return (enum crn_verdict)((mark->colours[target.slot] & CRN_COLOUR_MASK) - CRN_COLOUR_VERDICT);
+}

@@ -1,0 +1,44 @@
+#ifndef CRN_BUILD_H
+#define CRN_BUILD_H
+/*
+ * Growing arrays of a snapshot, in its arena.  For the files of runtime/snap only.
+ */
+#include "snap/take.h"
+
+struct crn_snap_builder {
+    struct crn_snap *snap;
+    size_t roots_room, words_room, opaques_room, unreadable_room, names_room;
+    const struct crn_stopped_list *stopped;
+    struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
+    size_t own_count;
+};
+
+/* Appends a root; empty ranges are dropped. */
+void crn_build_root(struct crn_snap_builder *builder, struct crn_root root);
+
+/* Appends a word that is a root by itself. */
+void crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count,
+                          enum crn_root_kind kind, uint32_t name);
+
+/* Appends words, as part of a body; answers the index of the first. */
+uint32_t crn_build_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count);
+void crn_build_opaque(struct crn_snap_builder *builder, struct crn_opaque opaque);
+void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range range);
+
+/* Appends a text; answers its offset (0 when there is no memory). */
+uint32_t crn_build_name(struct crn_snap_builder *builder, const char *format, ...)
+    CRN_PRINTF(2, 3);
+
+/* The parts of a picture. */
+enum crn_status crn_build_mappings(struct crn_snap_builder *builder);
+void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker *taker);
+void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *taker);
+void crn_build_kernel(struct crn_snap_builder *builder);
+
+/* Whether the thread's own stack still is one: it is alive, or glibc keeps the stack. */
+bool crn_snap_thread_has_stack(const struct crn_thread *thread);
+
+/* The sp of the code that a stopped thread, or the taker, was executing. */
+uintptr_t crn_taker_sp(const struct crn_taker *taker);
+
+#endif

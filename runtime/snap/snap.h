@@ -1,0 +1,71 @@
+#ifndef CRN_SNAP_H
+#define CRN_SNAP_H
+/*
+ * One consistent picture of the process, as data: what a check marks.
+ *
+ * crn_snap_take fills it from the live process while every other thread stands still; tests fill
+ * it by hand.  Marking reads nothing else but the memory that the picture points to.
+ */
+#include "coro/recogniser.h"
+#include "base/vm.h"
+
+/* Memory, or a single word, that is scanned unconditionally. */
+struct crn_root {
+    uintptr_t start, end; /* [start, end) */
+    uint8_t kind;         /* enum crn_root_kind */
+    uint8_t step;         /* bytes from one word to the next: 8, or 4 for stacks */
+    bool must_be_sparse;  /* read only pages that have contents */
+    bool is_copy_only;    /* of a file mapping: only pages that were written */
+    uint32_t name;        /* offset in `names`; 0: none */
+};
+
+struct crn_snap_coro {
+    uint32_t id;
+    uint8_t mechanism, state; /* as the registry says, but RUNNING only if a thread is on it */
+    bool is_root;             /* running, or of unknown state: live whatever reaches it */
+    bool is_exact;            /* its body is: sp was recovered */
+    bool is_sure;             /* its state does not hang on a guess */
+    uintptr_t stack_start, stack_end; /* opaque */
+    uintptr_t body_start, body_end;
+    uint32_t first_word, word_count;  /* in `words` */
+    uint32_t created_node;
+    uintptr_t entry;
+};
+
+/* Memory that is not read like other memory. */
+struct crn_opaque {
+    uintptr_t start, end;
+    uint32_t coro;   /* index in `coros` */
+    bool is_context; /* a register area; else a stack */
+    bool is_handle;  /* reaching it is reaching the coroutine */
+};
+
+struct crn_snap {
+    struct crn_heap *heap;
+    uintptr_t heap_end;  /* every block in the region lies below */
+    uint32_t birth_from; /* judge only blocks born at or after */
+
+    struct crn_root *roots;
+    size_t root_count;
+    struct crn_snap_coro *coros;
+    size_t coro_count;
+    uintptr_t *words;
+    size_t word_count;
+    struct crn_opaque *opaques; /* ascending by start; stacks are disjoint, areas may lie in them */
+    size_t opaque_count;
+    struct crn_range *unreadable; /* ascending: memory that may not be read */
+    size_t unreadable_count;
+    struct crn_outside_block *outside; /* ascending by start */
+    size_t outside_count;
+    char *names; /* NUL-terminated texts; offset 0 is "" */
+    size_t names_bytes;
+
+    /* The stack a suspended coroutine stopped in, as a node; NULL: not known. */
+    uint32_t (*suspended_node_get)(const struct crn_snap *snap, const struct crn_snap_coro *coro);
+
+    unsigned unseen_threads;
+    bool is_torn; /* the registry was being changed under us: coroutine verdicts are off */
+    struct crn_arena arena; /* owns all arrays */
+};
+
+#endif

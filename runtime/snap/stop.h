@@ -1,0 +1,48 @@
+#ifndef CRN_STOP_H
+#define CRN_STOP_H
+/*
+ * Stops all other threads of this process, without ptrace.
+ *
+ * Each gets a real-time signal of ours; its handler notes the interrupted registers and sleeps on
+ * a futex.  The thread list is read again until nobody new is on it.  Whoever has not stopped
+ * within the limit is an unseen thread: it runs on, and is counted.
+ */
+#include "base/base.h"
+
+#include <signal.h>
+#include <ucontext.h>
+
+enum {
+    CRN_STOP_SIGNAL = 60, /* below SIGRTMAX, where programs seldom look */
+    CRN_STOP_LIMIT_MS = 200,
+    CRN_STOPPED_MAX = 1 << 16,
+};
+
+/* A thread that stands still. */
+struct crn_stopped {
+    int tid; /* 0: the row is not used */
+    const ucontext_t *context; /* its registers, on the handler's stack */
+};
+
+struct crn_stopped_list {
+    const struct crn_stopped *threads;
+    uint32_t count;
+    unsigned unseen; /* threads that did not stop */
+    int unseen_tids[8];
+};
+
+/* The handler; install it with SA_SIGINFO | SA_ONSTACK | SA_RESTART and an all-blocking mask. */
+void crn_stop_handler(int signal, siginfo_t *info, void *context);
+
+/* Whether a delivery of the signal is ours (else it is the program's own). */
+bool crn_stop_is_ours(const siginfo_t *info);
+
+/* Stops everybody else.  One caller at a time. */
+void crn_threads_stop(struct crn_stopped_list *list);
+
+/* Lets them run again; the list is void. */
+void crn_threads_resume(void);
+
+void crn_stop_after_fork(void);
+
+#endif

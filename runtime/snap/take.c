@@ -1,0 +1,87 @@
+/*
+ * Takes the picture.  See take.h; the parts are in mappings.c, threads.c, coros.c and kernel.c.
+ */
+#include "snap/build.h"
+#include "base/maps.h"
+#include "base/sort.h"
+
+#include <string.h>
+
+static bool range_less(const void *a, const void *b)
+{
+    return ((const struct crn_range *)a)->start < ((const struct crn_range *)b)->start;
+}
+
+static bool outside_less(const void *a, const void *b)
+{
+    return ((const struct crn_outside_block *)a)->start <
+           ((const struct crn_outside_block *)b)->start;
+}
+
+/* What mappings.c must leave out: our memory and the stacks of threads. */
+static bool own_collect(struct crn_snap_builder *builder)
+{
+    uint32_t threads = crn_threads_count();
+    size_t room = 2048 + threads;
+    struct crn_range *own = crn_arena_alloc(&builder->snap->arena, room * sizeof *own);
+    if (own == NULL)
+        return false;
+    size_t count = crn_vm_own_ranges(own, 2048);
+    for (uint32_t i = 0; i < threads; i++) {
+        const struct crn_thread *thread = crn_thread_at(i);
+        if (thread->state != CRN_THREAD_FREE && thread->own_end != 0 &&
+            crn_snap_thread_has_stack(thread))
+            own[count++] = (struct crn_range){thread->own_start, thread->own_end};
+    }
+    crn_sort(own, count, sizeof *own, range_less);
+    builder->own = own;
+    builder->own_count = count;
+    return true;
+}
+
+static bool outside_collect(struct crn_snap *snap)
+{
+    const struct crn_outside *outside = &snap->heap->outside;
+    if (outside->count == 0)
+        return true;
+    snap->outside = crn_arena_alloc(&snap->arena, outside->count * sizeof *snap->outside);
+    if (snap->outside == NULL)
+        return false;
+    for (size_t i = 0; i < outside->capacity && snap->outside_count < outside->count; i++)
+        if (outside->rows[i].start != 0)
+            snap->outside[snap->outside_count++] = outside->rows[i];
+    crn_sort(snap->outside, snap->outside_count, sizeof *snap->outside, outside_less);
+    return true;
+}
+
+enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_list *stopped,
+                              const struct crn_taker *taker, uint32_t birth_from, bool is_torn)
+{
+    struct crn_snap_builder builder = {.snap = snap, .stopped = stopped};
+    memset(snap, 0, sizeof *snap);
+    snap->heap = &crn_heap;
+    snap->heap_end = crn_heap.region.next;
+    snap->birth_from = birth_from;
+    snap->unseen_threads = stopped->unseen;
+    snap->is_torn = is_torn;
+    enum crn_status status = CRN_ERR_NO_MEMORY;
+    crn_pages_open();
+    if (own_collect(&builder) && outside_collect(snap)) {
+        crn_build_name(&builder, "%s", "");
+        status = crn_build_mappings(&builder);
+        crn_build_threads(&builder, taker);
+        crn_build_coros(&builder, taker);
+        crn_build_kernel(&builder);
+    }
+    if (snap->arena.exhausted)
+        status = CRN_ERR_NO_MEMORY;
+    if (status != CRN_OK)
+        crn_snap_free(snap);
+    return status;
+}
+
+void crn_snap_free(struct crn_snap *snap)
+{
+    crn_pages_close();
+    crn_arena_free_all(&snap->arena);
+}

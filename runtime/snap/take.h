@@ -1,0 +1,30 @@
+#ifndef CRN_TAKE_H
+#define CRN_TAKE_H
+/*
+ * Takes the picture of the live process.
+ */
+#include "base/switch.h"
+#include "snap/snap.h"
+#include "snap/stop.h"
+
+/* The thread that takes the picture: the registers of the code that asked for it. */
+struct crn_taker {
+    const struct crn_saved_registers *registers; /* of the caller of crn_stack_call */
+    const ucontext_t *interrupted;               /* in a signal handler: what it interrupted */
+};
+
+/*
+ * Fills *snap.  All other threads stand still (`stopped`), and crn_coros.lock is held by us unless
+ * `is_torn`.  Uses system calls and memory of its own only; 64 KiB of stack.
+ *
+ * Returns CRN_OK, or CRN_ERR_NO_MEMORY or CRN_ERR_SYSTEM (no /proc): there is no picture then.
+ * Free it with crn_snap_free.
+ */
+enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_list *stopped,
+                              const struct crn_taker *taker, uint32_t birth_from, bool is_torn);
+void crn_snap_free(struct crn_snap *snap);
+
+/* Code of this module is ours, or our allocator's: its variables are no roots.  At most 8. */
+void crn_snap_exclude_module(const void *address_in_it);
+
+#endif

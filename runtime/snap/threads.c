@@ -1,0 +1,163 @@
+/*
+ * Roots from threads: their stacks from sp up, and all their registers.
+ *
+ *     own_start                     sp                         base_sp            own_end
+ *        | dead words ..             | call frames ..             | TLS, descriptor |
+ *
+ * A thread that runs on a coroutine has left its own stack at a noted sp, or at one we do not
+ * know; then all of it counts.  glibc keeps stacks of ended threads: their descriptors count.
+ */
+#include "snap/build.h"
+#include "base/sys.h"
+
+#include <string.h>
+
+enum { RED_ZONE_BYTES = 128 };
+
+uintptr_t crn_taker_sp(const struct crn_taker *taker)
+{
+    return taker->interrupted != NULL
+               ? (uintptr_t)taker->interrupted->uc_mcontext.gregs[REG_RSP] - RED_ZONE_BYTES
+               : taker->registers->rsp;
+}
+
+static uint32_t thread_name(struct crn_snap_builder *builder, int tid)
+{
+    char path[64], name[32];
+    uint32_t offset = 0;
+    if (builder->snap->names_bytes > 64 * 1024)
+        return 0; /* thousands of threads: their names do not matter any more */
+    __builtin_snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
+    int fd = crn_sys_open_read(path);
+    long count = fd < 0 ? 0 : crn_sys_read_all(fd, name, sizeof name - 1);
+    if (fd >= 0)
+        crn_syscall1(SYS_close, fd);
+    if (count > 0) {
+        name[count - 1] = 0;
+        offset = crn_build_name(builder, "thread %d \"%s\"", tid, name);
+    }
+    return offset;
+}
+
+static void stack_add(struct crn_snap_builder *builder, uintptr_t start, uintptr_t end,
+                      uint32_t name)
+{
+    crn_build_root(builder, (struct crn_root){.start = crn_align_down(start, 4),
+                                              .end = end,
+                                              .kind = CRN_ROOT_STACK,
+                                              .step = 4,
+                                              .must_be_sparse = end - start > 256 * 1024,
+                                              .name = name});
+}
+
+/* The extended state the kernel saved behind the ucontext: vector registers hold pointers too. */
+static void vector_registers_add(struct crn_snap_builder *builder, const ucontext_t *context,
+                                 uint32_t name)
+{
+    enum { LEGACY_BYTES = 512, MAGIC_OFFSET = 464 };
+    const uint32_t xstate_magic = 0x46505853; /* FP_XSTATE_MAGIC1, asm/sigcontext.h */
+    const char *area = (const char *)context->uc_mcontext.fpregs;
+    uint32_t magic_and_bytes[2];
+    if (area == NULL)
+        return;
+    memcpy(magic_and_bytes, area + MAGIC_OFFSET, sizeof magic_and_bytes);
+    size_t bytes = magic_and_bytes[0] == xstate_magic ? magic_and_bytes[1] : LEGACY_BYTES;
+    crn_build_root(builder, (struct crn_root){.start = (uintptr_t)area,
+                                              .end = (uintptr_t)area + bytes,
+                                              .kind = CRN_ROOT_REGISTER,
+                                              .step = 8,
+                                              .name = name});
+}
+
+static void registers_add(struct crn_snap_builder *builder, const ucontext_t *context,
+                          uint32_t name)
+{
+    const greg_t *registers = context->uc_mcontext.gregs;
+    crn_build_root_words(builder, (const uintptr_t *)registers, REG_RIP + 1, CRN_ROOT_REGISTER,
+                         name);
+    vector_registers_add(builder, context, name);
+}
+
+/* The thread's own stack, given the sp it is at now. */
+static void own_stack_add(struct crn_snap_builder *builder, const struct crn_thread *thread,
+                          uintptr_t sp, uint32_t name)
+{
+    bool is_own = sp >= thread->own_start && sp < thread->own_end;
+    if (is_own && crn_coros.is_ready && !builder->snap->is_torn)
+        is_own = crn_coro_find_locked(sp) == 0;
+    if (is_own) {
+        stack_add(builder, sp, thread->own_end, name);
+    } else if (thread->is_away && thread->left.sp > thread->own_start &&
+               thread->left.sp < thread->own_end) {
+        stack_add(builder, thread->left.sp, thread->own_end, name);
+        crn_build_root_words(builder, thread->left.registers,
+                             CRN_COUNT_OF(thread->left.registers), CRN_ROOT_STACK, name);
+    } else {
+        stack_add(builder, thread->own_start, thread->own_end, name);
+    }
+}
+
+static const struct crn_stopped *stopped_find(const struct crn_stopped_list *list, int tid)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->threads[i].tid == tid)
+            return &list->threads[i];
+    return NULL;
+}
+
+/* Is the stack of an ended thread still what it was: does its descriptor name itself? */
+static bool is_cached_stack(const struct crn_thread *thread)
+{
+    uintptr_t words[3];
+    return thread->descriptor != 0 &&
+           crn_memory_read(words, thread->descriptor, sizeof words) &&
+           words[0] == thread->descriptor && words[2] == thread->descriptor;
+}
+
+static bool is_alive(int tid)
+{
+    return tid != 0 && crn_syscall3(SYS_tgkill, crn_sys_getpid(), tid, 0) == 0;
+}
+
+bool crn_snap_thread_has_stack(const struct crn_thread *thread)
+{
+    return is_alive(thread->tid) || is_cached_stack(thread);
+}
+
+void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker *taker)
+{
+    const struct crn_thread *self = crn_self;
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        const struct crn_thread *thread = crn_thread_at(i);
+        const struct crn_stopped *stopped = stopped_find(builder->stopped, thread->tid);
+        if (thread->own_end == 0 || thread->state == CRN_THREAD_FREE)
+            continue;
+        if (thread == self) {
+            own_stack_add(builder, thread, crn_taker_sp(taker), thread_name(builder, thread->tid));
+        } else if (stopped != NULL) {
+            uintptr_t sp = (uintptr_t)stopped->context->uc_mcontext.gregs[REG_RSP];
+            own_stack_add(builder, thread, sp - RED_ZONE_BYTES, thread_name(builder, thread->tid));
+        } else if (is_alive(thread->tid)) {
+            stack_add(builder, thread->own_start, thread->own_end,
+                      thread_name(builder, thread->tid));
+        } else if (is_cached_stack(thread)) {
+            stack_add(builder, thread->base_sp, thread->own_end,
+                      crn_build_name(builder, "stack of ended thread"));
+        }
+    }
+    for (uint32_t i = 0; i < builder->stopped->count; i++)
+        if (builder->stopped->threads[i].tid != 0)
+            registers_add(builder, builder->stopped->threads[i].context,
+                          thread_name(builder, builder->stopped->threads[i].tid));
+    if (taker->interrupted != NULL)
+        registers_add(builder, taker->interrupted, 0);
+    else
+        crn_build_root_words(builder, &taker->registers->rbx, 6, CRN_ROOT_REGISTER, 0);
+    struct crn_range starts = crn_thread_starts_range();
+    crn_build_root(builder, (struct crn_root){.start = starts.start,
+                                              .end = starts.end,
+                                              .kind = CRN_ROOT_KERNEL,
+                                              .step = 8,
+                                              .must_be_sparse = true,
+                                              .name = crn_build_name(builder, "pthread_create")});
+}

@@ -1,0 +1,144 @@
+/*
+ * The table of compiled unwind rules.  See rules.h.
+ *
+ * Open addressing, growing by doubling under a lock; finding reads whatever table is current.  A
+ * row is written value first, key last; a key never changes except that a flush starts a new,
+ * empty table.  A thread that still reads the old one only asks for addresses on its own stack,
+ * and code with a live call frame has not been unmapped.
+ */
+#include "stack/rules.h"
+#include "base/lock.h"
+#include "base/vm.h"
+
+#include <string.h>
+
+enum { ROWS_FIRST = 2048, ENDS_MAX = 4 };
+
+struct row {
+    _Atomic uintptr_t key; /* 0: empty, 1: being written */
+    _Atomic uint64_t rule;
+};
+struct table {
+    size_t mask;
+    _Atomic size_t count;
+    struct row rows[];
+};
+
+static struct table *_Atomic current;
+static struct crn_lock lock; /* guards growing and flushing */
+static uintptr_t ends[ENDS_MAX];
+
+static uint64_t pack(struct crn_rule rule)
+{
+    uint64_t word;
+    memcpy(&word, &rule, sizeof word);
+    return word;
+}
+
+static struct crn_rule unpack(uint64_t word)
+{
+    struct crn_rule rule;
+    memcpy(&rule, &word, sizeof rule);
+    return rule;
+}
+
+static struct table *table_make(size_t rows)
+{
+    struct table *table = crn_vm_map(sizeof *table + rows * sizeof table->rows[0]);
+    if (table != NULL)
+        table->mask = rows - 1;
+    return table;
+}
+
+static void table_put(struct table *table, uintptr_t key, uint64_t rule)
+{
+    for (size_t at = crn_hash64(key) & table->mask;; at = (at + 1) & table->mask) {
+        struct row *row = &table->rows[at];
+        uintptr_t seen = row->key;
+        if (seen == key)
+            return;
+        if (seen == 0 && __atomic_compare_exchange_n(&row->key, &seen, 1, false, __ATOMIC_ACQUIRE,
+                                                     __ATOMIC_ACQUIRE)) {
+            row->rule = rule;
+            __atomic_store_n(&row->key, key, __ATOMIC_RELEASE);
+            table->count++;
+            return;
+        }
+        /* Somebody is writing this row, perhaps with our key: a second row does no harm. */
+    }
+}
+
+static void table_grow(struct table *seen)
+{
+    if (!crn_lock_try(&lock))
+        return;
+    struct table *fresh = NULL;
+    if (current == seen)
+        fresh = table_make(seen == NULL ? ROWS_FIRST : (seen->mask + 1) * 2);
+    if (fresh != NULL) {
+        for (size_t i = 0; seen != NULL && i <= seen->mask; i++)
+            if (seen->rows[i].key > 1)
+                table_put(fresh, seen->rows[i].key, seen->rows[i].rule);
+        __atomic_store_n(&current, fresh, __ATOMIC_RELEASE);
+        /* The old table stays mapped: a reader may be in it. */
+    }
+    crn_lock_release(&lock);
+}
+
+struct crn_rule crn_rule_get(uintptr_t address)
+{
+    struct table *table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    if (CRN_LIKELY_TRUE(table != NULL)) {
+        size_t at = crn_hash64(address) & table->mask;
+        for (;; at = (at + 1) & table->mask) {
+            uintptr_t key = __atomic_load_n(&table->rows[at].key, __ATOMIC_ACQUIRE);
+            if (CRN_LIKELY_TRUE(key == address))
+                return unpack(table->rows[at].rule);
+            if (key == 0)
+                break;
+        }
+    }
+    struct crn_rule rule = crn_rule_compile(address);
+    if (table == NULL || table->count * 2 > table->mask) {
+        table_grow(table);
+        table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    }
+    if (table != NULL && table->count * 4 < table->mask * 3)
+        table_put(table, address, pack(rule));
+    return rule;
+}
+
+bool crn_rule_is_declared_end(uintptr_t address)
+{
+    for (unsigned i = 0; i < ENDS_MAX; i++)
+        if (ends[i] == address)
+            return true;
+    return false;
+}
+
+void crn_rule_declare_end(uintptr_t address)
+{
+    for (unsigned i = 0; i < ENDS_MAX; i++) {
+        if (ends[i] == 0 || ends[i] == address) {
+            ends[i] = address;
+            return;
+        }
+    }
+}
+
+void crn_rules_flush(void)
+{
+    while (!crn_lock_try(&lock))
+        __builtin_ia32_pause();
+    if (current != NULL) {
+        struct table *fresh = table_make(ROWS_FIRST);
+        if (fresh != NULL)
+            __atomic_store_n(&current, fresh, __ATOMIC_RELEASE);
+    }
+    crn_lock_release(&lock);
+}
+
+void crn_rules_after_fork(void)
+{
+    crn_lock_init(&lock);
+}

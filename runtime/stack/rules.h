@@ -1,0 +1,58 @@
+#ifndef CRN_RULES_H
+#define CRN_RULES_H
+/*
+ * How to get from a call frame to its caller, compiled once for each code address.
+ *
+ * DWARF call frame information says it with a little program per function.  Nearly all of them
+ * boil down to "the CFA is rsp + n" or "rbp + n, and rbp was saved at CFA - m", which fits in
+ * eight bytes.  A rule is looked up by the address that was executing: a return address less one.
+ *
+ * The table belongs to the process, and finding takes no lock.  What the eight bytes cannot say
+ * is CRN_RULE_OTHER, and goes to libunwind (unwind_libunwind.c).
+ */
+#include "base/base.h"
+
+enum crn_rule_kind {
+    CRN_RULE_NONE,      /* no call frame information covers this address (JIT code) */
+    CRN_RULE_END,       /* the outermost frame: no caller */
+    CRN_RULE_RSP,       /* CFA = rsp + cfa_offset */
+    CRN_RULE_RBP,       /* CFA = rbp + cfa_offset */
+    CRN_RULE_RBP_DEREF, /* CFA = *(rbp + cfa_offset): gcc's realigned stack */
+    CRN_RULE_SIGNAL,    /* a signal frame: the kernel's ucontext_t lies at rsp */
+    CRN_RULE_OTHER,     /* known, but not expressible here */
+};
+
+enum crn_rbp_rule {
+    CRN_RBP_SAME,    /* the caller's rbp is still in the register */
+    CRN_RBP_AT_CFA,  /* saved at CFA + rbp_offset */
+    CRN_RBP_AT_RBP,  /* saved at rbp + rbp_offset */
+};
+
+struct crn_rule {
+    uint8_t kind;       /* enum crn_rule_kind */
+    uint8_t rbp;        /* enum crn_rbp_rule */
+    int16_t rbp_offset; /* bytes */
+    int32_t cfa_offset; /* bytes */
+};
+
+/* The rule for the code at `address`, compiled now if it is new.  Async-signal-safe. */
+struct crn_rule crn_rule_get(uintptr_t address);
+
+/* Compiles without looking in the table; for tests. */
+struct crn_rule crn_rule_compile(uintptr_t address);
+
+/*
+ * Declares `address` (as looked up: a return address less one) the outermost frame, whatever its
+ * unwind information says.  For trampolines of ours.
+ */
+void crn_rule_declare_end(uintptr_t address);
+
+/* Whether crn_rule_declare_end named it. */
+bool crn_rule_is_declared_end(uintptr_t address);
+
+/* Forgets all rules: code was unmapped, and its addresses may come again with other code. */
+void crn_rules_flush(void);
+
+void crn_rules_after_fork(void);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * The calling-context tree.  See tree.h.
+ */
+#include "stack/tree.h"
+
+struct crn_tree crn_tree;
+
+enum { TABLE_SLOTS_FIRST = 4096 };
+
+static struct crn_tree_table *table_make(size_t slots)
+{
+    struct crn_tree_table *table = crn_vm_map(sizeof *table + slots * sizeof table->slots[0]);
+    if (table != NULL)
+        table->mask = slots - 1;
+    return table;
+}
+
+enum crn_status crn_tree_init(struct crn_tree *tree, size_t address_space_bytes)
+{
+    size_t most = ((size_t)1 << 32) * sizeof(struct crn_node);
+    if (!crn_span_init(&tree->nodes, address_space_bytes < most ? address_space_bytes : most) ||
+        !crn_span_ensure(&tree->nodes, sizeof(struct crn_node)))
+        return CRN_ERR_NO_MEMORY;
+    tree->table = table_make(TABLE_SLOTS_FIRST);
+    tree->node_count = 1;
+    return tree->table != NULL ? CRN_OK : CRN_ERR_NO_MEMORY;
+}
+
+static uint64_t hash_of(uint32_t parent, uint64_t pc)
+{
+    return crn_hash64(pc ^ (uint64_t)parent * 0xd6e8feb86659fd93u);
+}
+
+/* Makes a table twice as large; nodes interned meanwhile may be missing and get a second id. */
+static void table_grow(struct crn_tree *tree, struct crn_tree_table *seen)
+{
+    if (!crn_lock_try(&tree->lock))
+        return; /* somebody is at it */
+    struct crn_tree_table *old = tree->table;
+    struct crn_tree_table *fresh = old == seen ? table_make((old->mask + 1) * 2) : NULL;
+    if (fresh != NULL) {
+        for (uint64_t i = 0; i <= old->mask; i++) {
+            uint32_t id = old->slots[i];
+            if (id == 0)
+                continue;
+            const struct crn_node *node = crn_tree_node(tree, id);
+            uint64_t at = hash_of(node->parent, node->pc) & fresh->mask;
+            while (fresh->slots[at] != 0)
+                at = (at + 1) & fresh->mask;
+            fresh->slots[at] = id;
+        }
+        fresh->older = old;
+        __atomic_store_n(&tree->table, fresh, __ATOMIC_RELEASE);
+    }
+    crn_lock_release(&tree->lock);
+}
+
+uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
+{
+    struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
+    uint64_t at = hash_of(parent, pc) & table->mask;
+    uint32_t id = 0;
+    for (uint64_t probes = 0; probes <= table->mask; at = (at + 1) & table->mask, probes++) {
+        uint32_t found = __atomic_load_n(&table->slots[at], __ATOMIC_ACQUIRE);
+        if (found == 0) {
+            if (id == 0) {
+                id = __atomic_fetch_add(&tree->node_count, 1, __ATOMIC_RELAXED);
+                if (id == UINT32_MAX ||
+                    !crn_span_ensure(&tree->nodes, ((size_t)id + 1) * sizeof(struct crn_node))) {
+                    __atomic_fetch_sub(&tree->node_count, 1, __ATOMIC_RELAXED);
+                    tree->is_full = true;
+                    return 0;
+                }
+                ((struct crn_node *)tree->nodes.base)[id] =
+                    (struct crn_node){pc, parent, crn_tree_node(tree, parent)->depth + 1};
+            }
+            if (__atomic_compare_exchange_n(&table->slots[at], &found, id, false, __ATOMIC_RELEASE,
+                                            __ATOMIC_ACQUIRE)) {
+                if (tree->node_count > table->mask / 2)
+                    table_grow(tree, table);
+                return id;
+            }
+        }
+        const struct crn_node *node = crn_tree_node(tree, found);
+        if (node->pc == pc && node->parent == parent)
+            return found;
+    }
+    return id;
+}
+
+void crn_tree_after_fork(struct crn_tree *tree)
+{
+    crn_lock_init(&tree->lock);
+}

@@ -1,0 +1,53 @@
+#ifndef CRN_TREE_H
+#define CRN_TREE_H
+/*
+ * The calling-context tree: every stack ever seen, each call frame stored once.
+ *
+ *     node = (parent node, return address)       stack = the id of its innermost node
+ *
+ * so stacks that share callers share nodes, and a stack is 32 bits in a block's record.  Nodes
+ * are never freed: a program has few contexts and many blocks.
+ *
+ * Find and intern take no lock.  A node is written before its id is published in the hash table;
+ * two threads that intern the same one at once may leave a spare node behind, nothing worse.
+ * Only growing the table takes the lock; readers go on in the old table, which stays.
+ */
+#include "base/lock.h"
+#include "base/vm.h"
+
+struct crn_node {
+    uint64_t pc;     /* return address */
+    uint32_t parent; /* id; 0: the root */
+    uint32_t depth;  /* frames from the root, this one included */
+};
+
+struct crn_tree_table {
+    struct crn_tree_table *older;
+    uint64_t mask;          /* slots - 1 */
+    _Atomic uint32_t slots[]; /* node ids; 0: empty */
+};
+
+struct crn_tree {
+    struct crn_span nodes;             /* of struct crn_node; id 0 is the root, "unknown" */
+    _Atomic uint32_t node_count;
+    struct crn_tree_table *_Atomic table;
+    struct crn_lock lock; /* guards growing */
+    bool is_full;
+};
+
+/* The tree of this process. */
+extern struct crn_tree crn_tree;
+
+enum crn_status crn_tree_init(struct crn_tree *tree, size_t address_space_bytes);
+
+/* The node for `pc` called from `parent`; 0 when there is no memory for it. */
+uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc);
+
+CRN_INLINE const struct crn_node *crn_tree_node(const struct crn_tree *tree, uint32_t id)
+{
+    return (const struct crn_node *)tree->nodes.base + id;
+}
+
+void crn_tree_after_fork(struct crn_tree *tree);
+
+#endif
