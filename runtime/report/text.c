@@ -117,10 +117,11 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
     crn_page_chain(page, &finding->chain);
 }
 
-static void process_print(const struct crn_page *page, const struct crn_process *process)
+/* Prints the section of a process; answers false when it has nothing to say. */
+static bool process_print(const struct crn_page *page, const struct crn_process *process)
 {
     if (process->leaks_count + process->findings_count + process->coroutines_count == 0)
-        return;
+        return false;
     process_title(page, process);
     for (size_t i = 0; i < process->leaks_count; i++)
         leak_print(page, &process->leaks[i], i + 1);
@@ -130,7 +131,7 @@ static void process_print(const struct crn_page *page, const struct crn_process 
         fprintf(page->file, "\nall coroutines\n");
     for (size_t i = 0; i < process->coroutines_count; i++)
         crn_page_coroutine(page, &process->coroutines[i], process->coroutines[i].count);
-    fputc('\n', page->file);
+    return true;
 }
 
 static void note(const struct crn_page *page, const char *text)
@@ -210,8 +211,11 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
 void crn_report_write_text(const struct crn_report *report, FILE *file, bool has_color)
 {
     struct crn_page page = {report->store, file, has_color};
+    bool has_sections = false;
     for (size_t i = 0; i < report->processes_count; i++)
-        process_print(&page, &report->processes[i]);
+        has_sections |= process_print(&page, &report->processes[i]);
+    if (has_sections)
+        fputc('\n', file);
     notes_print(&page, report);
     summary_print(&page, report);
 }

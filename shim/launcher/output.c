@@ -146,12 +146,13 @@ bool crn_output_report(const struct crn_report *report, const struct crn_options
     if (fclose(file) != 0)
         crn_out_of_memory();
     int error = is_file ? write_file(path, bytes, count) : write_stream(fd, bytes, count);
-    if (error != 0 && (is_file || fd != STDERR_FILENO)) {
+    bool is_chosen = is_file || !is_text; /* standard error may be closed on purpose */
+    if (error != 0 && is_chosen) {
         crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",
                 is_file ? path : "standard output", strerror(error));
         write_stream(STDERR_FILENO, bytes, count);
     }
     free(bytes);
     free(path);
-    return error == 0;
+    return error == 0 || !is_chosen;
 }

@@ -28,7 +28,8 @@ bool crn_output_check(const char *path);
  * Writes the report in the format and to the place that the options say; `pid` is what %p means.
  * A place that cannot be written costs one line, and the report goes to standard error instead.
  *
- * Answers false when it did not reach its place.
+ * Answers false when it did not reach a place that was chosen (a file, or a format's standard
+ * output).
  */
 bool crn_output_report(const struct crn_report *report, const struct crn_options *options,
                        uint64_t pid);
