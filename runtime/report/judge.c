@@ -105,11 +105,33 @@ static bool chain_matches(const struct crn_judge *judge, const struct crn_chain 
     return false;
 }
 
+/* Whether a frame is the C or C++ runtime's own code. */
+static bool is_runtime(const struct crn_frame *frame)
+{
+    static const char *const names[] = {"libc.so.", "ld-linux", "libstdc++.so.", "libgcc_s.so."};
+    const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
+    for (unsigned i = 0; slash != NULL && i < CRN_COUNT_OF(names); i++)
+        if (strncmp(slash + 1, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * Whether the runtime lost the block by its own doing.  Only its innermost frames count: below
+ * dlopen, say, runs the program's code as well.
+ */
+static bool runtime_lost(struct crn_judge *judge, const struct crn_stack *stack)
+{
+    for (uint32_t i = 0; stack != NULL && i < stack->count && is_runtime(stack->frames[i]); i++)
+        if (frame_matches(judge, CRN_SUPPRESS_BUILTIN, stack->frames[i]))
+            return true;
+    return false;
+}
+
 bool crn_judge_silences_leak(struct crn_judge *judge, const struct crn_leak *leak)
 {
     return stack_matches(judge, CRN_SUPPRESS_LEAK, leak->allocated) ||
-           (leak->verdict == CRN_VERDICT_LOST &&
-            stack_matches(judge, CRN_SUPPRESS_BUILTIN, leak->allocated)) ||
+           (leak->verdict == CRN_VERDICT_LOST && runtime_lost(judge, leak->allocated)) ||
            chain_matches(judge, &leak->chain) || coroutine_matches(judge, leak->coroutine);
 }
 

@@ -9,8 +9,14 @@
 #include "report/clean.h"
 #include "report/words.h"
 
-/* How many frames of a stack a person is shown, and how wide a name may make its column. */
-enum { INNER_FRAMES = 24, OUTER_FRAMES = 4, NAME_COLUMN_MAX = 36 };
+/* How much of a stack or chain a person is shown, and how wide a name may make its column. */
+enum {
+    INNER_FRAMES = 24,
+    OUTER_FRAMES = 4,
+    FIRST_LINKS = 8,
+    LAST_LINKS = 8,
+    NAME_COLUMN_MAX = 36,
+};
 
 void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
 {
@@ -215,7 +221,13 @@ void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
     if (chain->count == 0)
         return;
     fprintf(page->file, "    held by\n");
+    bool is_cut = chain->count > FIRST_LINKS + LAST_LINKS + 1;
     for (uint32_t i = 0; i < chain->count; i++) {
+        if (is_cut && i == FIRST_LINKS) {
+            crn_page_print(page, CRN_STYLE_WEAK, "      ... %u more links ...\n",
+                           chain->count - FIRST_LINKS - LAST_LINKS);
+            i = chain->count - LAST_LINKS;
+        }
         fprintf(page->file, "      %s", i == 0 ? "   " : "-> ");
         link_print(page, &chain->links[i]);
         fputc('\n', page->file);

@@ -15,7 +15,7 @@ enum crn_suppression_kind {
     CRN_SUPPRESS_LEAK,
     CRN_SUPPRESS_CHAIN,
     CRN_SUPPRESS_COROUTINE,
-    CRN_SUPPRESS_BUILTIN, /* as leak:, for the verdict `lost` only */
+    CRN_SUPPRESS_BUILTIN, /* a function of the C or C++ runtime; the verdict `lost` only */
     CRN_SUPPRESS_KIND_COUNT
 };
 

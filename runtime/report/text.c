@@ -86,6 +86,8 @@ static void leak_print(const struct crn_page *page, const struct crn_leak *leak,
     if (leak->allocated != NULL) {
         fprintf(page->file, "    allocated at\n");
         crn_page_stack(page, leak->allocated, 8);
+    } else {
+        fprintf(page->file, "    allocated where no stack was recorded\n");
     }
     if (leak->coroutine != NULL)
         crn_page_coroutine(page, leak->coroutine, leak->coroutine_count);
@@ -149,10 +151,12 @@ static void notes_print(const struct crn_page *page, const struct crn_report *re
         note(page, crn_store_print(page->store, "%s came back to life after it was called dead",
                                    crn_page_count(page, resurrected, "coroutine")));
     for (size_t i = 0; i < report->unnamed_count; i++)
-        note(page, crn_store_print(
-                       page->store, "%s has no symbols for %s shown; install its debug package",
-                       crn_page_show(page, report->unnamed[i].path),
-                       crn_page_count(page, report->unnamed[i].addresses_count, "address")));
+        note(page,
+             crn_store_print(page->store,
+                             "%s has no symbols for %s shown; build it with symbols or install its "
+                             "debug package",
+                             crn_page_show(page, report->unnamed[i].path),
+                             crn_page_count(page, report->unnamed[i].addresses_count, "address")));
     for (size_t i = 0; i < report->warnings_count; i++)
         crn_page_print(page, CRN_STYLE_BOLD, "coroner: warning: %s\n",
                        crn_page_show(page, report->warnings[i]));
@@ -174,33 +178,37 @@ static void verdicts_print(const struct crn_page *page, const struct total *tota
     fputc(')', page->file);
 }
 
+/* What a run without leaks came to, so that nobody takes silence for a check. */
+static void clean_print(const struct crn_page *page, const struct total *total)
+{
+    fprintf(page->file, "no leaks; %s, %s still live",
+            crn_page_count(page, total->allocations, "allocation"),
+            crn_page_bytes(page, total->live.bytes));
+    if (total->coroutines_seen > 0)
+        fprintf(page->file, ", %s", crn_page_count(page, total->coroutines_seen, "coroutine"));
+}
+
 static void summary_print(const struct crn_page *page, const struct crn_report *report)
 {
     struct total total = total_of(report);
-    size_t checked = report->processes_count - total.unchecked;
-    if (checked == 0)
+    size_t count = report->processes_count;
+    if (total.unchecked == count)
         return; /* a warning has said why */
     fprintf(page->file, "coroner: ");
     if (total.leaked.blocks > 0) {
         crn_page_print(page, CRN_STYLE_BAD, "leaked %s", amount_of(page, &total.leaked));
         verdicts_print(page, &total);
     } else {
-        fprintf(page->file, "no leaks");
+        clean_print(page, &total);
     }
-    if (report->processes_count > 1 && total.leaking > 0)
-        fprintf(page->file, " by %zu of %s", total.leaking,
-                crn_page_count(page, report->processes_count, "process"));
-    else if (report->processes_count > 1)
-        fprintf(page->file, " in %s", crn_page_count(page, checked, "process"));
+    if (count > 1 && total.leaking > 0)
+        fprintf(page->file, " by %zu of %s", total.leaking, crn_page_count(page, count, "process"));
+    else if (count > 1)
+        fprintf(page->file, " in %s", crn_page_count(page, count - total.unchecked, "process"));
     if (total.findings > 0)
         fprintf(page->file, "; %s", crn_page_count(page, total.findings, "finding"));
     if (total.suppressed.blocks > 0)
         fprintf(page->file, "; suppressed %s", amount_of(page, &total.suppressed));
-    fprintf(page->file, "; %s, %s still live",
-            crn_page_count(page, total.allocations, "allocation"),
-            crn_page_bytes(page, total.live.bytes));
-    if (total.coroutines_seen > 0)
-        fprintf(page->file, ", %s", crn_page_count(page, total.coroutines_seen, "coroutine"));
     if (total.unseen_threads > 0)
         fprintf(page->file, "; %s unseen", crn_page_count(page, total.unseen_threads, "thread"));
     if (total.unchecked > 0)

@@ -1,0 +1,261 @@
+/*
+ * From recordings to reports: what is counted, merged, suppressed and sorted; and each format
+ * against a golden file.  CORONER_GOLDEN=write writes those files anew.
+ */
+#include <criterion/criterion.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "example_report.h"
+#include "make_recording.h"
+#include "report/clean.h"
+#include "report/render.h"
+
+enum { BASE = 0x10000 };
+
+static struct maker maker;
+static struct crn_suppressions *suppressions;
+static struct crn_report *report;
+static char message[256];
+
+static void setup(void)
+{
+    suppressions = crn_suppressions_create();
+    report = crn_report_create(suppressions, true);
+    maker_init(&maker);
+}
+
+static void teardown(void)
+{
+    crn_report_destroy(report);
+    crn_suppressions_destroy(suppressions);
+}
+
+TestSuite(report, .init = setup, .fini = teardown);
+
+static void suppress(const char *text)
+{
+    char path[] = "/tmp/coroner-report-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    cr_assert_eq(crn_suppressions_read(suppressions, path, message, sizeof message), CRN_OK);
+    unlink(path);
+}
+
+/* Adds what the maker holds to the report; answers its process. */
+static const struct crn_process *add(void)
+{
+    struct crn_recording recording;
+    maker_finish(&maker);
+    cr_assert_eq(crn_record_adopt(maker.bytes, maker.bytes_count, "made", &recording, message,
+                                  sizeof message),
+                 CRN_OK, "%s", message);
+    crn_report_add(report, &recording);
+    crn_record_close(&recording);
+    return &report->processes[report->processes_count - 1];
+}
+
+/* A leak whose allocation stack is one frame of the module at BASE. */
+static struct crn_record_leak *leak_at(uint64_t offset, enum crn_verdict verdict, uint64_t bytes)
+{
+    uint32_t node = maker_node(&maker, 0, BASE + offset + 1);
+    struct crn_record_leak *leak = maker_leak(&maker, verdict, 1, bytes);
+    leak->alloc_node = node;
+    return leak;
+}
+
+Test(report, the_biggest_leak_comes_first)
+{
+    maker_module(&maker, "[made]", BASE, BASE * 2);
+    leak_at(1, CRN_VERDICT_LOST, 10);
+    leak_at(2, CRN_VERDICT_LOST, 30)->indirect_bytes = 1;
+    leak_at(3, CRN_VERDICT_LOST, 30)->indirect_bytes = 5;
+    const struct crn_process *process = add();
+    cr_assert_eq(process->leaks_count, 3u);
+    cr_assert_eq(process->leaks[0].indirect_bytes, 5u);
+    cr_assert_eq(process->leaks[2].bytes, 10u);
+    cr_assert_eq(process->leaked.bytes, 76u);
+}
+
+Test(report, leaks_that_look_alike_are_one)
+{
+    maker_module(&maker, "[made]", BASE, BASE * 2);
+    maker_coro(&maker, CRN_MECHANISM_UCONTEXT, CRN_CORO_COMPLETED, "worker")->count = 5;
+    maker_coro(&maker, CRN_MECHANISM_UCONTEXT, CRN_CORO_COMPLETED, "worker")->count = 7;
+    for (uint32_t i = 0; i < 4; i++) {
+        struct crn_record_leak *leak = leak_at(1, CRN_VERDICT_COMPLETED, 10);
+        leak->coro = i % 2 + 1;
+        leak->coro_count = 5;
+    }
+    leak_at(1, CRN_VERDICT_COMPLETED, 5)->confidence = CRN_LIKELY;
+    leak_at(1, CRN_VERDICT_LOST, 1);
+    const struct crn_process *process = add();
+    cr_assert_eq(process->leaks_count, 3u);
+    cr_assert_eq(process->leaks[0].blocks, 4u);
+    cr_assert_eq(process->leaks[0].bytes, 40u);
+    cr_assert_eq(process->leaks[0].coroutine_count, 10u);
+    cr_assert_eq(process->likely.bytes, 5u);
+    cr_assert_eq(process->by_verdict[CRN_VERDICT_COMPLETED].bytes, 45u);
+    cr_assert_eq(process->coroutines_count, 1u);
+    cr_assert_eq(process->coroutines[0].count, 12u);
+}
+
+Test(report, an_id_does_not_depend_on_addresses)
+{
+    maker_module(&maker, "/gone/made", BASE, BASE * 2);
+    leak_at(1, CRN_VERDICT_LOST, 10);
+    uint64_t id = add()->leaks[0].id;
+    maker_init(&maker);
+    maker_module(&maker, "/elsewhere/made", BASE * 3, BASE * 4);
+    leak_at(BASE * 2 + 1, CRN_VERDICT_LOST, 99);
+    leak_at(BASE * 2 + 2, CRN_VERDICT_LOST, 1);
+    leak_at(BASE * 2 + 1, CRN_VERDICT_STALE, 0);
+    const struct crn_process *process = add();
+    cr_assert_eq(process->leaks[0].id, id);
+    cr_assert_neq(process->leaks[1].id, id);
+    cr_assert_neq(process->leaks[2].id, id);
+}
+
+Test(report, what_is_suppressed_is_counted)
+{
+    maker_module(&maker, "[made]", BASE, BASE * 2);
+    maker_module(&maker, "[other]", BASE * 2, BASE * 3);
+    suppress("leak:^[other]$\n");
+    leak_at(1, CRN_VERDICT_LOST, 10);
+    leak_at(BASE, CRN_VERDICT_LOST, 20)->indirect_blocks = 2;
+    const struct crn_process *process = add();
+    cr_assert_eq(process->leaks_count, 1u);
+    cr_assert_eq(process->leaked.bytes, 10u);
+    cr_assert_eq(process->suppressed.blocks, 3u);
+    cr_assert_eq(process->suppressed.bytes, 20u);
+}
+
+Test(report, chains_and_coroutines_are_suppressed_by_name)
+{
+    suppress("chain:sessions\ncoroutine:^worker$\n");
+    maker_coro(&maker, CRN_MECHANISM_UCONTEXT, CRN_CORO_COMPLETED, "worker");
+    maker_leak(&maker, CRN_VERDICT_COMPLETED, 1, 1)->coro = 1;
+    maker_leak(&maker, CRN_VERDICT_STALE, 1, 2);
+    struct crn_record_link *link = maker_link(&maker, CRN_LINK_ROOT);
+    link->root = CRN_ROOT_TLS;
+    link->name = maker_string(&maker, "all_sessions");
+    maker_leak(&maker, CRN_VERDICT_LOST, 1, 4);
+    const struct crn_process *process = add();
+    cr_assert_eq(process->suppressed.bytes, 3u);
+    cr_assert_eq(process->leaked.bytes, 4u);
+}
+
+Test(report, a_process_without_a_check_has_one_warning)
+{
+    maker.process.flags = 0;
+    maker_leak(&maker, CRN_VERDICT_LOST, 1, 4);
+    const struct crn_process *process = add();
+    cr_assert(!process->is_checked);
+    cr_assert_eq(process->leaks_count, 0u);
+    cr_assert_eq(report->warnings_count, 1u);
+    cr_assert(!crn_report_is_bad(report, true));
+}
+
+Test(report, likely_leaks_are_bad_only_when_strict)
+{
+    maker_leak(&maker, CRN_VERDICT_STALE, 1, 4)->confidence = CRN_LIKELY;
+    add();
+    cr_assert(!crn_report_is_bad(report, false));
+    cr_assert(crn_report_is_bad(report, true));
+    maker_init(&maker);
+    maker_leak(&maker, CRN_VERDICT_STALE, 1, 4);
+    add();
+    cr_assert(crn_report_is_bad(report, false));
+}
+
+Test(report, a_runaway_stack_loses_its_middle)
+{
+    struct crn_recording recording = {0};
+    enum { DEPTH = 100000 };
+    struct crn_record_process process = {.flags = CRN_PROCESS_CHECKED};
+    struct crn_record_leak leak = {.verdict = CRN_VERDICT_LOST, .alloc_node = DEPTH};
+    struct crn_record_node *nodes = calloc(DEPTH + 1, sizeof *nodes);
+    for (uint32_t i = 1; i <= DEPTH; i++)
+        nodes[i] = (struct crn_record_node){.pc = i, .parent = i - 1};
+    recording.process = &process;
+    recording.strings = "";
+    recording.nodes = nodes;
+    recording.leaks = &leak;
+    recording.counts[CRN_SECTION_NODES] = DEPTH + 1;
+    recording.counts[CRN_SECTION_LEAKS] = 1;
+    crn_report_add(report, &recording);
+    const struct crn_stack *stack = report->processes[0].leaks[0].allocated;
+    cr_assert_eq(stack->frames[0]->offset, (uint64_t)DEPTH - 1);
+    cr_assert_eq(stack->frames[stack->count - 1]->offset, 0u);
+    cr_assert_lt(stack->count, 1000u);
+    free(nodes);
+}
+
+Test(report, texts_are_fit_to_be_shown)
+{
+    struct crn_store *store = report->store;
+    cr_assert_str_eq(crn_clean_utf8(store, "a\xff\xc3\xa9\n"), "a\xef\xbf\xbd\xc3\xa9\n");
+    cr_assert_str_eq(crn_clean_line(store, "a\033[31m\n\xc2\x9b"), "a?[31m??");
+    cr_assert_str_eq(crn_clean_utf8(store, "\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+    cr_assert_null(crn_clean_utf8(store, NULL));
+}
+
+/* Compares what was written with a golden file. */
+static void is_golden(const char *name, const char *bytes)
+{
+    char path[512];
+    static char wanted[1 << 16];
+    snprintf(path, sizeof path, "%s/golden/%s", CORONER_TESTS_DIR, name);
+    if (getenv("CORONER_GOLDEN") != NULL) {
+        FILE *file = fopen(path, "w");
+        fputs(bytes, file);
+        fclose(file);
+        return;
+    }
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s is missing", path);
+    size_t count = fread(wanted, 1, sizeof wanted - 1, file);
+    wanted[count] = 0;
+    fclose(file);
+    cr_assert_str_eq(bytes, wanted, "differs from %s:\n%s", path, bytes);
+}
+
+static void write_text(const struct crn_report *example, FILE *file)
+{
+    crn_report_write_text(example, file, false);
+}
+
+static void write_color(const struct crn_report *example, FILE *file)
+{
+    crn_report_write_text(example, file, true);
+}
+
+static void compare(void (*write)(const struct crn_report *, FILE *), const char *name)
+{
+    char *bytes;
+    size_t count;
+    FILE *file = open_memstream(&bytes, &count);
+    example_fill(report);
+    write(report, file);
+    fclose(file);
+    is_golden(name, bytes);
+    free(bytes);
+}
+
+Test(report, the_text_is_golden)
+{
+    compare(write_text, "report.txt");
+}
+
+Test(report, the_coloured_text_is_golden)
+{
+    compare(write_color, "report-color.txt");
+}
+
+Test(report, the_json_is_golden)
+{
+    compare(crn_report_write_json, "report.json");
+}
