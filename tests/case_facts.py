@@ -14,7 +14,7 @@ import shlex
 import check_schema
 
 RUNTIME_MODULES = re.compile(
-    r"/(libcoroner|libjemalloc|libc|ld-linux[-\w]*|libpthread|libstdc\+\+|libgcc_s)[-.\d]*so[.\d]*$")
+    r"/(libcoroner|libjemalloc|libc|ld-linux[-\w]*|libstdc\+\+|libgcc_s)[-.\d]*so[.\d]*$")
 COUNTS = ("blocks", "bytes", "indirect_blocks", "indirect_bytes", "total_blocks", "total_bytes")
 
 

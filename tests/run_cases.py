@@ -28,8 +28,9 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 def environment(build, program):
     """What a RUN line may use, and nothing of the caller's that could steer Coroner."""
     kept = {key: os.environ[key] for key in ("HOME", "USER", "TMPDIR") if key in os.environ}
-    return {**kept, "LC_ALL": "C.UTF-8", "PATH": f"{build}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "CASE": str(program), "SHIM": str(build / "libcoroner.so")}
+    path = f"{build}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    return {**kept, "LC_ALL": "C.UTF-8", "PATH": path, "CASE": str(program),
+            "SHIM": str(build / "libcoroner.so")}
 
 
 def bash(command, directory, env, seconds):
