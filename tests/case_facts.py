@@ -53,7 +53,9 @@ def describe(leak):
                 "created_in": first_function(leak["coroutine"]["created_stack"]),
                 "mechanism": leak["coroutine"]["mechanism"],
                 "state": leak["coroutine"]["state"],
-                "count": leak["coroutine"]["count"]} if leak["coroutine"] else {})}
+                "count": leak["coroutine"]["count"]} if leak["coroutine"] else {}),
+            "root": next((link["name"] for link in leak["chain"] or [] if link["kind"] == "root"),
+                         None)}
 
 
 def in_words(leak):

@@ -7,11 +7,11 @@
  *
  * RUN:    coroner run --format=json --output=report.json $CASE heap
  * EXPECT: completed  blocks=1 bytes=4096 indirect_blocks=0 allocated_in=fill_buffer \
- *                    confidence=proven mechanism=ucontext created_in=coroutine_make
+ *                    confidence=proven mechanism=ucontext created_in=coroutine_make root=tasks
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE mapped
- * EXPECT: completed  blocks=1 bytes=4096 allocated_in=fill_buffer confidence=proven
+ * EXPECT: completed  blocks=1 bytes=4096 allocated_in=fill_buffer confidence=proven root=tasks
  * EXPECT: summary    coroutines.seen=1 coroutines.completed=1 coroutines.suspended=0
  * EXPECT: exit       status=23
  *

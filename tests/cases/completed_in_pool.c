@@ -7,7 +7,7 @@
  * stack, the leftover belongs to nobody any more: the buffer is lost.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
- * EXPECT: completed  blocks=1 bytes=2000 allocated_in=read_body confidence=proven
+ * EXPECT: completed  blocks=1 bytes=2000 allocated_in=read_body confidence=proven root=pool
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE twin

@@ -7,7 +7,7 @@
  * what its body holds, and what its control data holds.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
- * EXPECT: completed  blocks=1 bytes=700 allocated_in=make_scratch confidence=proven
+ * EXPECT: completed  blocks=1 bytes=700 allocated_in=make_scratch confidence=proven root=only_task
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE twin
