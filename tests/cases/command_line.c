@@ -65,7 +65,8 @@
  * EXPECT: stderr-lines 0
  * EXPECT: exit         status=0
  *
- * RUN:    coroner --help >help; grep -q -- --format help && grep -q -- --follow-children help && \
+ * RUN:    (coroner --help; coroner run --help) >help; \
+ *         grep -q -- --format help && grep -q -- --follow-children help && \
  *         ! grep -qE 'html|pprof|sarif|coroner (diff|top|dump)' help
  * EXPECT: exit         status=0
  *
