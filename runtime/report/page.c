@@ -175,9 +175,13 @@ void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine 
 
 static void root_print(const struct crn_page *page, const struct crn_link *link)
 {
-    if (link->root != CRN_ROOT_GLOBAL) {
-        fprintf(page->file, "%s %s", crn_root_words[link->root],
-                link->name != NULL ? crn_page_show(page, link->name) : "");
+    const char *word = crn_root_words[link->root];
+    if (link->root != CRN_ROOT_GLOBAL && link->name == NULL) {
+        fprintf(page->file, "%s", word);
+    } else if (link->root != CRN_ROOT_GLOBAL) {
+        bool says_word = strncmp(link->name, word, strlen(word)) == 0; /* "kernel: epoll fd 5" */
+        fprintf(page->file, "%s%s%s", says_word ? "" : word, says_word ? "" : " ",
+                crn_page_show(page, link->name));
     } else if (link->name != NULL) {
         fprintf(page->file, "global ");
         crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, link->name));

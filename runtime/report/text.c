@@ -157,9 +157,10 @@ static void notes_print(const struct crn_page *page, const struct crn_report *re
                              "debug package",
                              crn_page_show(page, report->unnamed[i].path),
                              crn_page_count(page, report->unnamed[i].addresses_count, "address")));
-    for (size_t i = 0; i < report->warnings_count; i++)
-        crn_page_print(page, CRN_STYLE_BOLD, "coroner: warning: %s\n",
-                       crn_page_show(page, report->warnings[i]));
+    for (size_t i = 0; i < report->warnings_count; i++) {
+        crn_page_print(page, CRN_STYLE_BOLD, "coroner: warning:");
+        fprintf(page->file, " %s\n", crn_page_show(page, report->warnings[i]));
+    }
 }
 
 /* " (completed 64 bytes, lost 1,024 bytes; 64 bytes only likely)": the verdicts that were given. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <dwarf.h>
@@ -60,11 +61,14 @@ static bool build_id_is(Elf *elf, const char *recorded)
 static const char *module_open(struct crn_image *image, const char *path, const char *build_id)
 {
     GElf_Addr bias;
-    if (access(path, R_OK) != 0)
+    struct stat file;
+    if (stat(path, &file) != 0 || access(path, R_OK) != 0)
         return crn_store_print(image->store,
                                "%s cannot be read (%s): its frames have no names; put the file "
                                "back to see them",
                                path, strerror(errno));
+    if (!S_ISREG(file.st_mode)) /* opening a pipe or device could block, or do worse */
+        return crn_store_print(image->store, "%s is no plain file: its frames have no names", path);
     image->dwfl = dwfl_begin(&callbacks);
     if (image->dwfl == NULL)
         crn_out_of_memory();

@@ -162,3 +162,16 @@ const char *crn_program_obstacle(const char *path)
 {
     return obstacle_at(path, 0);
 }
+
+bool crn_program_is_script(const char *path)
+{
+    char head[HEAD_BYTES];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    ssize_t have = fd >= 0 ? read(fd, head, sizeof head) : -1;
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < have && head[i] != '\n'; i++)
+        if (head[i] == 0)
+            return false;
+    return have >= 0;
+}

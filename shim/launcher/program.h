@@ -20,4 +20,10 @@ int crn_program_find(const char *name, char **path);
  */
 const char *crn_program_obstacle(const char *path);
 
+/*
+ * Whether a shell would take the file for a script, were the kernel not to know its format: its
+ * first line holds no NUL.
+ */
+bool crn_program_is_script(const char *path);
+
 #endif

@@ -15,8 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "shim/launcher/output.h"
-#include "sym/store.h"
+#include "shim/launcher/program.h"
 
 static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 enum { FORWARDED_COUNT = sizeof forwarded / sizeof forwarded[0] };
@@ -90,9 +89,9 @@ _Noreturn static void child_main(const char *path, char **argv, const struct crn
         crn_handoff_apply(handoff);
     dispositions_restore(before);
     execv(path, argv);
-    if (errno == ENOEXEC)
-        exec_by_shell(path, argv);
     int error = errno;
+    if (error == ENOEXEC && crn_program_is_script(path))
+        exec_by_shell(path, argv);
     ssize_t told = write(telling_fd, &error, sizeof error);
     _exit(told == sizeof error ? 127 : 126);
 }
