@@ -32,9 +32,8 @@ struct frames {
 
 static const char *text_of(const struct builder *builder, uint32_t string)
 {
-    return string == 0 ? NULL
-                       : crn_store_text(builder->report->store,
-                                        crn_record_text(builder->recording, string));
+    const char *text = crn_record_text(builder->recording, string);
+    return *text == 0 ? NULL : crn_store_text(builder->report->store, text);
 }
 
 static uint64_t hash_add(uint64_t hash, uint64_t value)

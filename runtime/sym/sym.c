@@ -91,7 +91,8 @@ void crn_sym_destroy(struct crn_sym *sym)
 static const char *text_keep(struct crn_sym *sym, const struct crn_recording *recording,
                              uint32_t string)
 {
-    return string == 0 ? NULL : crn_store_text(sym->store, crn_record_text(recording, string));
+    const char *text = crn_record_text(recording, string);
+    return *text == 0 ? NULL : crn_store_text(sym->store, text);
 }
 
 /* Answers which module an address is in, and turns it into a file address. */
@@ -99,9 +100,9 @@ static size_t module_of(struct crn_sym *sym, const struct crn_recording *recordi
                         uint64_t *address)
 {
     const struct crn_record_module *row = crn_record_find_module(recording, *address);
-    if (row == NULL || row->path == 0)
+    const char *path = row != NULL ? text_keep(sym, recording, row->path) : NULL;
+    if (path == NULL)
         return 0;
-    const char *path = text_keep(sym, recording, row->path);
     const char *build_id = text_keep(sym, recording, row->build_id);
     *address -= row->bias;
     for (size_t i = 1; i < sym->modules_count; i++)
