@@ -19,6 +19,7 @@
 #include <elfutils/libdwfl.h>
 
 #include "sym/functions.h"
+#include "sym/symbols.h"
 
 enum { INLINE_DEPTH_MAX = 64 };
 
@@ -31,6 +32,7 @@ struct crn_image {
     Dwarf_Addr bias;     /* debugging information's address + bias = file address */
     bool is_dwarf_sought;
     struct crn_functions *functions;
+    struct crn_symbols *symbols; /* made when first needed */
 };
 
 static const Dwfl_Callbacks callbacks = {
@@ -103,6 +105,7 @@ void crn_image_close(struct crn_image *image)
 {
     if (image == NULL)
         return;
+    crn_symbols_destroy(image->symbols);
     crn_functions_destroy(image->functions);
     if (image->dwfl != NULL)
         dwfl_end(image->dwfl);
@@ -124,6 +127,13 @@ static struct crn_functions *functions_get(struct crn_image *image)
             image->functions = crn_functions_create(image->dwarf);
     }
     return image->functions;
+}
+
+static const struct crn_symbols *symbols_get(struct crn_image *image)
+{
+    if (image->symbols == NULL)
+        image->symbols = crn_symbols_create(image->module);
+    return image->symbols;
 }
 
 /* Finds the function inlined at `address` in `scope`, directly or inside plain blocks. */
@@ -197,24 +207,6 @@ static void line_of(struct crn_image *image, Dwarf_Die *unit, Dwarf_Addr address
         name->line = (unsigned)line;
 }
 
-/* The symbol that covers an address.  One without a size is only believed for code. */
-static const char *symbol_find(struct crn_image *image, uint64_t address, bool is_code,
-                               uint64_t *offset)
-{
-    GElf_Sym symbol;
-    GElf_Off into;
-    const char *name =
-        dwfl_module_addrinfo(image->module, address, &into, &symbol, NULL, NULL, NULL);
-    if (name == NULL || *name == 0)
-        return NULL;
-    int type = GELF_ST_TYPE(symbol.st_info);
-    bool is_function = type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE;
-    if (is_code ? !is_function : (type != STT_OBJECT || into >= symbol.st_size))
-        return NULL;
-    *offset = into;
-    return crn_store_text(image->store, name);
-}
-
 void crn_image_name_code(struct crn_image *image, uint64_t address,
                          void (*visit)(const struct crn_image_name *name, void *user), void *user)
 {
@@ -242,7 +234,8 @@ void crn_image_name_code(struct crn_image *image, uint64_t address,
     name.inlined = false;
     name.raw = depth == 1 ? function_name(image, &scopes[0]) : NULL;
     if (name.raw == NULL)
-        name.raw = symbol_find(image, address, true, &offset);
+        name.raw = crn_store_text(image->store,
+                                  crn_symbols_find_code(symbols_get(image), address, &offset));
     if (name.raw != NULL || name.file != NULL)
         visit(&name, user);
 }
@@ -251,5 +244,5 @@ const char *crn_image_name_data(struct crn_image *image, uint64_t address, uint6
 {
     if (image->module == NULL)
         return NULL;
-    return symbol_find(image, address, false, offset);
+    return crn_store_text(image->store, crn_symbols_find_data(symbols_get(image), address, offset));
 }
