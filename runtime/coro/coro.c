@@ -185,7 +185,10 @@ void crn_coros_after_fork(void)
      */
     if (crn_coros.lock.word != 0) {
         crn_coros.stacks.chunk_count = 0;
+        crn_coros.stacks.item_count = 0;
         crn_coros.free_first = crn_coros.free_last = 0;
     }
+    crn_coros.seen = crn_coros.stacks.item_count;
+    crn_coros.destroyed = crn_coros.resurrected = 0;
     crn_lock_init(&crn_coros.lock);
 }

@@ -39,6 +39,7 @@ struct crn_thread {
     struct crn_memo own_memo, other_memo;
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
+    bool is_on_scratch;           /* it is in use */
     uint32_t has_program_sigaltstack; /* the program set one itself */
 
     /* Where its own stack was last left for a coroutine; `is_away`: and not returned to. */

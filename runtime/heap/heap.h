@@ -17,7 +17,8 @@ struct crn_heap {
     struct crn_index index;
     struct crn_outside outside;
     _Atomic uint32_t birth_now;
-    uint32_t birth_line; /* blocks with a smaller birth were inherited by fork: not ours to judge */
+    uint32_t birth_line; /* blocks with a smaller birth are not ours to judge: from before
+                               * the constructor, or inherited by fork */
     uint64_t started_ns; /* CLOCK_MONOTONIC */
 
     /* Totals of what threads have handed in; see struct crn_heap_counts. */

@@ -55,7 +55,7 @@ static uintptr_t free_take(struct crn_region *region, size_t bytes)
     return found;
 }
 
-void *crn_region_map(struct crn_region *region, size_t bytes)
+void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed)
 {
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
     uintptr_t start = free_take(region, bytes);
@@ -64,12 +64,14 @@ void *crn_region_map(struct crn_region *region, size_t bytes)
         uintptr_t seen = region->next;
         do {
             start = crn_align_up(seen, alignment);
-            if (region->end - start < bytes || start > region->end)
+            if (start > region->end || region->end - start < bytes)
                 return NULL;
         } while (!__atomic_compare_exchange_n(&region->next, &seen, start + bytes, true,
                                               __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     }
-    return crn_vm_commit((void *)start, bytes) ? (void *)start : NULL;
+    if (is_committed && !crn_vm_commit((void *)start, bytes))
+        return NULL;
+    return (void *)start;
 }
 
 /* Puts a range on the list, joined with a neighbour if one touches it. */

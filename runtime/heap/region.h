@@ -30,8 +30,11 @@ struct crn_region {
  */
 bool crn_region_init(struct crn_region *region);
 
-/* Serves one mapping, zeroed, readable and writable; NULL when the region is full. */
-void *crn_region_map(struct crn_region *region, size_t bytes);
+/*
+ * Serves one mapping, zeroed: readable and writable if `is_committed`, else merely reserved.  NULL
+ * when the region is full.
+ */
+void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed);
 
 /* Takes a mapping (or part of one) back; its pages return to the kernel. */
 void crn_region_unmap(struct crn_region *region, void *start, size_t bytes);

@@ -159,6 +159,7 @@ void crn_groups_finish(struct crn_groups *groups)
     mark->group_count = groups->group_count;
     mark->holders = holder_at(groups, 0);
     mark->holder_count = groups->holder_count;
+    mark->holder_of = groups->holder_of;
     mark->spans[0] = groups->suspects_span;
     mark->spans[1] = groups->groups_span;
     mark->spans[2] = groups->holders_span;

@@ -75,6 +75,7 @@ struct crn_mark {
     size_t group_count;
     struct crn_holder *holders;
     size_t holder_count;
+    uint32_t *holder_of;    /* by coroutine: index + 1 of a dead one's holder; 0: none */
     uint64_t live_blocks, live_bytes; /* everything alive that is ours, leaked or not */
     uint64_t coros_in_state[CRN_CORO_STATE_COUNT];
 };
@@ -85,6 +86,13 @@ struct crn_mark {
  */
 enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap);
 void crn_mark_free(struct crn_mark *mark);
+
+/*
+ * Whether a suspect is still allocated, later on.  One born at or after `born_before` is another
+ * block at the same address.
+ */
+bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_suspect *suspect,
+                                uint32_t born_before);
 
 /* The verdict of the block that `address` points into; for tests. */
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct);

@@ -13,6 +13,7 @@
  */
 #include "mark/flood.h"
 #include "mark/groups.h"
+#include "base/sys.h"
 
 #include <string.h>
 
@@ -306,6 +307,22 @@ void crn_mark_free(struct crn_mark *mark)
         if (mark->spans[i].base != NULL)
             crn_vm_unmap(mark->spans[i].base, mark->spans[i].reserved);
     memset(mark, 0, sizeof *mark);
+}
+
+bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_suspect *suspect,
+                                uint32_t born_before)
+{
+    struct crn_outside_block outside;
+    struct crn_block block;
+    const struct crn_record *record = NULL;
+    struct crn_heap *heap = mark->snap->heap;
+    if (crn_index_is_inside(&heap->index, suspect->start)) {
+        if (crn_index_find(&heap->index, suspect->start, &block) && block.start == suspect->start)
+            record = block.record;
+    } else if (crn_outside_find(&heap->outside, suspect->start, &outside, crn_sys_gettid())) {
+        record = &outside.record;
+    }
+    return record != NULL && crn_record_birth(record) < born_before;
 }
 
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct)

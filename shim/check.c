@@ -1,0 +1,241 @@
+/*
+ * Marks, confirms, reports.  See check.h.
+ */
+#include "shim/check.h"
+#include "shim/findings.h"
+#include "base/switch.h"
+#include "base/sys.h"
+#include "snap/take.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CHECK_STACK_BYTES = 512 * 1024, LOCK_LIMIT_MS = 200 };
+
+/* One mark: of all blocks when the end begins, and of those born since at the very end. */
+struct pass {
+    struct crn_snap snap;
+    struct crn_mark mark;
+    struct crn_findings findings;
+    bool is_done;
+};
+
+static _Atomic uint32_t end_has_begun, end_has_finished;
+static struct pass first_pass, last_pass;
+static struct crn_draft draft;
+static uint32_t born_after; /* blocks with at least this birth were made during teardown */
+static uint64_t pause_ns, check_ns;
+static unsigned unseen_threads;
+
+struct check_call {
+    struct pass *pass;
+    uint32_t birth_from;
+    const ucontext_t *interrupted;
+};
+
+static void unseen_warn(const struct crn_stopped_list *stopped)
+{
+    for (unsigned i = 0; i < stopped->unseen && i < CRN_COUNT_OF(stopped->unseen_tids); i++)
+        crn_draft_warning(&draft, "thread %d did not stop within %d ms; its stack counts as live",
+                          stopped->unseen_tids[i], CRN_STOP_LIMIT_MS);
+    unseen_threads += stopped->unseen;
+}
+
+static void check_do(void *argument, const struct crn_saved_registers *registers)
+{
+    const struct check_call *call = argument;
+    struct pass *pass = call->pass;
+    struct crn_taker taker = {registers, call->interrupted};
+    struct crn_stopped_list stopped;
+    int tid = crn_sys_gettid();
+    uint64_t began = crn_now_ns();
+
+    bool has_lock = crn_lock_try_for(&crn_coros.lock, tid, (uint64_t)LOCK_LIMIT_MS * 1000000);
+    uint64_t stopping = crn_now_ns();
+    crn_threads_stop(&stopped);
+    unseen_warn(&stopped);
+    enum crn_status status =
+        crn_snap_take(&pass->snap, &stopped, &taker, call->birth_from, !has_lock);
+    if (status == CRN_OK)
+        status = crn_mark_run(&pass->mark, &pass->snap);
+    if (status == CRN_OK) {
+        crn_findings_collect(&pass->findings, &pass->mark, &draft,
+                             crn_shim.options.coroutines && pass == &first_pass);
+        pass->is_done = true;
+    } else {
+        crn_draft_warning(&draft, "%s; there is no verdict",
+                          status == CRN_ERR_NO_MEMORY ? "there was no memory for the check"
+                                                      : "/proc/self/maps could not be read");
+    }
+    crn_threads_resume();
+    pause_ns += crn_now_ns() - stopping;
+    if (has_lock)
+        crn_lock_release(&crn_coros.lock);
+    else
+        crn_draft_warning(&draft, "the coroutine registry was in use; coroutines count as live");
+    check_ns += crn_now_ns() - began;
+}
+
+static void check_run(struct check_call call)
+{
+    struct crn_thread *self = crn_shim_thread();
+    void *stack = crn_vm_map(CHECK_STACK_BYTES);
+    if (self == NULL || stack == NULL)
+        return;
+    uint32_t was_busy = self->is_busy;
+    self->is_busy = 1;
+    crn_heap_counts_flush(&crn_heap, &self->counts);
+    crn_stack_call(check_do, &call, (char *)stack + CHECK_STACK_BYTES);
+    self->is_busy = was_busy;
+    crn_vm_unmap(stack, CHECK_STACK_BYTES);
+}
+
+static bool has_seen(const struct crn_block *block, void *user)
+{
+    if (crn_record_birth(block->record) < *(const uint32_t *)user)
+        return true;
+    *(uint32_t *)user = UINT32_MAX;
+    return false;
+}
+
+/* Is any block alive that was born at or after `birth`?  Spares a forked child the whole check. */
+static bool any_born_since(uint32_t birth)
+{
+    if (crn_heap.outside.used)
+        return true;
+    crn_index_for_each(&crn_heap.index, crn_heap.region.next, has_seen, &birth);
+    return birth == UINT32_MAX;
+}
+
+static bool is_watching(void)
+{
+    return crn_shim.phase == CRN_SHIM_ON && !crn_shim.is_silenced;
+}
+
+static void begin(const ucontext_t *interrupted)
+{
+    uint32_t expected = 0;
+    if (!is_watching() || !__atomic_compare_exchange_n(&end_has_begun, &expected, 1, false,
+                                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    crn_draft_init(&draft);
+    born_after = crn_heap_line_draw(&crn_heap);
+    if (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))
+        check_run((struct check_call){&first_pass, crn_heap.birth_line, interrupted});
+}
+
+void crn_end_begin(int exit_code)
+{
+    (void)exit_code;
+    begin(NULL);
+}
+
+void crn_end_after_fork(void)
+{
+    end_has_begun = end_has_finished = 0;
+    if (first_pass.is_done)
+        memset(&first_pass, 0, sizeof first_pass); /* the parent's; the copy is small */
+    memset(&last_pass, 0, sizeof last_pass);
+    memset(&draft, 0, sizeof draft);
+    pause_ns = check_ns = 0;
+    unseen_threads = 0;
+}
+
+static void process_fill(int exit_code, int exit_signal)
+{
+    struct crn_record_process *process = &draft.process;
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        const struct crn_heap_counts *counts = &crn_thread_at(i)->counts;
+        process->allocations += counts->allocations;
+        process->frees += counts->frees;
+    }
+    process->allocations += crn_heap.allocations;
+    process->frees += crn_heap.frees;
+    process->peak_bytes = (uint64_t)(crn_heap.peak_bytes > 0 ? crn_heap.peak_bytes : 0);
+    process->flags = CRN_PROCESS_CHECKED | (crn_shim.is_first ? CRN_PROCESS_FIRST : 0) |
+                     (crn_shim.is_forked ? CRN_PROCESS_FORKED : 0);
+    process->exit_code = exit_signal != 0 ? -1 : exit_code;
+    process->exit_signal = exit_signal;
+    process->started_unix_ns = crn_shim.started_unix_ns;
+    process->duration_ns = crn_now_ns() - crn_shim.started_ns;
+    process->unseen_threads = unseen_threads;
+    process->check_pause_ns = pause_ns;
+    process->check_ns = check_ns;
+    process->coroutines_seen = crn_coros.seen;
+    process->coroutines[CRN_CORO_DESTROYED] = crn_coros.destroyed;
+    if (process->peak_bytes < process->live_bytes)
+        process->peak_bytes = process->live_bytes;
+    if (crn_shim.trouble != NULL) {
+        process->flags = (process->flags & ~(uint32_t)CRN_PROCESS_CHECKED) | CRN_PROCESS_INCOMPLETE;
+        crn_draft_warning(&draft, "Coroner stood down: %s", crn_shim.trouble);
+    }
+}
+
+/* Where the recording goes: into the launcher's session, else beside nobody's feet. */
+static bool recording_write(char *path, size_t path_bytes)
+{
+    static const char *const places[] = {NULL, "/tmp", "/var/tmp", "."};
+    if (crn_shim.session != NULL) {
+        for (unsigned n = 0; n < 64; n++) {
+            snprintf(path, path_bytes, "%s/%d.%u.crn", crn_shim.session, crn_shim.pid, n);
+            if (crn_syscall3(SYS_faccessat, -100, path, 0) == 0)
+                continue; /* what this process was before it called exec */
+            if (crn_draft_write(&draft, path) == 0)
+                return true;
+            break; /* the launcher has gone: render it ourselves */
+        }
+    }
+    for (unsigned i = 0; i < CRN_COUNT_OF(places); i++) {
+        const char *place = i == 0 ? crn_shim_temporary() : places[i];
+        if (place == NULL)
+            continue;
+        snprintf(path, path_bytes, "%s/coroner-%d.crn", place, crn_shim.pid);
+        if (crn_draft_write(&draft, path) == 0)
+            return false;
+    }
+    path[0] = 0;
+    return false;
+}
+
+static int finish(int exit_code, int exit_signal)
+{
+    char path[4096];
+    uint32_t expected = 0;
+    if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_shim.pid ||
+        !__atomic_compare_exchange_n(&end_has_finished, &expected, 1, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return exit_code;
+    if (first_pass.is_done)
+        crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
+    if (first_pass.is_done && any_born_since(born_after)) {
+        check_run((struct check_call){&last_pass, born_after, NULL});
+        if (last_pass.is_done)
+            crn_findings_confirm(&last_pass.findings, &draft, UINT32_MAX, false);
+    }
+    draft.process.coroutines_resurrected = crn_coros.resurrected;
+    crn_draft_self(&draft);
+    process_fill(exit_code, exit_signal);
+    bool is_launchers = recording_write(path, sizeof path);
+    bool has_news = draft.sections[CRN_SECTION_LEAKS].count > 0 || crn_shim.is_first ||
+                    crn_shim.options.output[0] != 0;
+    int code = exit_code;
+    if (path[0] == 0)
+        crn_log("the recording could not be written anywhere; there is no report");
+    else if (!is_launchers)
+        code = crn_render(path, exit_code, has_news);
+    return crn_shim.is_first && !is_launchers ? code : exit_code;
+}
+
+int crn_end_finish(int exit_code)
+{
+    crn_end_begin(exit_code); /* exit() from inside libc, say of the last thread */
+    return finish(exit_code, 0);
+}
+
+void crn_end_by_signal(int signal, const ucontext_t *interrupted)
+{
+    begin(interrupted);
+    int code = finish(-1, signal);
+    if (code >= 0)
+        crn_syscall1(SYS_exit_group, code);
+}

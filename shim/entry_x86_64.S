@@ -1,0 +1,115 @@
+/*
+ * Interposers that must be tail jumps: what they forward to looks at its caller, or returns twice.
+ *
+ *   dlopen       uses its return address to find the caller's library and search path
+ *   swapcontext  saves the frame it is called from
+ *   setcontext   likewise never returns here
+ *
+ * Each tells C first, on the caller's stack, with the registers the real function will see.
+ */
+        .text
+
+/* dlopen(path, flags): without RTLD_DEEPBIND (8), so that libraries keep using our malloc. */
+        .globl  dlopen
+        .type   dlopen, @function
+dlopen:
+        .cfi_startproc
+        andl    $~8, %esi
+        movq    crn_real_dlopen(%rip), %rax
+        testq   %rax, %rax
+        je      1f
+        jmp     *%rax
+1:      pushq   %rdi
+        .cfi_def_cfa_offset 16
+        pushq   %rsi
+        .cfi_def_cfa_offset 24
+        subq    $8, %rsp
+        .cfi_def_cfa_offset 32
+        call    crn_loader_find
+        addq    $8, %rsp
+        .cfi_def_cfa_offset 24
+        popq    %rsi
+        .cfi_def_cfa_offset 16
+        popq    %rdi
+        .cfi_def_cfa_offset 8
+        jmp     *crn_real_dlopen(%rip)
+        .cfi_endproc
+        .size   dlopen, .-dlopen
+
+/*
+ * Builds a struct crn_saved_registers of the caller on the stack and calls note(rdi, rsi, it).
+ * Leaves everything but scratch registers as it was.
+ */
+        .macro  TELL note
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        pushq   16(%rsp)                /* pc: the return address */
+        .cfi_adjust_cfa_offset 8
+        leaq    32(%rsp), %rax          /* rsp after the return */
+        pushq   %rax
+        .cfi_adjust_cfa_offset 8
+        pushq   %r15
+        .cfi_adjust_cfa_offset 8
+        pushq   %r14
+        .cfi_adjust_cfa_offset 8
+        pushq   %r13
+        .cfi_adjust_cfa_offset 8
+        pushq   %r12
+        .cfi_adjust_cfa_offset 8
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        pushq   %rbx
+        .cfi_adjust_cfa_offset 8
+        movq    %rsp, %rdx
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    \note
+        addq    $72, %rsp
+        .cfi_adjust_cfa_offset -72
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        .endm
+
+        .globl  swapcontext
+        .type   swapcontext, @function
+swapcontext:
+        .cfi_startproc
+        TELL    crn_note_swapcontext
+        jmp     *crn_real_swapcontext(%rip)
+        .cfi_endproc
+        .size   swapcontext, .-swapcontext
+
+        .globl  setcontext
+        .type   setcontext, @function
+setcontext:
+        .cfi_startproc
+        TELL    crn_note_setcontext
+        jmp     *crn_real_setcontext(%rip)
+        .cfi_endproc
+        .size   setcontext, .-setcontext
+
+/*
+ * Where a coroutine's entry function returns to, in place of glibc's __start_context, with rbx
+ * pointing at uc_link as makecontext left it.  Tells C, then goes where it would have gone.
+ */
+        .globl  crn_ucontext_end
+        .hidden crn_ucontext_end
+        .type   crn_ucontext_end, @function
+        .cfi_startproc
+        .cfi_undefined %rip
+        nop                             /* return addresses are looked up one byte early */
+crn_ucontext_end:
+        movq    %rbx, %rsp
+        andq    $-16, %rsp
+        movq    (%rbx), %rdi
+        call    crn_note_ucontext_end
+        movq    %rbx, %rsp
+        jmp     *crn_start_context(%rip)
+        .cfi_endproc
+        .size   crn_ucontext_end, .-crn_ucontext_end
+
+        .section .note.GNU-stack,"",@progbits

@@ -1,0 +1,292 @@
+/*
+ * From a mark to rows of the recording.  See findings.h.
+ */
+#include "shim/findings.h"
+#include "base/maps.h"
+#include "coro/coro.h"
+
+#include <string.h>
+
+enum { CHAINS_MAX = 1024 };
+
+static void pages_add(uintptr_t start, uintptr_t end, void *user)
+{
+    *(uint64_t *)user += end - start;
+}
+
+static uint64_t touched_bytes(uintptr_t start, uintptr_t end)
+{
+    uint64_t bytes = 0;
+    crn_pages_for_each(start, end, false, pages_add, &bytes);
+    return bytes;
+}
+
+static uint32_t coro_row_add(struct crn_draft *draft, const struct crn_holder *holder,
+                             const struct crn_snap_coro *example)
+{
+    const struct crn_record_coro row = {
+        .id = example->id,
+        .mechanism = holder->mechanism,
+        .state = holder->state,
+        .entry = holder->entry,
+        .created_node = crn_draft_node(draft, holder->created_node),
+        .suspended_node = crn_draft_node(draft, holder->suspended_node),
+        .count = holder->count,
+        .stack_bytes = holder->stack_bytes,
+        .touched_bytes = touched_bytes(example->stack_start, example->stack_end),
+        .retained_bytes = holder->retained_bytes,
+    };
+    return crn_draft_coro(draft, &row) + 1;
+}
+
+static void holders_add(struct crn_findings *findings, struct crn_draft *draft)
+{
+    struct crn_mark *mark = findings->mark;
+    for (size_t i = 0; i < mark->suspect_count; i++) {
+        const struct crn_group *group = &mark->groups[mark->suspects[i].group - 1];
+        if (group->holder != 0)
+            mark->holders[group->holder - 1].retained_bytes += mark->suspects[i].size;
+    }
+    for (size_t i = 0; i < mark->holder_count; i++)
+        findings->holder_rows[i] = coro_row_add(
+            draft, &mark->holders[i], &mark->snap->coros[mark->holders[i].example_coro]);
+}
+
+/* Coroutines that are not dead, alike ones together; the dead are there as holders. */
+static void living_add(struct crn_mark *mark, struct crn_draft *draft)
+{
+    enum { KINDS_MAX = 1024 };
+    const struct crn_snap *snap = mark->snap;
+    struct crn_holder *kinds = crn_arena_alloc(&draft->arena, KINDS_MAX * sizeof *kinds);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < snap->coro_count && kinds != NULL; i++) {
+        const struct crn_snap_coro *coro = &snap->coros[i];
+        if (mark->holder_of[i] != 0)
+            continue;
+        struct crn_holder kind = {
+            .mechanism = coro->mechanism,
+            .state = coro->state,
+            .created_node = coro->created_node,
+            .suspended_node =
+                snap->suspended_node_get != NULL ? snap->suspended_node_get(snap, coro) : 0,
+            .entry = coro->entry,
+            .count = 1,
+            .example_coro = i,
+            .stack_bytes = coro->stack_end - coro->stack_start,
+            .retained_bytes = UINT64_MAX,
+        };
+        uint32_t at = 0;
+        while (at < count && (kinds[at].mechanism != kind.mechanism || kinds[at].state != kind.state ||
+                              kinds[at].entry != kind.entry ||
+                              kinds[at].created_node != kind.created_node ||
+                              kinds[at].suspended_node != kind.suspended_node))
+            at++;
+        if (at < count)
+            kinds[at].count++;
+        else if (count < KINDS_MAX)
+            kinds[count++] = kind;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        coro_row_add(draft, &kinds[i], &snap->coros[kinds[i].example_coro]);
+}
+
+static void chain_link_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
+                           struct crn_record_link link)
+{
+    uint32_t row = crn_draft_link(draft, &link);
+    if (findings->group_link_counts[group]++ == 0)
+        findings->group_links[group] = row;
+}
+
+static void step_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
+                     const struct crn_chain_step *step)
+{
+    const struct crn_snap *snap = findings->mark->snap;
+    struct crn_record_link link = {.address = step->address};
+    if (step->root != 0) {
+        const struct crn_root *root = &snap->roots[step->root - 1];
+        link.kind = CRN_LINK_ROOT;
+        link.root = root->kind;
+        link.name = root->name != 0 ? crn_draft_string(draft, snap->names + root->name) : 0;
+    } else if (step->coro != 0) {
+        const struct crn_snap_coro *coro = &snap->coros[step->coro - 1];
+        struct crn_holder holder = {.mechanism = coro->mechanism,
+                                    .state = coro->state,
+                                    .created_node = coro->created_node,
+                                    .entry = coro->entry,
+                                    .count = 1,
+                                    .stack_bytes = coro->stack_end - coro->stack_start,
+                                    .retained_bytes = UINT64_MAX};
+        link.kind = CRN_LINK_CORO;
+        link.coro = coro_row_add(draft, &holder, coro);
+        link.offset = step->address - coro->stack_start;
+    } else {
+        struct crn_block block;
+        link.kind = CRN_LINK_BLOCK;
+        link.offset = step->address - step->block;
+        if (crn_index_find(&snap->heap->index, step->block, &block)) {
+            link.bytes = block.size;
+            link.alloc_node = crn_draft_node(draft, block.record->stack);
+        }
+    }
+    chain_link_add(findings, draft, group, link);
+}
+
+/* The end of every chain: the dead coroutine, and the block it holds. */
+static void chain_end_add(struct crn_findings *findings, struct crn_draft *draft, size_t index)
+{
+    const struct crn_mark *mark = findings->mark;
+    const struct crn_group *group = &mark->groups[index];
+    const struct crn_snap_coro *coro = &mark->snap->coros[group->example_coro - 1];
+    uintptr_t in_stack = group->example_word - coro->stack_start;
+    struct crn_block block = {.size = 0};
+    crn_index_find(&mark->snap->heap->index, group->example, &block);
+    chain_link_add(findings, draft, index,
+                   (struct crn_record_link){
+                       .kind = CRN_LINK_CORO,
+                       .coro = findings->holder_rows[group->holder - 1],
+                       .address = group->example_word,
+                       .offset = in_stack < coro->stack_end - coro->stack_start ? in_stack : 0});
+    chain_link_add(findings, draft, index,
+                   (struct crn_record_link){.kind = CRN_LINK_LEAK,
+                                            .address = group->example,
+                                            .bytes = block.size,
+                                            .alloc_node = crn_draft_node(draft, group->alloc_node)});
+}
+
+static void chains_add(struct crn_findings *findings, struct crn_draft *draft)
+{
+    struct crn_mark *mark = findings->mark;
+    uint32_t *coros = crn_arena_alloc(&mark->arena, CHAINS_MAX * sizeof *coros);
+    unsigned *step_counts = crn_arena_alloc(&mark->arena, CHAINS_MAX * sizeof *step_counts);
+    struct crn_chain_step(*steps)[CRN_CHAIN_STEPS_MAX] = NULL;
+    size_t wanted = 0;
+    for (size_t i = 0; i < mark->group_count && wanted < CHAINS_MAX && coros != NULL; i++)
+        if (mark->groups[i].verdict == CRN_VERDICT_COMPLETED)
+            coros[wanted++] = mark->groups[i].example_coro - 1;
+    if (wanted > 0 && step_counts != NULL &&
+        (steps = crn_arena_alloc(&mark->arena, wanted * sizeof *steps)) != NULL)
+        crn_mark_trace(mark, coros, wanted, steps, step_counts);
+    for (size_t i = 0, traced = 0; i < mark->group_count; i++) {
+        if (mark->groups[i].holder == 0)
+            continue;
+        if (mark->groups[i].verdict == CRN_VERDICT_COMPLETED && traced < wanted) {
+            for (unsigned step = 0; steps != NULL && step < step_counts[traced]; step++)
+                step_add(findings, draft, i, &steps[traced][step]);
+            traced++;
+        }
+        chain_end_add(findings, draft, i);
+    }
+}
+
+/* So that one which runs again after all is noticed. */
+static void judged_note(const struct crn_mark *mark)
+{
+    for (uint32_t i = 0; i < mark->snap->coro_count; i++)
+        if (mark->holder_of[i] != 0 &&
+            mark->holders[mark->holder_of[i] - 1].state == CRN_CORO_ABANDONED)
+            crn_coro_at(mark->snap->coros[i].id)->flags |= CRN_CORO_JUDGED_DEAD;
+}
+
+void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
+                          struct crn_draft *draft, bool lists_all)
+{
+    memset(findings, 0, sizeof *findings);
+    findings->mark = mark;
+    findings->holder_rows =
+        crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof(uint32_t));
+    findings->group_links =
+        crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
+    findings->group_link_counts =
+        crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
+    if (mark->arena.exhausted)
+        return;
+    holders_add(findings, draft);
+    if (lists_all)
+        living_add(mark, draft);
+    chains_add(findings, draft);
+    judged_note(mark);
+}
+
+/* Holders of which one has run again since: nothing is claimed of their kind. */
+static void refuted_find(const struct crn_mark *mark, uint8_t *is_refuted)
+{
+    if (crn_coros.resurrected == 0)
+        return;
+    for (uint32_t i = 0; i < mark->snap->coro_count; i++)
+        if (mark->holder_of[i] != 0 &&
+            (crn_coro_at(mark->snap->coros[i].id)->flags & CRN_CORO_RESURRECTED) != 0)
+            is_refuted[mark->holder_of[i] - 1] = 1;
+}
+
+static const char *why_of(const struct crn_group *group)
+{
+    switch (group->verdict) {
+    case CRN_VERDICT_COMPLETED:
+        return "its coroutine has run to its end, and nothing else points to it";
+    case CRN_VERDICT_ABANDONED:
+        return "its coroutine is suspended, and nothing live leads to its stack or saved context";
+    default:
+        return group->confidence == CRN_PROVEN
+                   ? "no memory of the program points to it"
+                   : "nothing we saw points to it, but a thread did not stop";
+    }
+}
+
+static void totals_fill(const struct crn_mark *mark, struct crn_draft *draft, uint64_t blocks,
+                        uint64_t bytes)
+{
+    draft->process.live_blocks = mark->live_blocks - blocks;
+    draft->process.live_bytes = mark->live_bytes - bytes;
+    memcpy(draft->process.coroutines, mark->coros_in_state, sizeof draft->process.coroutines);
+}
+
+void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft,
+                          uint32_t born_before, bool has_totals)
+{
+    struct crn_mark *mark = findings->mark;
+    uint64_t suspected_blocks = 0, suspected_bytes = 0;
+    uint8_t *is_refuted = crn_arena_alloc(&mark->arena, mark->holder_count + 1);
+    if (is_refuted == NULL || findings->group_link_counts == NULL)
+        return;
+    refuted_find(mark, is_refuted);
+    for (size_t i = 0; i < mark->suspect_count; i++) {
+        const struct crn_suspect *suspect = &mark->suspects[i];
+        struct crn_group *group = &mark->groups[suspect->group - 1];
+        suspected_blocks++;
+        suspected_bytes += suspect->size;
+        if (!crn_suspect_is_still_there(mark, suspect, born_before))
+            continue;
+        if (suspect->is_direct) {
+            group->blocks++;
+            group->bytes += suspect->size;
+        } else {
+            group->indirect_blocks++;
+            group->indirect_bytes += suspect->size;
+        }
+    }
+    if (has_totals)
+        totals_fill(mark, draft, suspected_blocks, suspected_bytes);
+    for (size_t i = 0; i < mark->group_count; i++) {
+        const struct crn_group *group = &mark->groups[i];
+        if (group->blocks == 0 || (group->holder != 0 && is_refuted[group->holder - 1]))
+            continue;
+        const struct crn_record_leak leak = {
+            .verdict = group->verdict,
+            .confidence = group->confidence,
+            .why = crn_draft_string(draft, why_of(group)),
+            .alloc_node = crn_draft_node(draft, group->alloc_node),
+            .coro = group->holder != 0 ? findings->holder_rows[group->holder - 1] : 0,
+            .coro_count = group->holder != 0 ? mark->holders[group->holder - 1].count : 0,
+            .first_link = findings->group_links[i],
+            .link_count = findings->group_link_counts[i],
+            .blocks = group->blocks,
+            .bytes = group->bytes,
+            .indirect_blocks = group->indirect_blocks,
+            .indirect_bytes = group->indirect_bytes,
+            .retained_bytes = group->bytes + group->indirect_bytes,
+            .example = group->example,
+        };
+        crn_draft_leak(draft, &leak);
+    }
+}

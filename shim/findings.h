@@ -1,0 +1,29 @@
+#ifndef CRN_FINDINGS_H
+#define CRN_FINDINGS_H
+/*
+ * From a mark to rows of the recording.
+ *
+ * Chains, holders and counts are drafted while the picture is fresh (collect); which blocks are
+ * leaked in the end is decided when the program has torn itself down (confirm).
+ */
+#include "record/draft.h"
+
+struct crn_findings {
+    struct crn_mark *mark;
+    uint32_t *holder_rows;  /* by holder: row in the draft + 1 */
+    uint32_t *group_links;  /* by group: its first link, and how many */
+    uint32_t *group_link_counts;
+};
+
+/* Drafts chains, coroutines and the counts of the mark.  `lists_all`: every coroutine, dead or not. */
+void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
+                          struct crn_draft *draft, bool lists_all);
+
+/*
+ * Drafts the leaks: groups of suspects that are still allocated.  A block born at or after
+ * `born_before` is another one at the same address.  `has_totals`: the live counts are of this mark.
+ */
+void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft,
+                          uint32_t born_before, bool has_totals);
+
+#endif

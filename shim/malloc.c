@@ -1,0 +1,487 @@
+/*
+ * The malloc family over jemalloc, with a record for every block.
+ *
+ * The hot path is malloc and free on a stack we know, with room: jemalloc's fast path, one page
+ * word, one record, one TLS block, no lock.  Everything else goes through careful(): a thread's
+ * first call, a stack we have not seen, one with little room left (then all the work is done on a
+ * scratch stack of ours).
+ *
+ * Order matters: a block is recorded after jemalloc gave it out and forgotten before jemalloc gets
+ * it back, so a record never describes somebody else's block.  realloc moves by hand for the same
+ * reason: old and new are both on record until the contents are safe.
+ */
+#include "shim/malloc.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <jemalloc/jemalloc.h>
+#include <string.h>
+
+enum operation { OP_MALLOC, OP_CALLOC, OP_ALIGNED, OP_REALLOC, OP_FREE };
+
+struct request {
+    enum operation operation;
+    size_t bytes, alignment;
+    void *block;            /* of free and realloc */
+    const uintptr_t *frame; /* of the interposed function */
+    void *result;
+};
+
+CRN_INLINE void counts_settle(struct crn_thread *self)
+{
+    if (CRN_UNLIKELY((uint64_t)(self->counts.live_bytes + CRN_COUNTS_SLACK_BYTES) >
+                     2 * CRN_COUNTS_SLACK_BYTES))
+        crn_heap_counts_flush(&crn_heap, &self->counts);
+}
+
+static CRN_COLD void outside_note(struct crn_thread *self, void *block, size_t bytes,
+                                  uint32_t stack)
+{
+    struct crn_record record = {stack, self->coro,
+                                crn_meta(bytes & CRN_META_SIZE_MASK, crn_heap.birth_now,
+                                         CRN_RECORD_LIVE)};
+    if (!crn_outside_add(&crn_heap.outside, (uintptr_t)block, sallocx(block, 0), record, self->tid))
+        crn_shim_stand_down("there is no memory for the table of blocks outside its region");
+}
+
+/* Records a block that jemalloc has just handed out. */
+CRN_INLINE void block_note(struct crn_thread *self, void *block, size_t bytes, unsigned class_index,
+                           const uintptr_t *frame)
+{
+    uint32_t stack = 0;
+    if (CRN_LIKELY_TRUE(crn_shim.takes_stacks))
+        stack = crn_shim_capture(self, frame);
+    if (CRN_LIKELY_TRUE(crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
+        struct crn_record *record =
+            crn_index_slot_for(&crn_heap.index, (uintptr_t)block, class_index, self->tid);
+        if (CRN_UNLIKELY(record == NULL)) {
+            crn_shim_stand_down("there is no memory for records of blocks");
+            return;
+        }
+        crn_record_write(record, bytes, stack, self->coro, crn_heap.birth_now);
+    } else {
+        outside_note(self, block, bytes, stack);
+    }
+    self->counts.allocations++;
+    self->counts.live_bytes += (int64_t)bytes;
+    counts_settle(self);
+}
+
+/* Requests are rounded up to 16, so that the 8-byte class does not occur; 2^40 is beyond us. */
+CRN_INLINE size_t rounded(size_t bytes)
+{
+    return bytes < 16 ? 16 : bytes;
+}
+
+CRN_INLINE unsigned class_of(size_t bytes)
+{
+    return bytes <= (size_t)1 << 40 ? crn_class_of(bytes) : 0;
+}
+
+CRN_INLINE void *plain_do(struct crn_thread *self, bool is_zeroed, size_t bytes,
+                          const uintptr_t *frame)
+{
+    size_t asked = rounded(bytes);
+    void *block = is_zeroed ? crn_shim.real.je_calloc(1, asked) : crn_shim.real.je_malloc(asked);
+    if (CRN_LIKELY_TRUE(block != NULL))
+        block_note(self, block, bytes, class_of(asked), frame);
+    return block;
+}
+
+static void *aligned_do(struct crn_thread *self, size_t alignment, size_t bytes,
+                        const uintptr_t *frame)
+{
+    if (bytes > PTRDIFF_MAX - alignment || alignment > (size_t)1 << 46) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = mallocx(rounded(bytes), MALLOCX_ALIGN(alignment));
+    if (block == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
+    return block;
+}
+
+static CRN_COLD void special_free(struct crn_thread *self, uintptr_t start, size_t usable)
+{
+    crn_coro_note_memory_gone(start, start + usable, self->tid);
+}
+
+/*
+ * A pointer that is not ours: from libc's own malloc (a library that binds to itself first), or
+ * from before malloc existed.  libc's chunk header tells them apart as far as can be.
+ */
+static bool is_libc_chunk(const void *block)
+{
+    size_t header;
+    if (((uintptr_t)block & 15) != 0 ||
+        !crn_memory_read(&header, (uintptr_t)block - sizeof header, sizeof header))
+        return false;
+    return (header & ~(size_t)7) >= 32 && header < (size_t)1 << 46;
+}
+
+static CRN_COLD void foreign_free(struct crn_thread *self, void *block)
+{
+    struct crn_outside_block removed;
+    int tid = self != NULL ? self->tid : crn_sys_gettid();
+    if (crn_outside_remove(&crn_heap.outside, (uintptr_t)block, &removed, tid)) {
+        if (self != NULL) {
+            self->counts.frees++;
+            self->counts.live_bytes -= (int64_t)crn_record_size(&removed.record);
+        }
+        crn_coro_note_memory_gone(removed.start, removed.start + removed.usable, tid);
+        crn_shim.real.je_free(block);
+    } else if (crn_shim.real.libc_free != NULL && is_libc_chunk(block)) {
+        crn_shim.real.libc_free(block);
+    }
+}
+
+CRN_INLINE void free_do(struct crn_thread *self, void *block)
+{
+    unsigned class_index = 0;
+    if (CRN_UNLIKELY(!crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
+        foreign_free(self, block);
+        return;
+    }
+    struct crn_record *record = crn_index_slot(&crn_heap.index, (uintptr_t)block, &class_index);
+    if (CRN_UNLIKELY(record == NULL || !crn_record_is_live(record))) {
+        crn_shim.real.je_free(block); /* never recorded, or not a block: jemalloc's to judge */
+        return;
+    }
+    uint64_t meta = record->meta;
+    self->counts.frees++;
+    self->counts.live_bytes -= (int64_t)(meta & CRN_META_SIZE_MASK);
+    size_t usable = crn_classes[class_index].bytes;
+    if (CRN_UNLIKELY((meta >> CRN_META_FLAGS_SHIFT & CRN_RECORD_SPECIAL) != 0))
+        special_free(self, (uintptr_t)block, usable);
+    crn_record_clear(record);
+    counts_settle(self);
+    sdallocx(block, usable, 0);
+}
+
+/* A block as realloc and malloc_usable_size need it. */
+struct known_block {
+    struct crn_record *record; /* NULL: an outside block */
+    size_t size, usable;
+};
+
+static bool block_know(struct crn_thread *self, void *block, struct known_block *known)
+{
+    struct crn_outside_block outside;
+    unsigned class_index = 0;
+    if (crn_index_is_inside(&crn_heap.index, (uintptr_t)block)) {
+        known->record = crn_index_slot(&crn_heap.index, (uintptr_t)block, &class_index);
+        if (known->record == NULL || !crn_record_is_live(known->record))
+            return false;
+        known->size = crn_record_size(known->record);
+        known->usable = crn_classes[class_index].bytes;
+        return true;
+    }
+    if (!crn_outside_find(&crn_heap.outside, (uintptr_t)block, &outside, self->tid))
+        return false;
+    *known = (struct known_block){NULL, crn_record_size(&outside.record), outside.usable};
+    return true;
+}
+
+/* The block stays where it is, with another exact size. */
+static void resized_in_place(struct crn_thread *self, void *block, struct known_block *known,
+                             size_t bytes, const uintptr_t *frame)
+{
+    if (known->record != NULL)
+        crn_record_clear(known->record);
+    else
+        crn_outside_remove(&crn_heap.outside, (uintptr_t)block, &(struct crn_outside_block){0},
+                           self->tid);
+    self->counts.frees++;
+    self->counts.live_bytes -= (int64_t)known->size;
+    block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
+}
+
+static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, const uintptr_t *frame)
+{
+    struct known_block known;
+    if (!block_know(self, block, &known)) {
+        if (crn_index_is_inside(&crn_heap.index, (uintptr_t)block))
+            return rallocx(block, rounded(bytes), 0); /* from before we could record */
+        if (crn_shim.real.libc_realloc != NULL && is_libc_chunk(block))
+            return crn_shim.real.libc_realloc(block, bytes);
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (bytes > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    size_t asked = rounded(bytes);
+    if (nallocx(asked, 0) == known.usable ||
+        (known.usable > CRN_CLASS_SMALL_MAX_BYTES && asked > CRN_CLASS_SMALL_MAX_BYTES &&
+         xallocx(block, asked, 0, 0) == nallocx(asked, 0))) {
+        resized_in_place(self, block, &known, bytes, frame);
+        return block;
+    }
+    void *moved = plain_do(self, false, bytes, frame);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, known.usable < bytes ? known.usable : bytes);
+    free_do(self, block);
+    return moved;
+}
+
+static void request_do(void *argument)
+{
+    struct request *request = argument;
+    struct crn_thread *self = crn_self;
+    switch (request->operation) {
+    case OP_MALLOC:
+    case OP_CALLOC:
+        request->result =
+            plain_do(self, request->operation == OP_CALLOC, request->bytes, request->frame);
+        break;
+    case OP_ALIGNED:
+        request->result = aligned_do(self, request->alignment, request->bytes, request->frame);
+        break;
+    case OP_REALLOC:
+        request->result = realloc_do(self, request->block, request->bytes, request->frame);
+        break;
+    case OP_FREE:
+        free_do(self, request->block);
+        break;
+    }
+}
+
+/* Without a record of the thread nothing can be noted: jemalloc alone serves the request. */
+static void unwatched_do(struct request *request)
+{
+    switch (request->operation) {
+    case OP_MALLOC:
+        request->result = crn_shim.real.je_malloc(rounded(request->bytes));
+        break;
+    case OP_CALLOC:
+        request->result = crn_shim.real.je_calloc(1, rounded(request->bytes));
+        break;
+    case OP_ALIGNED:
+        request->result = mallocx(rounded(request->bytes), MALLOCX_ALIGN(request->alignment));
+        break;
+    case OP_REALLOC:
+        request->result = rallocx(request->block, rounded(request->bytes), 0);
+        break;
+    case OP_FREE:
+        if (crn_index_is_inside(&crn_heap.index, (uintptr_t)request->block) ||
+            crn_heap.index.span == 0)
+            crn_shim.real.je_free(request->block);
+        else
+            foreign_free(NULL, request->block);
+        break;
+    }
+}
+
+static void resolve_do(void *argument)
+{
+    crn_coro_resolve(crn_self, *(const uintptr_t *)argument);
+}
+
+static CRN_COLD void *careful(struct request request)
+{
+    struct crn_thread *self = crn_shim_thread();
+    if (self == NULL) {
+        unwatched_do(&request);
+        return request.result;
+    }
+    uintptr_t sp = (uintptr_t)request.frame;
+    if (self->is_busy || self->is_on_scratch) {
+        /* A handler on top of us: do it here and now, without a stack. */
+        request_do(&request);
+        return request.result;
+    }
+    if (sp - self->stack_start >= self->stack_span) {
+        self->is_busy = 1;
+        crn_shim_on_scratch(self, resolve_do, &sp);
+        self->is_busy = 0;
+    }
+    if (sp - self->fast_start < self->fast_span)
+        request_do(&request);
+    else
+        crn_shim_on_scratch(self, request_do, &request);
+    return request.result;
+}
+
+CRN_INLINE bool is_plain_sailing(const struct crn_thread *self, const void *frame)
+{
+    return CRN_LIKELY_TRUE(self != NULL) &&
+           CRN_LIKELY_TRUE((uintptr_t)frame - self->fast_start < self->fast_span);
+}
+
+void *crn_allocate(size_t bytes, const uintptr_t *frame)
+{
+    struct crn_thread *self = crn_self;
+    if (is_plain_sailing(self, frame))
+        return plain_do(self, false, bytes, frame);
+    return careful((struct request){.operation = OP_MALLOC, .bytes = bytes, .frame = frame});
+}
+
+void *crn_allocate_aligned(size_t alignment, size_t bytes, const uintptr_t *frame)
+{
+    return careful((struct request){
+        .operation = OP_ALIGNED, .bytes = bytes, .alignment = alignment, .frame = frame});
+}
+
+void crn_release(void *block, const uintptr_t *frame)
+{
+    struct crn_thread *self = crn_self;
+    if (block == NULL)
+        return;
+    if (is_plain_sailing(self, frame))
+        free_do(self, block);
+    else
+        careful((struct request){.operation = OP_FREE, .block = block, .frame = frame});
+}
+
+CRN_EXPORT void *malloc(size_t bytes)
+{
+    const uintptr_t *frame = __builtin_frame_address(0);
+    struct crn_thread *self = crn_self;
+    if (is_plain_sailing(self, frame))
+        return plain_do(self, false, bytes, frame);
+    return careful((struct request){.operation = OP_MALLOC, .bytes = bytes, .frame = frame});
+}
+
+CRN_EXPORT void free(void *block)
+{
+    const uintptr_t *frame = __builtin_frame_address(0);
+    struct crn_thread *self = crn_self;
+    if (CRN_UNLIKELY(block == NULL))
+        return;
+    if (is_plain_sailing(self, frame))
+        free_do(self, block);
+    else
+        careful((struct request){.operation = OP_FREE, .block = block, .frame = frame});
+}
+
+CRN_EXPORT void cfree(void *block);
+CRN_EXPORT void cfree(void *block)
+{
+    crn_release(block, __builtin_frame_address(0));
+}
+
+CRN_EXPORT void *calloc(size_t count, size_t bytes)
+{
+    const uintptr_t *frame = __builtin_frame_address(0);
+    struct crn_thread *self = crn_self;
+    size_t total;
+    if (__builtin_mul_overflow(count, bytes, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (is_plain_sailing(self, frame))
+        return plain_do(self, true, total, frame);
+    return careful((struct request){.operation = OP_CALLOC, .bytes = total, .frame = frame});
+}
+
+/* As glibc: realloc(NULL, n) is malloc, realloc(p, 0) frees. */
+static inline void *reallocate(void *block, size_t bytes, const uintptr_t *frame)
+{
+    if (block == NULL)
+        return crn_allocate(bytes, frame);
+    if (bytes == 0) {
+        crn_release(block, frame);
+        return NULL;
+    }
+    struct crn_thread *self = crn_self;
+    if (is_plain_sailing(self, frame))
+        return realloc_do(self, block, bytes, frame);
+    return careful((struct request){
+        .operation = OP_REALLOC, .block = block, .bytes = bytes, .frame = frame});
+}
+
+CRN_EXPORT void *realloc(void *block, size_t bytes)
+{
+    return reallocate(block, bytes, __builtin_frame_address(0));
+}
+
+CRN_EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, bytes, &total)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return reallocate(block, total, __builtin_frame_address(0));
+}
+
+/* glibc rounds an alignment up to a power of two and refuses those above half the address space. */
+static bool alignment_round(size_t *alignment)
+{
+    if (*alignment > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return false;
+    }
+    size_t rounded_up = 16;
+    while (rounded_up < *alignment)
+        rounded_up *= 2;
+    *alignment = rounded_up;
+    return true;
+}
+
+CRN_EXPORT void *memalign(size_t alignment, size_t bytes);
+CRN_EXPORT void *memalign(size_t alignment, size_t bytes)
+{
+    if (!alignment_round(&alignment))
+        return NULL;
+    return crn_allocate_aligned(alignment, bytes, __builtin_frame_address(0));
+}
+
+CRN_EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    if (!alignment_round(&alignment))
+        return NULL;
+    return crn_allocate_aligned(alignment, bytes, __builtin_frame_address(0));
+}
+
+CRN_EXPORT int posix_memalign(void **block, size_t alignment, size_t bytes)
+{
+    int saved_errno = errno;
+    if (alignment % sizeof(void *) != 0 || alignment == 0 || (alignment & (alignment - 1)) != 0)
+        return EINVAL;
+    void *result = crn_allocate_aligned(alignment, bytes, __builtin_frame_address(0));
+    errno = saved_errno;
+    if (result == NULL)
+        return ENOMEM;
+    *block = result;
+    return 0;
+}
+
+CRN_EXPORT void *valloc(size_t bytes);
+CRN_EXPORT void *valloc(size_t bytes)
+{
+    return crn_allocate_aligned(CRN_PAGE_BYTES, bytes, __builtin_frame_address(0));
+}
+
+CRN_EXPORT void *pvalloc(size_t bytes);
+CRN_EXPORT void *pvalloc(size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return crn_allocate_aligned(CRN_PAGE_BYTES, crn_align_up(bytes, CRN_PAGE_BYTES),
+                                __builtin_frame_address(0));
+}
+
+CRN_EXPORT size_t malloc_usable_size(void *block);
+CRN_EXPORT size_t malloc_usable_size(void *block)
+{
+    struct known_block known;
+    struct crn_thread *self = block != NULL ? crn_shim_thread() : NULL;
+    if (self != NULL && block_know(self, block, &known))
+        return known.usable;
+    if (block == NULL)
+        return 0;
+    if (crn_index_is_inside(&crn_heap.index, (uintptr_t)block) || self == NULL)
+        return sallocx(block, 0);
+    size_t header = 0;
+    if (is_libc_chunk(block))
+        crn_memory_read(&header, (uintptr_t)block - sizeof header, sizeof header);
+    return header == 0 ? 0 : (header & ~(size_t)7) - ((header & 2) != 0 ? 16 : 8);
+}

@@ -1,0 +1,20 @@
+#ifndef CRN_MALLOC_H
+#define CRN_MALLOC_H
+/*
+ * Allocation for the interposed functions of the shim.
+ *
+ * `frame` is __builtin_frame_address(0) of the interposed function itself: above it lie its
+ * caller's rbp and the return address, where the allocation stack begins.
+ */
+#include "shim/state.h"
+
+/* As malloc, errno included. */
+void *crn_allocate(size_t bytes, const uintptr_t *frame);
+
+/* As aligned_alloc with a power of two of at least 8. */
+void *crn_allocate_aligned(size_t alignment, size_t bytes, const uintptr_t *frame);
+
+/* As free. */
+void crn_release(void *block, const uintptr_t *frame);
+
+#endif

@@ -1,0 +1,169 @@
+/*
+ * The life of a process: how main begins, every way to end, and fork.
+ *
+ * __libc_start_main is wrapped twice over: main, so that the mark is taken when it returns, and
+ * rtld_fini, the very last thing exit() calls, after every destructor of every library.
+ */
+#include "shim/check.h"
+#include "base/sys.h"
+#include "snap/stop.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef int (*main_function)(int, char **, char **);
+
+static main_function program_main;
+static void (*loader_fini)(void);
+static int exit_code_now; /* what the process is exiting with, for the very last moment */
+
+static int main_wrapped(int argc, char **argv, char **environment)
+{
+    int code = program_main(argc, argv, environment);
+    exit_code_now = code;
+    crn_end_begin(code);
+    return code;
+}
+
+static void very_last(void)
+{
+    if (loader_fini != NULL)
+        loader_fini();
+    int code = crn_end_finish(exit_code_now & 0xff);
+    if (code != (exit_code_now & 0xff)) {
+        fflush(NULL); /* what exit would still do */
+        crn_syscall1(SYS_exit_group, code);
+    }
+}
+
+CRN_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void (*init)(void),
+                                 void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+CRN_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void (*init)(void),
+                                 void (*fini)(void), void (*rtld_fini)(void), void *stack_end)
+{
+    typedef int (*start_function)(main_function, int, char **, void (*)(void), void (*)(void),
+                                  void (*)(void), void *);
+    start_function real = (start_function)crn_shim_next("__libc_start_main");
+    program_main = main;
+    loader_fini = rtld_fini;
+    return real(main_wrapped, argc, argv, init, fini, very_last, stack_end);
+}
+
+CRN_EXPORT __attribute__((noreturn)) void exit(int code)
+{
+    static void (*real)(int);
+    if (real == NULL)
+        real = (void (*)(int))crn_shim_next("exit");
+    if (crn_sys_getpid() == crn_shim.pid) {
+        exit_code_now = code;
+        crn_end_begin(code);
+    }
+    real(code);
+    __builtin_unreachable();
+}
+
+/* Without libc: its _exit does nothing else. */
+static __attribute__((noreturn)) void end_now(int code)
+{
+    if (crn_sys_getpid() == crn_shim.pid) {
+        crn_end_begin(code);
+        code = crn_end_finish(code & 0xff);
+    }
+    for (;;)
+        crn_syscall1(SYS_exit_group, code);
+}
+
+CRN_EXPORT __attribute__((noreturn)) void _exit(int code)
+{
+    end_now(code);
+}
+CRN_EXPORT __attribute__((noreturn)) void _Exit(int code)
+{
+    end_now(code);
+}
+
+/* The first handler registered is the last one quick_exit calls. */
+static void quick_last(void)
+{
+    int code = crn_end_finish(exit_code_now & 0xff);
+    if (code != (exit_code_now & 0xff))
+        crn_syscall1(SYS_exit_group, code);
+}
+
+CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
+{
+    static void (*real)(int);
+    if (real == NULL)
+        real = (void (*)(int))crn_shim_next("quick_exit");
+    if (crn_sys_getpid() == crn_shim.pid) {
+        exit_code_now = code;
+        crn_end_begin(code);
+    }
+    real(code);
+    __builtin_unreachable();
+}
+
+static void child_begin(void)
+{
+    crn_shim.pid = crn_sys_getpid();
+    crn_shim.is_forked = true;
+    crn_shim.is_first = false;
+    crn_shim.is_silenced |= !crn_shim.options.follow_children;
+    crn_shim.started_unix_ns = crn_unix_now_ns();
+    crn_shim.started_ns = crn_now_ns();
+    crn_heap_after_fork(&crn_heap);
+    crn_tree_after_fork(&crn_tree);
+    crn_rules_after_fork();
+    crn_coros_after_fork();
+    crn_threads_after_fork();
+    crn_stop_after_fork();
+    crn_end_after_fork();
+}
+
+/* Takes libcoroner.so out of LD_PRELOAD, and our variables away: children run unwatched. */
+static void environment_clean(void)
+{
+    static char kept[4096];
+    const char *preload = getenv("LD_PRELOAD");
+    kept[0] = 0;
+    while (preload != NULL && *preload != 0) {
+        size_t length = strcspn(preload, ": ");
+        bool is_ours = memmem(preload, length, "libcoroner.so", 13) != NULL;
+        if (!is_ours && length > 0 && strlen(kept) + length + 2 < sizeof kept) {
+            if (kept[0] != 0)
+                strcat(kept, ":");
+            strncat(kept, preload, length);
+        }
+        preload += length + (preload[length] != 0);
+    }
+    if (kept[0] != 0)
+        setenv("LD_PRELOAD", kept, 1);
+    else
+        unsetenv("LD_PRELOAD");
+    unsetenv("CORONER_SESSION");
+    unsetenv("CORONER_LAUNCHER");
+    unsetenv("CORONER_FIRST");
+}
+
+/* Is this the process whose exit code may change: PROGRAM, whatever it has exec'ed since? */
+static bool first_decide(void)
+{
+    char number[16];
+    const char *first = getenv("CORONER_FIRST");
+    snprintf(number, sizeof number, "%d", crn_shim.pid);
+    if (first == NULL)
+        setenv("CORONER_FIRST", number, 1);
+    return first == NULL || strcmp(first, number) == 0;
+}
+
+void crn_process_start(void)
+{
+    pthread_atfork(NULL, NULL, child_begin);
+    at_quick_exit(quick_last);
+    crn_shim.is_first = first_decide();
+    if (!crn_shim.options.follow_children)
+        environment_clean();
+}

@@ -1,0 +1,212 @@
+/*
+ * A plain preload renders its own report: it starts the coroner command beside it and waits.
+ *
+ * The program must not notice.  A child that the kernel ends without a signal (clone with exit
+ * signal 0) is not seen by wait() nor by SIGCHLD; it starts the command as its own child, since
+ * exec would give it SIGCHLD back, and hands the exit status to us through a pipe.
+ */
+#include "shim/check.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/wait.h>
+#include <sched.h>
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = 48, NO_LAUNCHER = 127 };
+
+static char temporary[1024];
+
+const char *crn_shim_temporary(void)
+{
+    const char *given = getenv("TMPDIR");
+    if (given == NULL || given[0] != '/' || strlen(given) >= sizeof temporary)
+        return NULL;
+    return strcpy(temporary, given);
+}
+
+/* The coroner command: as the launcher told us, beside this library, or where both are installed. */
+static bool launcher_find(char *path, size_t path_bytes)
+{
+    static const char *const beside[] = {"", "../" CORONER_BINDIR "/", "../../" CORONER_BINDIR "/",
+                                         "../../../" CORONER_BINDIR "/"};
+    Dl_info info;
+    if (crn_shim.launcher != NULL && access(crn_shim.launcher, X_OK) == 0) {
+        snprintf(path, path_bytes, "%s", crn_shim.launcher);
+        return true;
+    }
+    if (dladdr((const void *)&crn_shim, &info) == 0 || info.dli_fname == NULL)
+        return false;
+    const char *slash = strrchr(info.dli_fname, '/');
+    int length = slash == NULL ? 0 : (int)(slash - info.dli_fname) + 1;
+    for (unsigned i = 0; i < CRN_COUNT_OF(beside); i++) {
+        snprintf(path, path_bytes, "%.*s%scoroner", length, info.dli_fname, beside[i]);
+        if (access(path, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+struct command {
+    const char *arguments[ARGUMENTS_MAX];
+    char texts[4096];
+    size_t count, used;
+};
+
+static void argument_add(struct command *command, const char *format, const char *value)
+{
+    if (command->count + 1 >= ARGUMENTS_MAX || command->used + strlen(format) + strlen(value) >=
+                                                   sizeof command->texts)
+        return;
+    char *text = command->texts + command->used;
+    command->used += (size_t)sprintf(text, format, value) + 1;
+    command->arguments[command->count++] = text;
+}
+
+static void command_fill(struct command *command, const char *launcher, const char *recording)
+{
+    const struct crn_options *options = &crn_shim.options;
+    char number[32];
+    memset(command, 0, sizeof *command);
+    argument_add(command, "%s", launcher);
+    argument_add(command, "%s", "report");
+    argument_add(command, "--format=%s", options->format);
+    if (options->output[0] != 0 && crn_shim.session != NULL) {
+        /* The launcher has reported and gone: ours goes beside its file. */
+        snprintf(number, sizeof number, ".%d", crn_shim.pid);
+        char path[2048];
+        snprintf(path, sizeof path, "%s%s", options->output, number);
+        argument_add(command, "--output=%s", path);
+    } else if (options->output[0] != 0) {
+        argument_add(command, "--output=%s", options->output);
+    }
+    if (options->record[0] != 0)
+        argument_add(command, "--record=%s", options->record);
+    for (unsigned i = 0; i < options->suppressions_count; i++)
+        argument_add(command, "--suppressions=%s", options->suppressions[i]);
+    if (options->strict)
+        argument_add(command, "%s", "--strict");
+    if (options->coroutines)
+        argument_add(command, "%s", "--coroutines");
+    snprintf(number, sizeof number, "%u", options->error_exitcode);
+    argument_add(command, "--error-exitcode=%s", number);
+    argument_add(command, "%s", recording);
+}
+
+/* The environment without what would preload us into the command. */
+static char **environment_make(void)
+{
+    static char *kept[1024];
+    size_t count = 0;
+    for (char **each = environ; each != NULL && *each != NULL && count + 1 < CRN_COUNT_OF(kept);
+         each++)
+        if (strncmp(*each, "LD_PRELOAD=", 11) != 0 && strncmp(*each, "CORONER_", 8) != 0)
+            kept[count++] = *each;
+    kept[count] = NULL;
+    return kept;
+}
+
+/* Standard error as it was when the program began, if that copy is still what it was. */
+static int stderr_find(void)
+{
+    struct stat status;
+    if (crn_shim.saved_stderr >= 0 && fstat(crn_shim.saved_stderr, &status) == 0 &&
+        status.st_ino == crn_shim.saved_stderr_inode &&
+        status.st_dev == crn_shim.saved_stderr_device)
+        return crn_shim.saved_stderr;
+    return 2;
+}
+
+/* In the child's child. */
+static __attribute__((noreturn)) void command_exec(const struct command *command, char **environment,
+                                                   int errors)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+    if (errors != 2)
+        crn_syscall3(SYS_dup3, errors, 2, 0);
+    crn_syscall3(SYS_close_range, 3, ~0u, 0);
+    crn_syscall3(SYS_execve, command->arguments[0], command->arguments, environment);
+    for (;;)
+        crn_syscall1(SYS_exit_group, NO_LAUNCHER);
+}
+
+static long silent_fork(void)
+{
+    return crn_syscall(SYS_clone, 0, 0, 0, 0, 0, 0);
+}
+
+/* In the child: starts the command, waits for it, hands its status on. */
+static __attribute__((noreturn)) void status_forward(const struct command *command,
+                                                     char **environment, int errors, int pipe_end)
+{
+    int status = NO_LAUNCHER << 8;
+    long child = crn_syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+    if (child == 0)
+        command_exec(command, environment, errors);
+    while (child > 0 && crn_syscall4(SYS_wait4, child, &status, __WALL, NULL) == -EINTR)
+        ;
+    crn_sys_write_all(pipe_end, &status, sizeof status);
+    for (;;)
+        crn_syscall1(SYS_exit_group, 0);
+}
+
+/* Runs the command to its end; answers its exit status, or -1. */
+static int command_run(const struct command *command)
+{
+    int ends[2], status = -1;
+    char **environment = environment_make();
+    int errors = stderr_find();
+    sigset_t all, before;
+    if (crn_syscall2(SYS_pipe2, ends, O_CLOEXEC) != 0)
+        return -1;
+    sigfillset(&all);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8);
+    long child = silent_fork();
+    if (child == 0)
+        status_forward(command, environment, errors, ends[1]);
+    crn_syscall1(SYS_close, ends[1]);
+    if (child < 0 || crn_sys_read_all(ends[0], &status, sizeof status) != sizeof status)
+        status = -1;
+    crn_syscall1(SYS_close, ends[0]);
+    while (child > 0 && crn_syscall4(SYS_wait4, child, NULL, __WCLONE, NULL) == -EINTR)
+        ;
+    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
+    if (status < 0 || (status & 0x7f) != 0)
+        return -1;
+    return status >> 8 & 0xff;
+}
+
+int crn_render(const char *path, int exit_code, bool has_news)
+{
+    static struct command command;
+    char launcher[4096];
+    int code = exit_code;
+    crn_log_fd = stderr_find();
+    if (!has_news) {
+        crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
+        return code;
+    }
+    if (!launcher_find(launcher, sizeof launcher)) {
+        crn_log("the coroner command is not beside libcoroner.so; the recording is kept: %s", path);
+        return code;
+    }
+    command_fill(&command, launcher, path);
+    int result = command_run(&command);
+    if (result < 0 || result == NO_LAUNCHER) {
+        crn_log("the coroner command could not be run; the recording is kept: %s", path);
+        return code;
+    }
+    if (crn_shim.options.error_exitcode != 0 && result == (int)crn_shim.options.error_exitcode)
+        code = result;
+    crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
+    return code;
+}

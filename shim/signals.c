@@ -1,0 +1,304 @@
+/*
+ * Signals, as the program sees them and as they are.
+ *
+ * Two kinds are ours.  CRN_STOP_SIGNAL parks threads for a check: the program can neither block
+ * nor take it, and what it installs for that number is kept and called for deliveries that are
+ * not ours.  SIGINT, SIGTERM and SIGHUP with default disposition get a handler that checks before
+ * the process dies by them: sigaction still shows SIG_DFL.
+ */
+#include "shim/check.h"
+#include "shim/state.h"
+#include "base/sys.h"
+#include "snap/stop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#undef sigwait
+
+static const int deadly[] = {SIGINT, SIGTERM, SIGHUP};
+
+static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
+
+/* What the program believes is installed, where that differs: for the deadly ones and the stop. */
+static struct sigaction program_stop_action;
+
+static bool is_deadly(int signal)
+{
+    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
+}
+
+/* The handler for a deadly signal: check, report, and die as if we had not been here. */
+static void deadly_handler(int signal, siginfo_t *info, void *context)
+{
+    (void)info;
+    struct sigaction action;
+    if (crn_sys_getpid() == crn_shim.pid)
+        crn_end_by_signal(signal, context);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    real_sigaction(signal, &action, NULL);
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, signal);
+    crn_syscall3(SYS_tgkill, crn_sys_getpid(), crn_sys_gettid(), signal);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &only, NULL, 8);
+}
+
+static void stop_handler(int signal, siginfo_t *info, void *context)
+{
+    if (crn_stop_is_ours(info)) {
+        crn_stop_handler(signal, info, context);
+    } else if ((program_stop_action.sa_flags & SA_SIGINFO) != 0) {
+        program_stop_action.sa_sigaction(signal, info, context);
+    } else if (program_stop_action.sa_handler != SIG_DFL &&
+               program_stop_action.sa_handler != SIG_IGN) {
+        program_stop_action.sa_handler(signal);
+    }
+}
+
+static void handler_install(int signal, void (*handler)(int, siginfo_t *, void *))
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigfillset(&action.sa_mask);
+    real_sigaction(signal, &action, NULL);
+}
+
+static void real_find(void)
+{
+    if (real_sigaction == NULL)
+        real_sigaction = (int (*)(int, const struct sigaction *, struct sigaction *))crn_shim_next(
+            "sigaction");
+}
+
+/* One's own alternate stack for the thread, unless it has one. */
+void crn_signal_stack_give(struct crn_thread *self);
+void crn_signal_stack_give(struct crn_thread *self)
+{
+    stack_t current, ours;
+    memset(&current, 0, sizeof current);
+    if (crn_syscall2(SYS_sigaltstack, NULL, &current) != 0 || (current.ss_flags & SS_DISABLE) == 0)
+        return;
+    if (self->signal_stack == NULL)
+        self->signal_stack = crn_vm_map(CRN_SIGNAL_STACK_BYTES);
+    if (self->signal_stack == NULL)
+        return;
+    memset(&ours, 0, sizeof ours);
+    ours.ss_sp = self->signal_stack;
+    ours.ss_size = CRN_SIGNAL_STACK_BYTES;
+    crn_syscall2(SYS_sigaltstack, &ours, NULL);
+}
+
+void crn_signals_start(void)
+{
+    struct sigaction current;
+    real_find();
+    if (crn_shim.phase == CRN_SHIM_OFF)
+        return;
+    handler_install(CRN_STOP_SIGNAL, stop_handler);
+    for (unsigned i = 0; i < CRN_COUNT_OF(deadly); i++)
+        if (real_sigaction(deadly[i], NULL, &current) == 0 && current.sa_handler == SIG_DFL &&
+            !crn_shim.is_silenced)
+            handler_install(deadly[i], deadly_handler);
+    if (crn_self != NULL)
+        crn_signal_stack_give(crn_self);
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, CRN_STOP_SIGNAL);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, NULL, 8);
+}
+
+/* Takes our signal out of a set that would block or wait for it. */
+static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
+{
+    if (set == NULL || crn_shim.phase == CRN_SHIM_OFF || sigismember(set, CRN_STOP_SIGNAL) != 1)
+        return set;
+    *copy = *set;
+    sigdelset(copy, CRN_STOP_SIGNAL);
+    return copy;
+}
+
+static void as_default(struct sigaction *action)
+{
+    memset(action, 0, sizeof *action);
+    action->sa_handler = SIG_DFL;
+}
+
+static int action_set(int signal, const struct sigaction *action, struct sigaction *old)
+{
+    struct sigaction copy, previous;
+    real_find();
+    if (signal == CRN_STOP_SIGNAL && crn_shim.phase != CRN_SHIM_OFF) {
+        if (old != NULL)
+            *old = program_stop_action;
+        if (action != NULL)
+            program_stop_action = *action;
+        return 0;
+    }
+    if (action != NULL && crn_shim.phase != CRN_SHIM_OFF) {
+        copy = *action;
+        sigdelset(&copy.sa_mask, CRN_STOP_SIGNAL);
+        action = &copy;
+    }
+    bool wants_default = action != NULL && is_deadly(signal) && !crn_shim.is_silenced &&
+                         (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL &&
+                         crn_shim.phase == CRN_SHIM_ON && crn_sys_getpid() == crn_shim.pid;
+    int result = real_sigaction(signal, wants_default ? NULL : action, &previous);
+    if (result == 0 && wants_default)
+        handler_install(signal, deadly_handler);
+    if (result == 0 && old != NULL) {
+        *old = previous;
+        if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction == deadly_handler)
+            as_default(old);
+    }
+    return result;
+}
+
+CRN_EXPORT int sigaction(int signal, const struct sigaction *restrict action,
+                         struct sigaction *restrict old)
+{
+    return action_set(signal, action, old);
+}
+
+static sighandler_t handler_set(int signal, sighandler_t handler, int flags)
+{
+    struct sigaction action, old;
+    if (handler == SIG_ERR || signal < 1 || signal >= NSIG) {
+        errno = EINVAL;
+        return SIG_ERR;
+    }
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    sigemptyset(&action.sa_mask);
+    if ((flags & SA_RESTART) != 0)
+        sigaddset(&action.sa_mask, signal);
+    action.sa_flags = flags;
+    return action_set(signal, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
+/* glibc's other ways to set a handler reach its sigaction inside, past us. */
+CRN_EXPORT sighandler_t signal(int number, sighandler_t handler)
+{
+    return handler_set(number, handler, SA_RESTART);
+}
+CRN_EXPORT sighandler_t ssignal(int number, sighandler_t handler)
+{
+    return handler_set(number, handler, SA_RESTART);
+}
+CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler);
+CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler)
+{
+    return handler_set(number, handler, SA_RESTART);
+}
+CRN_EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
+{
+    return handler_set(number, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+CRN_EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
+{
+    return handler_set(number, handler, (int)(SA_RESETHAND | SA_NODEFER));
+}
+CRN_EXPORT int sigignore(int number)
+{
+    return handler_set(number, SIG_IGN, 0) == SIG_ERR ? -1 : 0;
+}
+
+/* Finds the real function once and forwards with our signal taken out of the set. */
+#define REAL(type, name, ...)                                                                     \
+    static type (*real)(__VA_ARGS__);                                                             \
+    if (real == NULL)                                                                             \
+        real = (type(*)(__VA_ARGS__))crn_shim_next(#name);                                        \
+    sigset_t copy
+
+CRN_EXPORT int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+{
+    REAL(int, sigprocmask, int, const sigset_t *, sigset_t *);
+    return real(how, how == SIG_UNBLOCK ? set : without_ours(set, &copy), old);
+}
+CRN_EXPORT int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+{
+    REAL(int, pthread_sigmask, int, const sigset_t *, sigset_t *);
+    return real(how, how == SIG_UNBLOCK ? set : without_ours(set, &copy), old);
+}
+CRN_EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attributes, const sigset_t *set)
+{
+    REAL(int, pthread_attr_setsigmask_np, pthread_attr_t *, const sigset_t *);
+    return real(attributes, without_ours(set, &copy));
+}
+CRN_EXPORT int sigsuspend(const sigset_t *set)
+{
+    REAL(int, sigsuspend, const sigset_t *);
+    return real(without_ours(set, &copy));
+}
+CRN_EXPORT int sigwait(const sigset_t *restrict set, int *restrict number)
+{
+    REAL(int, sigwait, const sigset_t *, int *);
+    return real(without_ours(set, &copy), number);
+}
+CRN_EXPORT int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
+{
+    REAL(int, sigwaitinfo, const sigset_t *, siginfo_t *);
+    return real(without_ours(set, &copy), info);
+}
+CRN_EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
+                            const struct timespec *restrict timeout)
+{
+    REAL(int, sigtimedwait, const sigset_t *, siginfo_t *, const struct timespec *);
+    return real(without_ours(set, &copy), info, timeout);
+}
+CRN_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
+{
+    REAL(int, signalfd, int, const sigset_t *, int);
+    return real(fd, without_ours(set, &copy), flags);
+}
+CRN_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                     const sigset_t *set)
+{
+    REAL(int, ppoll, struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
+    return real(fds, count, timeout, without_ours(set, &copy));
+}
+CRN_EXPORT int pselect(int count, fd_set *restrict read, fd_set *restrict write,
+                       fd_set *restrict except, const struct timespec *restrict timeout,
+                       const sigset_t *restrict set)
+{
+    REAL(int, pselect, int, fd_set *, fd_set *, fd_set *, const struct timespec *,
+         const sigset_t *);
+    return real(count, read, write, except, timeout, without_ours(set, &copy));
+}
+CRN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout,
+                           const sigset_t *set)
+{
+    REAL(int, epoll_pwait, int, struct epoll_event *, int, int, const sigset_t *);
+    return real(fd, events, most, timeout, without_ours(set, &copy));
+}
+
+/* The program sees its own alternate stack, never ours; without one, ours comes back. */
+CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
+{
+    stack_t before;
+    struct crn_thread *self = crn_shim_thread();
+    memset(&before, 0, sizeof before);
+    long result = crn_syscall2(SYS_sigaltstack, wanted, &before);
+    if (crn_sys_failed(result)) {
+        errno = (int)-result;
+        return -1;
+    }
+    if (self != NULL && self->signal_stack != NULL && before.ss_sp == self->signal_stack) {
+        bool is_on_it = (before.ss_flags & SS_ONSTACK) != 0;
+        memset(&before, 0, sizeof before);
+        before.ss_flags = is_on_it ? SS_ONSTACK : SS_DISABLE;
+    }
+    if (old != NULL)
+        *old = before;
+    if (self != NULL && wanted != NULL && (wanted->ss_flags & SS_DISABLE) != 0)
+        crn_signal_stack_give(self);
+    return 0;
+}

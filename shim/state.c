@@ -1,0 +1,254 @@
+/*
+ * How the shim comes up.  See state.h.
+ */
+#include "shim/state.h"
+#include "base/switch.h"
+#include "base/sys.h"
+#include "snap/take.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <jemalloc/jemalloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Before the constructor jemalloc is only reachable by names that are not ours. */
+static void *early_malloc(size_t bytes)
+{
+    return mallocx(bytes, 0);
+}
+static void *early_calloc(size_t count, size_t bytes)
+{
+    return mallocx(count * bytes, MALLOCX_ZERO);
+}
+static void early_free(void *block)
+{
+    dallocx(block, 0);
+}
+
+struct crn_shim crn_shim = {
+    .real = {.je_malloc = early_malloc, .je_calloc = early_calloc, .je_free = early_free},
+    .saved_stderr = -1,
+};
+
+void crn_shim_start_early(void)
+{
+    static _Atomic uint32_t under_way;
+    uint32_t expected = 0;
+    if (!__atomic_compare_exchange_n(&under_way, &expected, 1, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        while (crn_shim.phase == CRN_SHIM_COLD && under_way != 2)
+            crn_syscall0(SYS_sched_yield);
+        return;
+    }
+    bool is_ready = crn_heap_init(&crn_heap) & crn_threads_init();
+    size_t tree_bytes = (size_t)1 << 36;
+    while (tree_bytes > 1 << 20 && crn_tree_init(&crn_tree, tree_bytes) != CRN_OK)
+        tree_bytes /= 4;
+    is_ready &= crn_tree.table != NULL;
+    crn_coros_init();
+    crn_shim.pid = crn_sys_getpid();
+    if (!is_ready)
+        crn_shim.trouble = "there is no address space for its tables (ulimit -v?)";
+    crn_shim.phase = is_ready ? CRN_SHIM_EARLY : CRN_SHIM_OFF;
+    under_way = 2;
+}
+
+struct crn_thread *crn_shim_thread(void)
+{
+    if (CRN_LIKELY_TRUE(crn_self != NULL))
+        return crn_self;
+    if (crn_shim.phase == CRN_SHIM_COLD)
+        crn_shim_start_early();
+    if (crn_shim.phase == CRN_SHIM_OFF)
+        return NULL;
+    struct crn_thread *self = crn_thread_attach(0, 0);
+    if (self == NULL)
+        crn_shim_stand_down("there is no memory for another thread's record");
+    return self;
+}
+
+void crn_shim_stand_down(const char *why)
+{
+    if (crn_shim.trouble == NULL)
+        crn_shim.trouble = why;
+    crn_shim.phase = CRN_SHIM_OFF;
+    crn_shim.takes_stacks = 0;
+}
+
+void *crn_shim_next(const char *name)
+{
+    void *found = dlsym(RTLD_NEXT, name);
+    if (found == NULL) {
+        crn_log("libc has no %s behind us; cannot go on", name);
+        abort();
+    }
+    return found;
+}
+
+bool crn_is_jemalloc(const void *caller)
+{
+    static uintptr_t start, end;
+    if (end == 0) {
+        struct dl_find_object object;
+        if (_dl_find_object((void *)mallocx, &object) != 0)
+            return false;
+        start = (uintptr_t)object.dlfo_map_start;
+        end = (uintptr_t)object.dlfo_map_end;
+    }
+    return (uintptr_t)caller - start < end - start;
+}
+
+struct scratch_call {
+    void (*function)(void *);
+    void *argument;
+};
+
+static void scratch_enter(void *argument, const struct crn_saved_registers *registers)
+{
+    const struct scratch_call *call = argument;
+    (void)registers;
+    call->function(call->argument);
+}
+
+void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void *argument)
+{
+    struct scratch_call call = {function, argument};
+    if (self->is_on_scratch) {
+        function(argument); /* a signal handler on top of one that is there already */
+        return;
+    }
+    if (self->scratch_stack == NULL)
+        self->scratch_stack = crn_vm_map(CRN_SIGNAL_STACK_BYTES);
+    if (self->scratch_stack == NULL) {
+        function(argument);
+        return;
+    }
+    self->is_on_scratch = true;
+    crn_stack_call(scratch_enter, &call, (char *)self->scratch_stack + CRN_SIGNAL_STACK_BYTES);
+    self->is_on_scratch = false;
+}
+
+uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
+{
+    if (CRN_UNLIKELY(self->is_busy))
+        return 0;
+    self->is_busy = 1;
+    struct crn_frame innermost = {frame[1], (uintptr_t)(frame + 2), frame[0], false};
+    uint32_t node = crn_stack_capture(
+        &crn_tree, self->memo, innermost, (uintptr_t)(frame + 1),
+        (struct crn_stack_bounds){self->stack_start, self->stack_start + self->stack_span});
+    self->is_busy = 0;
+    return node;
+}
+
+/* jemalloc's own malloc and free, six nanoseconds faster than mallocx. */
+static void jemalloc_find(void)
+{
+    void *library = dlopen("libjemalloc.so.2", RTLD_NOLOAD | RTLD_LAZY);
+    struct crn_real found = crn_shim.real;
+    if (library == NULL)
+        return;
+    found.je_malloc = (void *(*)(size_t))dlsym(library, "malloc");
+    found.je_calloc = (void *(*)(size_t, size_t))dlsym(library, "calloc");
+    found.je_free = (void (*)(void *))dlsym(library, "free");
+    if (found.je_malloc != NULL && found.je_calloc != NULL && found.je_free != NULL)
+        crn_shim.real = found;
+}
+
+/* Privately, so that the program keeps libgcc's unwinder and libc's backtrace. */
+static void libunwind_find(void)
+{
+    void *library = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
+    if (library == NULL)
+        return;
+    struct crn_libunwind functions = {
+        .init_local2 = (int (*)(void *, void *, int))dlsym(library, "_ULx86_64_init_local2"),
+        .step = (int (*)(void *))dlsym(library, "_ULx86_64_step"),
+        .get_reg = (int (*)(void *, int, unsigned long *))dlsym(library, "_ULx86_64_get_reg"),
+    };
+    if (functions.init_local2 == NULL || functions.step == NULL || functions.get_reg == NULL)
+        return;
+    crn_libunwind_use(&functions);
+    crn_snap_exclude_module((const void *)functions.step);
+}
+
+static void option_warn(const char *message, void *user)
+{
+    (void)user;
+    crn_log("CORONER_OPTIONS: %s", message);
+}
+
+static void options_read(void)
+{
+    static char text[4096];
+    crn_options_init(&crn_shim.options);
+    const char *given = getenv("CORONER_OPTIONS");
+    if (given != NULL) {
+        if (strlen(given) >= sizeof text)
+            crn_log("CORONER_OPTIONS is longer than %zu bytes; it is ignored", sizeof text - 1);
+        else
+            crn_options_parse(&crn_shim.options, strcpy(text, given), option_warn, NULL);
+    }
+    crn_shim.session = getenv("CORONER_SESSION");
+    crn_shim.launcher = getenv("CORONER_LAUNCHER");
+}
+
+/* A copy of standard error for the report, where a program seldom looks. */
+static void stderr_save(void)
+{
+    struct stat status;
+    int fd = fcntl(2, F_DUPFD_CLOEXEC, 230);
+    if (fd < 0 || fstat(fd, &status) != 0)
+        return;
+    crn_shim.saved_stderr = fd;
+    crn_shim.saved_stderr_inode = status.st_ino;
+    crn_shim.saved_stderr_device = status.st_dev;
+}
+
+static pthread_key_t ending_key;
+
+static void thread_end(void *record)
+{
+    crn_thread_note_ending(record);
+}
+
+void crn_shim_thread_watch(struct crn_thread *thread)
+{
+    pthread_setspecific(ending_key, thread);
+}
+
+__attribute__((constructor)) static void shim_start(void)
+{
+    crn_shim_start_early();
+    struct crn_thread *self = crn_shim_thread();
+    if (self != NULL)
+        self->is_busy = 1; /* what follows allocates; it is nobody's leak */
+    crn_shim.started_unix_ns = crn_unix_now_ns();
+    crn_shim.started_ns = crn_now_ns();
+    options_read();
+    jemalloc_find();
+    crn_shim.real.libc_free = (void (*)(void *))dlsym(RTLD_NEXT, "__libc_free");
+    crn_shim.real.libc_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "__libc_realloc");
+    crn_snap_exclude_module(&crn_shim);
+    crn_snap_exclude_module((const void *)mallocx);
+    if (crn_shim.options.stacks == CRN_STACKS_FULL)
+        libunwind_find();
+    pthread_key_create(&ending_key, thread_end);
+    if (crn_shim.session == NULL)
+        stderr_save();
+    crn_process_start();
+    crn_signals_start();
+    if (self == NULL || crn_shim.phase == CRN_SHIM_OFF) {
+        crn_log("%s; the program runs unwatched", crn_shim.trouble);
+        return;
+    }
+    /* What libc, the loader and we made until now is not the program's: never judge it. */
+    crn_heap.birth_line = crn_heap_line_draw(&crn_heap);
+    self->is_busy = 0;
+    crn_shim.takes_stacks = crn_shim.options.stacks == CRN_STACKS_FULL;
+    crn_shim.phase = CRN_SHIM_ON;
+}

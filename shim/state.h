@@ -1,0 +1,71 @@
+#ifndef CRN_STATE_H
+#define CRN_STATE_H
+/*
+ * The shim's own state, and how its parts start.
+ *
+ *     COLD --first allocation--> EARLY --constructor--> ON --fatal trouble--> OFF
+ *
+ * EARLY: blocks are recorded, without stacks; libc and the loader are still coming up.  OFF: the
+ * program runs on over jemalloc, unwatched.
+ */
+#include "coro/coro.h"
+#include "options/options.h"
+
+enum crn_shim_phase { CRN_SHIM_COLD, CRN_SHIM_EARLY, CRN_SHIM_ON, CRN_SHIM_OFF };
+
+/* jemalloc's and libc's own functions. */
+struct crn_real {
+    void *(*je_malloc)(size_t);
+    void *(*je_calloc)(size_t, size_t);
+    void (*je_free)(void *);
+    void (*libc_free)(void *);
+    void *(*libc_realloc)(void *, size_t);
+};
+
+struct crn_shim {
+    _Atomic uint32_t phase; /* enum crn_shim_phase */
+    uint32_t takes_stacks;  /* every allocation gets one */
+    struct crn_real real;
+    struct crn_options options;
+    int pid;                 /* the process we watch: a vfork child has another */
+    bool is_forked;          /* by fork, without exec */
+    bool is_first;           /* PROGRAM itself: its exit code may change */
+    bool is_silenced;        /* --follow-children=no, and we are one */
+    const char *session;     /* directory of the launcher; NULL in a plain preload */
+    const char *launcher;    /* the coroner command, for a plain preload; NULL: look beside us */
+    int saved_stderr;        /* a copy, in a plain preload; -1: none */
+    uint64_t saved_stderr_inode, saved_stderr_device;
+    uint64_t started_unix_ns, started_ns;
+    const char *trouble;     /* why we stood down; NULL: we did not */
+};
+extern struct crn_shim crn_shim;
+
+/* COLD to EARLY; harmless later.  Before libc is up: no libc calls at all. */
+void crn_shim_start_early(void);
+
+/* The calling thread's record, attached now if needed; NULL when there is no memory for it. */
+struct crn_thread *crn_shim_thread(void);
+
+/* Gives up watching; the program goes on.  `why` is a literal. */
+void crn_shim_stand_down(const char *why);
+
+/* The next definition of a libc function, behind ours; aborts the process when there is none. */
+void *crn_shim_next(const char *name);
+
+/* The node of the stack whose innermost frame called the function with this frame address. */
+uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame);
+
+/* Runs a function on the calling thread's scratch stack, or in place when that is in use. */
+void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void *argument);
+
+/* Has the calling thread's record given up when the thread ends. */
+void crn_shim_thread_watch(struct crn_thread *thread);
+
+/* Parts with a start of their own, called by the constructor. */
+void crn_signals_start(void);
+void crn_process_start(void);
+
+/* Whether `caller` is code of jemalloc's. */
+bool crn_is_jemalloc(const void *caller);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * pthread_create: learns of threads when they begin, and gives them a stack for our signal.
+ */
+#include "shim/state.h"
+#include "base/sys.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+void crn_signal_stack_give(struct crn_thread *self);
+
+/* Begins on the new thread's own stack; its frame marks where TLS and descriptor lie above. */
+static void *thread_begin(void *argument)
+{
+    struct crn_thread_start *slot = argument;
+    void *(*function)(void *) = slot->function;
+    void *its_argument = slot->argument;
+    pthread_attr_t attributes;
+    void *start = NULL;
+    size_t bytes = 0;
+    struct crn_thread *self = crn_shim.phase == CRN_SHIM_OFF ? NULL : crn_thread_attach(0, 1);
+    if (self != NULL) {
+        self->is_busy = 1; /* pthread_getattr_np allocates */
+        if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+            pthread_attr_getstack(&attributes, &start, &bytes);
+            pthread_attr_destroy(&attributes);
+        }
+        self->own_start = (uintptr_t)start;
+        self->own_end = (uintptr_t)start + bytes;
+        self->base_sp = (uintptr_t)__builtin_frame_address(0);
+        crn_thread_enter(self, self->own_start, self->own_end, 0);
+        crn_signal_stack_give(self);
+        crn_shim_thread_watch(self);
+        self->is_busy = 0;
+    }
+    __atomic_store_n(&slot->is_used, 0, __ATOMIC_RELEASE);
+    return function(its_argument);
+}
+
+CRN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+                              void *(*function)(void *), void *argument)
+{
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (real == NULL)
+        real = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))
+            crn_shim_next("pthread_create");
+    struct crn_thread_start *slot = crn_thread_start_take(function, argument);
+    if (slot == NULL)
+        return real(thread, attributes, function, argument);
+    int result = real(thread, attributes, thread_begin, slot);
+    if (result != 0)
+        slot->is_used = 0;
+    return result;
+}
