@@ -314,15 +314,18 @@ static void coroutines_make(struct builder *builder)
 {
     struct crn_store *store = builder->report->store;
     uint64_t count = builder->recording->counts[CRN_SECTION_COROS];
-    size_t bytes = count * sizeof(struct crn_coroutine);
+    size_t bytes = count * sizeof(struct crn_coroutine), listed = 0;
     builder->coroutines = crn_store_bytes(store, bytes);
     for (uint64_t i = 0; i < count; i++)
         coroutine_make(builder, &builder->recording->coros[i], &builder->coroutines[i]);
-    if (!builder->report->has_coroutines || count == 0)
+    if (!builder->report->has_coroutines)
         return;
-    struct crn_coroutine *list = memcpy(crn_store_bytes(store, bytes), builder->coroutines, bytes);
+    struct crn_coroutine *list = crn_store_bytes(store, bytes);
+    for (uint64_t i = 0; i < count; i++)
+        if (builder->coroutines[i].count > 0)
+            list[listed++] = builder->coroutines[i];
     builder->process->coroutines = list;
-    builder->process->coroutines_count = crn_coroutines_group(list, count);
+    builder->process->coroutines_count = crn_coroutines_group(list, listed);
 }
 
 static void facts_take(const struct builder *builder)

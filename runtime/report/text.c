@@ -68,6 +68,12 @@ static void process_title(const struct crn_page *page, const struct crn_process 
     fprintf(page->file, "\n");
 }
 
+/* What the check says in this case, or else what the word means in every case. */
+static void why_print(const struct crn_page *page, const char *why, const char *meaning)
+{
+    fprintf(page->file, "    %s\n", why != NULL ? crn_page_show(page, why) : meaning);
+}
+
 static void leak_print(const struct crn_page *page, const struct crn_leak *leak, size_t number)
 {
     struct crn_amount direct = {leak->blocks, leak->bytes};
@@ -80,9 +86,7 @@ static void leak_print(const struct crn_page *page, const struct crn_leak *leak,
     if (indirect.blocks > 0)
         fprintf(page->file, ", and %s behind them", amount_of(page, &indirect));
     crn_page_print(page, CRN_STYLE_WEAK, "  [%016llx]\n", (unsigned long long)leak->id);
-    fprintf(page->file, "    %s\n", crn_verdict_meanings[leak->verdict]);
-    if (leak->why != NULL)
-        fprintf(page->file, "    why: %s\n", crn_page_show(page, leak->why));
+    why_print(page, leak->why, crn_verdict_meanings[leak->verdict]);
     if (leak->allocated != NULL) {
         fprintf(page->file, "    allocated at\n");
         crn_page_stack(page, leak->allocated, 8);
@@ -102,9 +106,8 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
     crn_page_print(page, CRN_STYLE_BAD, "%s", crn_finding_words[finding->kind]);
     if (finding->count > 1)
         fprintf(page->file, ", %llu times", (unsigned long long)finding->count);
-    fprintf(page->file, ": %s\n", crn_finding_meanings[finding->kind]);
-    if (finding->why != NULL)
-        fprintf(page->file, "    why: %s\n", crn_page_show(page, finding->why));
+    fputc('\n', page->file);
+    why_print(page, finding->why, crn_finding_meanings[finding->kind]);
     if (finding->scope != NULL)
         fprintf(page->file, "    scope %s\n", crn_page_show(page, finding->scope));
     if (finding->object != 0)
