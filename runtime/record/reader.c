@@ -75,8 +75,10 @@ static enum crn_status refuse_os(const struct complaint *complaint, const char *
     return CRN_ERR_SYSTEM;
 }
 
-__attribute__((format(printf, 2, 3))) static enum crn_status
-refuse(const struct complaint *complaint, const char *format, ...)
+static enum crn_status refuse(const struct complaint *complaint, const char *format, ...)
+    CRN_PRINTF(2, 3);
+
+static enum crn_status refuse(const struct complaint *complaint, const char *format, ...)
 {
     char what[160];
     va_list arguments;

@@ -126,8 +126,7 @@ void crn_report_destroy(struct crn_report *report);
 /* Adds a process as its recording tells it; the recording may be closed afterwards. */
 void crn_report_add(struct crn_report *report, const struct crn_recording *recording);
 
-void crn_report_warn(struct crn_report *report, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void crn_report_warn(struct crn_report *report, const char *format, ...) CRN_PRINTF(2, 3);
 
 /* Adds what only the whole report can tell: warnings about modules, and those without names. */
 void crn_report_finish(struct crn_report *report);

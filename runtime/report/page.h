@@ -19,7 +19,7 @@ struct crn_page {
 
 /* Prints a line fragment in a style. */
 void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    CRN_PRINTF(3, 4);
 
 /* A text of the program, fit to print; "?" when unknown. */
 const char *crn_page_show(const struct crn_page *page, const char *text);

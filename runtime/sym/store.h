@@ -24,8 +24,7 @@ void *crn_store_bytes(struct crn_store *store, size_t bytes);
 const char *crn_store_text(struct crn_store *store, const char *text);
 
 /* The same of a printf-like format. */
-const char *crn_store_print(struct crn_store *store, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+const char *crn_store_print(struct crn_store *store, const char *format, ...) CRN_PRINTF(2, 3);
 
 /*
  * Makes room for one more row in an array from malloc: answers `rows`, moved when it was full.

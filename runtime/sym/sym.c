@@ -176,7 +176,7 @@ static const struct crn_frames *frames_make(struct crn_sym *sym, struct module *
         const struct crn_image_name nothing = {0};
         frame_add(&nothing, &gathering);
     }
-    if (gathering.rows[gathering.count - 1]->raw == NULL)
+    if (gathering.rows[gathering.count - 1]->raw == NULL && !module->is_ours)
         module->unnamed_count++;
     struct crn_frames *frames = crn_store_bytes(sym->store, sizeof *frames);
     size_t bytes = gathering.count * sizeof *gathering.rows;

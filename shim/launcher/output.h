@@ -7,7 +7,7 @@
 #include "report/model.h"
 
 /* Prints one line on standard error, "coroner: " before it. */
-void crn_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void crn_say(const char *format, ...) CRN_PRINTF(1, 2);
 
 /*
  * Takes the place of standard streams that are closed, so that no file of ours lands on their
