@@ -71,7 +71,7 @@ def lookup(value, path):
 
 
 def same(wanted, value):
-    return wanted == {None: "null", True: "true", False: "false"}.get(value, str(value))
+    return wanted == ("null" if value is None else str(value))
 
 
 def split_settings(words):

@@ -16,8 +16,8 @@
 
 #include <pthread.h>
 
-static pthread_barrier_t blocked;
-static bool lets_go;
+GLOBAL pthread_barrier_t blocked;
+GLOBAL bool lets_go;
 
 NOINLINE static char *make_secret(void)
 {

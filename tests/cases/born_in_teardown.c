@@ -16,8 +16,8 @@
  */
 #include "case.h"
 
-static char *keeper;
-static bool in_destructor, keeps;
+GLOBAL char *keeper;
+GLOBAL bool in_destructor, keeps;
 
 NOINLINE static char *make_farewell(void)
 {

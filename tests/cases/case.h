@@ -7,7 +7,7 @@
  * in stack that a popped frame left behind, would hold a block that the story calls unheld.  So a
  * case lets go of things in functions that return, and calls wipe() before the program ends.  The
  * opposite accident (a value that should lie on a dead stack and was optimised away or written
- * over) is kept out by LEFTOVER.
+ * over) is kept out by LEFTOVER and GLOBAL.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -26,6 +26,7 @@
 #define NOINLINE __attribute__((noinline))
 #endif
 #define HELPER __attribute__((noinline, unused)) static
+#define GLOBAL __attribute__((used)) static /* kept, and its stores too, also when never read */
 
 enum { STACK_BYTES = 65536 };
 

@@ -31,8 +31,8 @@ struct task {
     ucontext_t context;
 };
 
-static struct task *tasks;
-static ucontext_t scheduler;
+GLOBAL struct task *tasks;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *fill_buffer(void)
 {

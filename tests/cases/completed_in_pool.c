@@ -30,12 +30,12 @@ struct job {
     bool freed;
 };
 
-static struct {
+GLOBAL struct {
     void *stack;
     struct job *job;
 } pool;
-static ucontext_t scheduler;
-static struct job second;
+GLOBAL ucontext_t scheduler;
+GLOBAL struct job second;
 
 NOINLINE static char *read_body(void)
 {

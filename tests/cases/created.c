@@ -33,8 +33,8 @@ struct task {
     ucontext_t context;
 };
 
-static struct task *queue;
-static ucontext_t scheduler;
+GLOBAL struct task *queue;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_order(void)
 {

@@ -23,8 +23,8 @@ struct task {
     ucontext_t context;
 };
 
-static struct task *tasks;
-static ucontext_t scheduler;
+GLOBAL struct task *tasks;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_note(void)
 {

@@ -55,7 +55,7 @@
 
 #include <pthread.h>
 
-static char *ticket_of_main;
+GLOBAL char *ticket_of_main;
 
 NOINLINE static char *make_ticket(void)
 {

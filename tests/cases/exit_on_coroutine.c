@@ -15,7 +15,7 @@
  */
 #include "case.h"
 
-static ucontext_t scheduler;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_config(void)
 {

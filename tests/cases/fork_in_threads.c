@@ -26,7 +26,7 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
-static volatile bool over;
+GLOBAL volatile bool over;
 
 NOINLINE static void lose_in_parent(void)
 {

@@ -13,8 +13,8 @@
  */
 #include "case.h"
 
-static uintptr_t hidden;
-static bool forgets;
+GLOBAL uintptr_t hidden;
+GLOBAL bool forgets;
 
 NOINLINE static void make_cache(void)
 {

@@ -34,8 +34,8 @@ struct owning_sessions {
     }
 };
 
-static owning_sessions owning;
-static std::vector<session *> borrowing;
+GLOBAL owning_sessions owning;
+GLOBAL std::vector<session *> borrowing;
 
 NOINLINE static session *make_session()
 {

@@ -14,11 +14,11 @@
  */
 #include "case.h"
 
-static struct fiber {
+GLOBAL struct fiber {
     ucontext_t context;
     char *block;
 } * fiber;
-static ucontext_t scheduler;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_buffer(void)
 {

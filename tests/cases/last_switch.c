@@ -21,8 +21,8 @@ struct worker {
     bool keeps_reply;
 };
 
-static struct worker *idle;
-static ucontext_t scheduler;
+GLOBAL struct worker *idle;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_reply(void)
 {

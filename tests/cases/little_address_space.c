@@ -24,7 +24,7 @@
 
 #include <sys/wait.h>
 
-static char *kept;
+GLOBAL char *kept;
 
 NOINLINE static char *make_plan(void)
 {

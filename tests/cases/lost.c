@@ -11,7 +11,7 @@
  */
 #include "case.h"
 
-static char *kept;
+GLOBAL char *kept;
 
 NOINLINE static char *make_name(void)
 {

@@ -17,7 +17,7 @@ struct node {
     char text[32];
 };
 
-static char *inside;
+GLOBAL char *inside;
 
 NOINLINE static struct node *push_node(struct node *next)
 {

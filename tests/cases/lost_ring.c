@@ -18,7 +18,7 @@ struct link {
     char text[56];
 };
 
-static struct link *held;
+GLOBAL struct link *held;
 
 NOINLINE static struct link *make_link(void)
 {

@@ -14,8 +14,8 @@
  */
 #include "case.h"
 
-static char *kept[2];
-static int count;
+GLOBAL char *kept[2];
+GLOBAL int count;
 
 static void handle(int number)
 {
@@ -43,10 +43,12 @@ int main(int argc, char **argv)
     raise_on(0);
     REQUIRE(sigaltstack(&alternate, NULL) == 0);
     raise_on(SA_ONSTACK);
-    if (said(argv, "let-go"))
+    if (said(argv, "let-go")) {
         kept[0] = kept[1] = NULL;
-    alternate.ss_flags = SS_DISABLE;
-    sigaltstack(&alternate, NULL);
+        alternate.ss_flags = SS_DISABLE;
+        REQUIRE(sigaltstack(&alternate, NULL) == 0);
+        REQUIRE(munmap(alternate.ss_sp, STACK_BYTES) == 0);
+    }
     wipe();
     return 0;
 }

@@ -27,9 +27,9 @@ struct traveller {
 };
 
 /* A queue of those that may be resumed, and the turns left, protected by the lock. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct traveller *first, **last = &first;
-static int turns_left = TURNS;
+GLOBAL pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+GLOBAL struct traveller *first, **last = &first;
+GLOBAL int turns_left = TURNS;
 
 NOINLINE static char *make_cargo(void)
 {

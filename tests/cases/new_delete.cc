@@ -20,7 +20,7 @@
 #include <new>
 
 static volatile std::size_t huge = std::size_t(PTRDIFF_MAX) - 4096;
-static int handler_calls;
+GLOBAL int handler_calls;
 
 /* Fills and hands on, so that no allocation is optimised away. */
 NOINLINE static void *used(void *block, std::size_t bytes, std::size_t alignment)

@@ -18,7 +18,7 @@ struct task {
     void *stack;
 };
 
-static ucontext_t scheduler;
+GLOBAL ucontext_t scheduler;
 
 static void work(void *argument)
 {

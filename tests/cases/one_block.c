@@ -16,8 +16,7 @@
  *
  * RUN:    coroner run --format=json --output=report.json $CASE dropped
  * EXPECT: abandoned  blocks=1 bytes=700 allocated_in=make_scratch
- * EXPECT: abandoned  total_blocks=1 total_bytes=500 allocated_in=make_result
- * EXPECT: abandoned  blocks=1 allocated_in=task_new
+ * EXPECT: abandoned  blocks=1 indirect_blocks=1 indirect_bytes=500 allocated_in=task_new
  * EXPECT: exit       status=23
  */
 #include "case.h"
@@ -28,8 +27,8 @@ struct task {
     char stack[65536];
 };
 
-static struct task *only_task;
-static ucontext_t scheduler;
+GLOBAL struct task *only_task;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_scratch(void)
 {

@@ -40,10 +40,10 @@
 
 #include <pthread.h>
 
-static pthread_barrier_t ready;
-static pthread_key_t near_key, far_key;
-static __thread char *local;
-static char **arguments;
+GLOBAL pthread_barrier_t ready;
+GLOBAL pthread_key_t near_key, far_key;
+GLOBAL __thread char *local;
+GLOBAL char **arguments;
 
 NOINLINE static char *make_thing(void)
 {

@@ -18,8 +18,8 @@ struct reader {
     bool forgets;
 };
 
-static struct reader *reader;
-static ucontext_t scheduler;
+GLOBAL struct reader *reader;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_line(void)
 {

@@ -19,8 +19,8 @@ struct loop {
     bool clears;
 };
 
-static struct loop *loop;
-static ucontext_t scheduler;
+GLOBAL struct loop *loop;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_connection(void)
 {

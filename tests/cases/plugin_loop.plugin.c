@@ -3,8 +3,8 @@
 
 void plugin_work(int forget);
 
-static char *state;
-static int forgets;
+GLOBAL char *state;
+GLOBAL int forgets;
 
 NOINLINE static char *plugin_state_new(void)
 {

@@ -16,9 +16,9 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-static pthread_barrier_t ready, loaded;
+GLOBAL pthread_barrier_t ready, loaded;
 static void (*plugin_hold)(int);
-static bool lets_go;
+GLOBAL bool lets_go;
 
 static void *sit(void *unused)
 {

@@ -3,7 +3,7 @@
 
 void plugin_hold(int let_go);
 
-static __thread char *held;
+GLOBAL __thread char *held;
 static __thread char room[8192]; /* too much for the spare static TLS */
 
 void plugin_hold(int let_go)

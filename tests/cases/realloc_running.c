@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-static pthread_barrier_t growing;
+GLOBAL pthread_barrier_t growing;
 
 static void *grow_and_shrink(void *unused)
 {

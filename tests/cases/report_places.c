@@ -17,11 +17,13 @@
  * RUN:    coroner run --format=json $CASE quiet >report.json
  * EXPECT: stderr-lines 0
  * EXPECT: abandoned    blocks=1 bytes=160 allocated_in=make_waste suspended_in=wait_in_vain
+ * EXPECT: abandoned    blocks=1 allocated_in=context_new
  * EXPECT: exit         status=23
  *
  * RUN:    coroner run --format=json --output=report.json.%p $CASE pid >pid; \
  *         test -f report.json.$(cat pid) && test $(ls report.json.* | wc -l) = 1
  * EXPECT: abandoned    blocks=1 bytes=160 allocated_in=make_waste
+ * EXPECT: abandoned    blocks=1 allocated_in=context_new
  * EXPECT: exit         status=0
  *
  * RUN:    coroner run --output=report.txt $CASE; grep -q make_waste report.txt && \
@@ -36,13 +38,20 @@
  */
 #include "case.h"
 
-static ucontext_t scheduler;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_waste(void)
 {
     char *waste = malloc(160);
     fill(waste, 160);
     return waste;
+}
+
+NOINLINE static ucontext_t *context_new(void)
+{
+    ucontext_t *context = calloc(1, sizeof *context);
+    REQUIRE(context != NULL);
+    return context;
 }
 
 static void wait_in_vain(void *self)
@@ -54,8 +63,8 @@ static void wait_in_vain(void *self)
 
 NOINLINE static void run(void)
 {
-    ucontext_t *handle = mapped_stack(STACK_BYTES); /* the context, and far above it the stack */
-    coroutine_make(handle, (char *)handle + 8192, STACK_BYTES - 8192, &scheduler, wait_in_vain,
+    ucontext_t *handle = context_new();
+    coroutine_make(handle, mapped_stack(STACK_BYTES), STACK_BYTES, &scheduler, wait_in_vain,
                    handle);
     swapcontext(&scheduler, handle);
     memset(&scheduler, 0, sizeof scheduler);

@@ -22,8 +22,8 @@ struct fiber {
     struct fiber *next;
 };
 
-static struct fiber *queue;
-static ucontext_t scheduler;
+GLOBAL struct fiber *queue;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_item(void)
 {

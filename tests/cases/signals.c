@@ -50,8 +50,8 @@
 
 #include <pthread.h>
 
-static char *kept;
-static volatile sig_atomic_t handled;
+GLOBAL char *kept;
+GLOBAL volatile sig_atomic_t handled;
 
 NOINLINE static char *make_order(void)
 {

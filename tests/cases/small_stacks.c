@@ -25,9 +25,9 @@
 
 enum { CANARY_BYTES = 32768 };
 
-static ucontext_t scheduler, context;
-static char *memory; /* canary, then stack */
-static bool frees;
+GLOBAL ucontext_t scheduler, context;
+GLOBAL char *memory; /* canary, then stack */
+GLOBAL bool frees;
 
 NOINLINE static char *make_message(void)
 {

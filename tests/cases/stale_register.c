@@ -21,8 +21,8 @@ struct task {
     ucontext_t context;
 };
 
-static struct task *handle;
-static ucontext_t scheduler;
+GLOBAL struct task *handle;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_request(void)
 {

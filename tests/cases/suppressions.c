@@ -46,8 +46,8 @@
  */
 #include "case.h"
 
-static ucontext_t scheduler;
-static struct worker {
+GLOBAL ucontext_t scheduler;
+GLOBAL struct worker {
     ucontext_t context;
 } * workers[1];
 

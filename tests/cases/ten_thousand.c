@@ -23,8 +23,8 @@ struct sleeper {
     ucontext_t context;
 };
 
-static struct sleeper *sleepers;
-static ucontext_t scheduler;
+GLOBAL struct sleeper *sleepers;
+GLOBAL ucontext_t scheduler;
 
 NOINLINE static char *make_note(void)
 {

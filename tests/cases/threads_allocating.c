@@ -18,7 +18,7 @@
 
 enum { THREADS = 16, SLOTS = 32 };
 
-static pthread_barrier_t everybody_allocates;
+GLOBAL pthread_barrier_t everybody_allocates;
 
 NOINLINE static char *make_table(void)
 {
