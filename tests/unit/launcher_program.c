@@ -28,7 +28,7 @@ static void teardown(void)
 {
     char command[64];
     free(found);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof command, "/bin/rm -rf %s", directory);
     cr_assert_eq(system(command), 0);
 }
 
