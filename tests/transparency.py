@@ -6,7 +6,7 @@
 Each program (transparency_programs.py) runs twice in a directory of the same path.  Three facts each:
 
     same     standard output, standard error, exit status and the files written are equal
-    report   every report keeps the contract (check_schema.py)
+    report   every report keeps the contract (check_schema.py), and no process went unchecked
     dead     no block is called completed or abandoned
 
 Blocks called lost are listed in the file that --lost names, so that each can be explained.  With
@@ -223,12 +223,24 @@ def list_lost(name, reports, file):
     file.flush()
 
 
-def facts(plain, other, reports_directory):
+def unchecked(program, reports):
+    """Says which processes ended by themselves without a check, or are missing altogether."""
+    processes = [process for report in reports for process in report["processes"]]
+    for process in processes:
+        if process["summary"] is None and process["exit"]["code"] is not None:
+            yield f"{process['exe']} (pid {process['pid']}) was not checked"
+    if len(processes) < program.least_processes:
+        yield f"{len(processes)} processes were seen, of at least {program.least_processes}"
+
+
+def facts(program, plain, other, reports_directory):
     """Answers ({fact: sentences that break it}, reports)."""
     reports, broken = read_reports(reports_directory)
     broken += [sentence for report in reports for sentence in check_schema.check(report)]
     if not reports:
         broken.append("there is no report")
+    if not broken:
+        broken += unchecked(program, reports)
     dead = []
     if not broken:
         dead = [f"{leak['class']}: {leak['blocks']} blocks, {leak['bytes']} bytes in "
@@ -271,7 +283,7 @@ def main():
         between = time.monotonic()
         other = perform(program, root, reports_directory, coroner, ports)
         ended = time.monotonic()
-        told, reports = facts(plain, other, reports_directory)
+        told, reports = facts(program, plain, other, reports_directory)
         if options.control:
             told = {"same": told["same"]}
         verdicts = {fact: "FAILED" if sentences else "passed" for fact, sentences in told.items()}

@@ -19,6 +19,7 @@ class Program:
     name: str
     needs: list
     steps: typing.Callable
+    least_processes: int
     ignored_files: str = ""
 
 
@@ -432,20 +433,21 @@ def gdb(session):
 
 
 PROGRAMS = [
-    Program("ls", ["ls"], ls),
-    Program("bash", ["bash"], bash),
-    Program("python3", ["/usr/bin/python3", "openssl"], python, r"\.pem$"),
-    Program("git", ["git"], git, r"\.git/(index|.*\.idx|.*\.pack|.*\.rev|objects/info/)"),
-    Program("gcc", ["gcc", "g++"], compilers("gcc", "g++")),
-    Program("clang", ["clang", "clang++"], compilers("clang", "clang++")),
-    Program("sqlite3", ["sqlite3"], sqlite),
-    Program("perl", ["perl"], perl),
-    Program("ruby", ["ruby"], ruby),
-    Program("php8.2", ["php8.2"], php),
-    Program("redis", ["redis-server", "redis-benchmark", "redis-cli"], redis, r"redis\.log|dump\.rdb"),
-    Program("nginx", ["nginx"], nginx, r"error\.log|nginx\.(conf|pid)"),
-    Program("node", ["node"], node),
-    Program("qemu-img", ["qemu-img"], qemu_img),
-    Program("tar+xz", ["tar", "xz"], tar_xz),
-    Program("gdb", ["gdb", "gcc"], gdb, r"^one$"),
+    Program("ls", ["ls"], ls, 2),
+    Program("bash", ["bash"], bash, 1000),
+    Program("python3", ["/usr/bin/python3", "openssl"], python, 7, r"\.pem$"),
+    Program("git", ["git"], git, 20, r"\.git/(index|.*\.idx|.*\.pack|.*\.rev|objects/info/)"),
+    Program("gcc", ["gcc", "g++"], compilers("gcc", "g++"), 12),
+    Program("clang", ["clang", "clang++"], compilers("clang", "clang++"), 6),
+    Program("sqlite3", ["sqlite3"], sqlite, 2),
+    Program("perl", ["perl"], perl, 3),
+    Program("ruby", ["ruby"], ruby, 3),
+    Program("php8.2", ["php8.2"], php, 4),
+    Program("redis", ["redis-server", "redis-benchmark", "redis-cli"], redis, 2,
+            r"redis\.log|dump\.rdb"),
+    Program("nginx", ["nginx"], nginx, 4, r"error\.log|nginx\.(conf|pid)"),
+    Program("node", ["node"], node, 2),
+    Program("qemu-img", ["qemu-img"], qemu_img, 7),
+    Program("tar+xz", ["tar", "xz"], tar_xz, 9),
+    Program("gdb", ["gdb", "gcc"], gdb, 2, r"^one$"),
 ]
