@@ -14,18 +14,22 @@ headline() {
     printf '\n== %s\n' "$1"
 }
 
-# Shows a command line as a person would type it, runs it, and shows how it ended.
+# Shows a command line as a person would type it, runs it, and shows how it ended; answers that.
 show() {
+    local status
     local words="$*"
     words=${words//$build\//}
     printf '$ %s\n' "${words//tests\/demo\//./}"
     "$@" 2>&1 | grep -v '^==[0-9]*== *$'
-    printf '(exit status %d)\n' "${PIPESTATUS[0]}"
+    status=${PIPESTATUS[0]}
+    printf '(exit status %d)\n' "$status"
+    return "$status"
 }
 
 headline "An existing coroutine program, unmodified: qemu-img"
 head -c 6000000 /dev/urandom >disk.raw
-show "$coroner" run --coroutines -- qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2
+show "$coroner" run -- qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2 || exit 1
+echo "(--coroutines lists them all)"
 
 headline "A planted leak: a job server whose finished jobs wait in a pool"
 show "$server"
@@ -46,3 +50,4 @@ fi
 
 headline "What Coroner finds in it"
 show "$coroner" run -- "$server"
+(($? == 23)) || { echo "demo: Coroner did not find the planted leak" >&2; exit 1; }
