@@ -197,6 +197,18 @@ static bool recording_write(char *path, size_t path_bytes)
     return false;
 }
 
+/* The exit code as far as we can tell without names, hence without suppressions. */
+static int leak_code(int exit_code)
+{
+    const struct crn_draft_section *leaks = &draft.sections[CRN_SECTION_LEAKS];
+    for (size_t i = 0; i < leaks->count; i++)
+        if (((const struct crn_record_leak *)leaks->rows)[i].confidence == CRN_PROVEN ||
+            crn_shim.options.strict)
+            return crn_shim.options.error_exitcode != 0 ? (int)crn_shim.options.error_exitcode
+                                                        : exit_code;
+    return exit_code;
+}
+
 static int finish(int exit_code, int exit_signal)
 {
     char path[4096];
@@ -222,7 +234,7 @@ static int finish(int exit_code, int exit_signal)
     if (path[0] == 0)
         crn_log("the recording could not be written anywhere; there is no report");
     else if (!is_launchers)
-        code = crn_render(path, exit_code, has_news);
+        code = crn_render(path, exit_code, leak_code(exit_code), has_news);
     return crn_shim.is_first && !is_launchers ? code : exit_code;
 }
 

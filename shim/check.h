@@ -30,9 +30,10 @@ void crn_end_after_fork(void);
 
 /*
  * Has the recording at `path` rendered by the coroner command, if `has_news`, and deletes it.
- * Answers the code to exit with: `exit_code`, or --error-exitcode when there are proven leaks.
+ * Answers the code to exit with: `exit_code`, or --error-exitcode when it finds proven leaks; when
+ * it cannot be run, `leak_code`.
  */
-int crn_render(const char *path, int exit_code, bool has_news);
+int crn_render(const char *path, int exit_code, int leak_code, bool has_news);
 
 /* TMPDIR, as it was when the process began; NULL: not set. */
 const char *crn_shim_temporary(void);

@@ -6,6 +6,7 @@
  */
 #include "shim/check.h"
 #include "base/sys.h"
+#include "record/modules.h"
 #include "snap/stop.h"
 
 #include <pthread.h>
@@ -117,6 +118,7 @@ static void child_begin(void)
     crn_heap_after_fork(&crn_heap);
     crn_tree_after_fork(&crn_tree);
     crn_rules_after_fork();
+    crn_modules_after_fork();
     crn_coros_after_fork();
     crn_threads_after_fork();
     crn_stop_after_fork();

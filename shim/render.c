@@ -185,7 +185,7 @@ static int command_run(const struct command *command)
     return status >> 8 & 0xff;
 }
 
-int crn_render(const char *path, int exit_code, bool has_news)
+int crn_render(const char *path, int exit_code, int leak_code, bool has_news)
 {
     static struct command command;
     char launcher[4096];
@@ -197,13 +197,13 @@ int crn_render(const char *path, int exit_code, bool has_news)
     }
     if (!launcher_find(launcher, sizeof launcher)) {
         crn_log("the coroner command is not beside libcoroner.so; the recording is kept: %s", path);
-        return code;
+        return leak_code;
     }
     command_fill(&command, launcher, path);
     int result = command_run(&command);
     if (result < 0 || result == NO_LAUNCHER) {
         crn_log("the coroner command could not be run; the recording is kept: %s", path);
-        return code;
+        return leak_code;
     }
     if (crn_shim.options.error_exitcode != 0 && result == (int)crn_shim.options.error_exitcode)
         code = result;

@@ -142,8 +142,9 @@ static bool is_on_signal_stack(uintptr_t sp)
 {
     stack_t current;
     memset(&current, 0, sizeof current);
-    return crn_syscall2(SYS_sigaltstack, NULL, &current) == 0 && (current.ss_flags & SS_ONSTACK) &&
-           sp - (uintptr_t)current.ss_sp < current.ss_size;
+    /* Not SS_ONSTACK: the kernel means the sp of this very call, on a stack of ours. */
+    return crn_syscall2(SYS_sigaltstack, NULL, &current) == 0 &&
+           (current.ss_flags & SS_DISABLE) == 0 && sp - (uintptr_t)current.ss_sp < current.ss_size;
 }
 
 void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)

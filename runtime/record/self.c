@@ -4,7 +4,7 @@
  * Modules are read from the memory map and from the ELF headers mapped with them, not from the
  * loader, whose lock a stopped thread may hold.
  */
-#include "record/draft.h"
+#include "record/modules.h"
 #include "base/maps.h"
 #include "base/sys.h"
 
@@ -115,6 +115,13 @@ static bool module_visit(const struct crn_map_entry *entry, void *user)
     return true;
 }
 
+void crn_draft_modules(struct crn_draft *draft)
+{
+    struct module_walk walk = {.draft = draft};
+    crn_maps_for_each(module_visit, &walk);
+    module_end(&walk);
+}
+
 static void argv_add(struct crn_draft *draft)
 {
     char *text = crn_arena_alloc(&draft->arena, 64 * 1024);
@@ -131,13 +138,12 @@ static void argv_add(struct crn_draft *draft)
 void crn_draft_self(struct crn_draft *draft)
 {
     char exe[4096];
-    struct module_walk walk = {.draft = draft};
     long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe - 1);
     exe[count > 0 ? count : 0] = 0;
     draft->process.exe = crn_draft_string(draft, exe);
     draft->process.pid = (uint32_t)crn_sys_getpid();
     draft->process.parent_pid = (uint32_t)crn_syscall0(SYS_getppid);
     argv_add(draft);
-    crn_maps_for_each(module_visit, &walk);
-    module_end(&walk);
+    crn_draft_modules(draft);
+    crn_modules_add_gone(draft);
 }
