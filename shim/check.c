@@ -65,7 +65,7 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
     } else {
         crn_draft_warning(&draft, "%s; there is no verdict",
                           status == CRN_ERR_NO_MEMORY ? "there was no memory for the check"
-                                                      : "/proc/self/maps could not be read");
+                                                      : "the memory map could not be read");
     }
     crn_threads_resume();
     pause_ns += crn_now_ns() - stopping;

@@ -114,7 +114,7 @@ static void step_add(struct crn_findings *findings, struct crn_draft *draft, siz
                                     .state = coro->state,
                                     .created_node = coro->created_node,
                                     .entry = coro->entry,
-                                    .count = 1,
+                                    .count = 0,
                                     .stack_bytes = coro->stack_end - coro->stack_start,
                                     .retained_bytes = UINT64_MAX};
         link.kind = CRN_LINK_CORO;

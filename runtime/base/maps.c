@@ -57,7 +57,7 @@ bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *us
 {
     char buffer[6144];
     size_t used = 0;
-    int fd = crn_sys_open_read("/proc/self/maps");
+    int fd = crn_sys_open_read("/proc/thread-self/maps");
     if (fd < 0)
         return false;
     for (;;) {
@@ -115,7 +115,7 @@ static int pagemap_fd = -1;
 void crn_pages_open(void)
 {
     if (pagemap_fd < 0)
-        pagemap_fd = crn_sys_open_read("/proc/self/pagemap");
+        pagemap_fd = crn_sys_open_read("/proc/thread-self/pagemap");
 }
 
 void crn_pages_close(void)

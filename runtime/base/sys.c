@@ -51,7 +51,7 @@ long crn_sys_write_all(int fd, const void *buffer, size_t bytes)
 bool crn_memory_read(void *target, uintptr_t source, size_t bytes)
 {
     struct iovec to = {target, bytes}, from = {(void *)source, bytes};
-    return crn_syscall6(SYS_process_vm_readv, crn_sys_getpid(), &to, 1, &from, 1, 0) == (long)bytes;
+    return crn_syscall6(SYS_process_vm_readv, crn_sys_gettid(), &to, 1, &from, 1, 0) == (long)bytes;
 }
 
 static uint64_t clock_read(int clock)

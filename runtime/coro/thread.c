@@ -45,7 +45,9 @@ static bool is_gone(const struct crn_thread *thread, int own_tid)
 /* Takes over the record of a thread that is gone. */
 static struct crn_thread *record_reuse(int tid)
 {
-    if (ending_count == 0)
+    /* Dead records tell where cached stacks lie, and what is dead on them: keep some. */
+    enum { KEPT_MAX = 256 };
+    if (ending_count < KEPT_MAX)
         return NULL;
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_thread *thread = crn_thread_at(i);

@@ -28,8 +28,12 @@ uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word)
         return snap->opaques[at].is_context && !snap->opaques[at].is_handle
                    ? 0
                    : snap->opaques[at].coro + 1;
-    /* One past the end of a stack, where nothing else begins. */
-    if (at > 0 && snap->opaques[at - 1].end == word && !snap->opaques[at - 1].is_context)
+    /*
+     * One past the end of a stack is a handle where the switch pushes nothing above.  A ucontext
+     * is never resumed that way, and where its stack ends some other memory often begins.
+     */
+    if (at > 0 && snap->opaques[at - 1].end == word && !snap->opaques[at - 1].is_context &&
+        snap->coros[snap->opaques[at - 1].coro].mechanism != CRN_MECHANISM_UCONTEXT)
         return snap->opaques[at - 1].coro + 1;
     return 0;
 }

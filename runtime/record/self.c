@@ -125,7 +125,7 @@ void crn_draft_modules(struct crn_draft *draft)
 static void argv_add(struct crn_draft *draft)
 {
     char *text = crn_arena_alloc(&draft->arena, 64 * 1024);
-    int fd = crn_sys_open_read("/proc/self/cmdline");
+    int fd = crn_sys_open_read("/proc/thread-self/cmdline");
     long count = fd < 0 || text == NULL ? 0 : crn_sys_read_all(fd, text, 64 * 1024 - 1);
     if (fd >= 0)
         crn_syscall1(SYS_close, fd);
@@ -138,7 +138,7 @@ static void argv_add(struct crn_draft *draft)
 void crn_draft_self(struct crn_draft *draft)
 {
     char exe[4096];
-    long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe - 1);
+    long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/exe", exe, sizeof exe - 1);
     exe[count > 0 ? count : 0] = 0;
     draft->process.exe = crn_draft_string(draft, exe);
     draft->process.pid = (uint32_t)crn_sys_getpid();

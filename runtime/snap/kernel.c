@@ -67,14 +67,14 @@ struct linux_dirent {
 static void descriptor_add(struct crn_snap_builder *builder, const char *number, char *text)
 {
     char path[64], target[64];
-    __builtin_snprintf(path, sizeof path, "/proc/self/fd/%s", number);
+    __builtin_snprintf(path, sizeof path, "/proc/thread-self/fd/%s", number);
     long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, path, target, sizeof target - 1);
     if (count <= 0)
         return;
     target[count] = 0;
     if (strcmp(target, "anon_inode:[eventpoll]") != 0)
         return;
-    __builtin_snprintf(path, sizeof path, "/proc/self/fdinfo/%s", number);
+    __builtin_snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%s", number);
     labelled_add(builder, path, "data:", ':', crn_build_name(builder, "epoll fd %s", number), text);
 }
 
@@ -87,7 +87,7 @@ void crn_build_kernel(struct crn_snap_builder *builder)
         return;
     labelled_add(builder, "/proc/self/timers", "signal:", '/',
                  crn_build_name(builder, "POSIX timer"), text);
-    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/fd",
+    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/thread-self/fd",
                                O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return;
