@@ -182,9 +182,18 @@ static void option_warn(const char *message, void *user)
     crn_log("CORONER_OPTIONS: %s", message);
 }
 
+/* A copy of a variable: programs that set their title overwrite the environment. */
+static const char *variable_copy(const char *name, char *copy, size_t copy_bytes)
+{
+    const char *value = getenv(name);
+    if (value == NULL || strlen(value) >= copy_bytes)
+        return NULL;
+    return strcpy(copy, value);
+}
+
 static void options_read(void)
 {
-    static char text[4096];
+    static char text[4096], session[1024], launcher[1024];
     crn_options_init(&crn_shim.options);
     const char *given = getenv("CORONER_OPTIONS");
     if (given != NULL) {
@@ -193,8 +202,8 @@ static void options_read(void)
         else
             crn_options_parse(&crn_shim.options, strcpy(text, given), option_warn, NULL);
     }
-    crn_shim.session = getenv("CORONER_SESSION");
-    crn_shim.launcher = getenv("CORONER_LAUNCHER");
+    crn_shim.session = variable_copy("CORONER_SESSION", session, sizeof session);
+    crn_shim.launcher = variable_copy("CORONER_LAUNCHER", launcher, sizeof launcher);
 }
 
 /* A copy of standard error for the report, where a program seldom looks. */
