@@ -1,14 +1,14 @@
 /*
  * A plugin is loaded, used and unloaded two hundred times.  It frees its state when it is
  * unloaded: nothing to report.  Told to forget, it leaves its state to nobody once its globals are
- * gone.
+ * gone; the report still names the function, in a module that is no longer there.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE $CASE.plugin.so
  * EXPECT: none
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE $CASE.plugin.so forget
- * EXPECT: lost       total_blocks=200 total_bytes=12800
+ * EXPECT: lost       total_blocks=200 total_bytes=12800 allocated_in=plugin_state_new
  * EXPECT: exit       status=23
  */
 #include "case.h"
