@@ -16,7 +16,7 @@
  */
 #include "coro/thread.h"
 #include "base/ranges.h"
-#include "record/format.h"
+#include "base/words.h"
 
 struct crn_recogniser;
 

@@ -18,6 +18,8 @@
  *   R2  every section lies inside the file, after the header, 8-byte aligned.
  *   R3  every index or string offset is inside its section; node parents come before children.
  */
+#include "base/words.h"
+
 #include <stdint.h>
 
 #define CRN_RECORD_MAGIC "CORONER\x1a"
@@ -49,54 +51,6 @@ struct crn_record_header {
     uint64_t total_bytes;  /* of the whole file */
     uint64_t checksum;     /* crn_record_checksum() over [32, total_bytes) */
     struct crn_record_extent sections[CRN_SECTION_COUNT];
-};
-
-/* The verdicts, in the order in which the stronger holder wins.  CONTRACT.md, "Verdicts". */
-enum crn_verdict {
-    CRN_VERDICT_LIVE,
-    CRN_VERDICT_STALE,
-    CRN_VERDICT_COMPLETED,
-    CRN_VERDICT_CANCELLED,
-    CRN_VERDICT_ABANDONED,
-    CRN_VERDICT_LOST,
-    CRN_VERDICT_COUNT
-};
-
-enum crn_confidence { CRN_LIKELY, CRN_PROVEN };
-
-enum crn_mechanism {
-    CRN_MECHANISM_STACK, /* a switched stack of a kind not known */
-    CRN_MECHANISM_UCONTEXT,
-    CRN_MECHANISM_SETJMP,
-    CRN_MECHANISM_FCONTEXT,
-    CRN_MECHANISM_SWITCH,
-    CRN_MECHANISM_CXX20,
-    CRN_MECHANISM_PROBE,
-    CRN_MECHANISM_ANNOTATED,
-    CRN_MECHANISM_COUNT
-};
-
-/* The states a report counts; they exclude each other.  ABANDONED is a verdict of the check. */
-enum crn_coro_state {
-    CRN_CORO_CREATED,
-    CRN_CORO_RUNNING,
-    CRN_CORO_SUSPENDED,
-    CRN_CORO_COMPLETED,
-    CRN_CORO_CANCELLED,
-    CRN_CORO_ABANDONED,
-    CRN_CORO_DESTROYED,
-    CRN_CORO_STATE_COUNT
-};
-
-enum crn_root_kind {
-    CRN_ROOT_GLOBAL,
-    CRN_ROOT_TLS,
-    CRN_ROOT_STACK,
-    CRN_ROOT_REGISTER,
-    CRN_ROOT_REGION,
-    CRN_ROOT_MAPPING,
-    CRN_ROOT_KERNEL,
-    CRN_ROOT_KIND_COUNT
 };
 
 enum crn_process_flags {
