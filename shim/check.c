@@ -3,6 +3,7 @@
  */
 #include "shim/check.h"
 #include "shim/findings.h"
+#include "shim/guard.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "snap/take.h"
@@ -41,32 +42,51 @@ static void unseen_warn(const struct crn_stopped_list *stopped)
     unseen_threads += stopped->unseen;
 }
 
+/* The part that reads the program's memory. */
+struct picture {
+    const struct check_call *call;
+    const struct crn_stopped_list *stopped;
+    struct crn_taker taker;
+    bool is_torn;
+    enum crn_status status;
+};
+
+static void picture_mark(void *argument)
+{
+    struct picture *picture = argument;
+    struct pass *pass = picture->call->pass;
+    picture->status = crn_snap_take(&pass->snap, picture->stopped, &picture->taker,
+                                    picture->call->birth_from, picture->is_torn);
+    if (picture->status == CRN_OK)
+        picture->status = crn_mark_run(&pass->mark, &pass->snap);
+    if (picture->status == CRN_OK)
+        crn_findings_collect(&pass->findings, &pass->mark, &draft,
+                             crn_shim.options.coroutines && pass == &first_pass);
+}
+
 static void check_do(void *argument, const struct crn_saved_registers *registers)
 {
     const struct check_call *call = argument;
-    struct pass *pass = call->pass;
-    struct crn_taker taker = {registers, call->interrupted};
     struct crn_stopped_list stopped;
-    int tid = crn_sys_gettid();
     uint64_t began = crn_now_ns();
+    uintptr_t fault = 0;
 
-    bool has_lock = crn_lock_try_for(&crn_coros.lock, tid, (uint64_t)LOCK_LIMIT_MS * 1000000);
+    bool has_lock = crn_lock_try_for(&crn_coros.lock, crn_sys_gettid(),
+                                     (uint64_t)LOCK_LIMIT_MS * 1000000);
     uint64_t stopping = crn_now_ns();
     crn_threads_stop(&stopped);
     unseen_warn(&stopped);
-    enum crn_status status =
-        crn_snap_take(&pass->snap, &stopped, &taker, call->birth_from, !has_lock);
-    if (status == CRN_OK)
-        status = crn_mark_run(&pass->mark, &pass->snap);
-    if (status == CRN_OK) {
-        crn_findings_collect(&pass->findings, &pass->mark, &draft,
-                             crn_shim.options.coroutines && pass == &first_pass);
-        pass->is_done = true;
-    } else {
+    struct picture picture = {call, &stopped, {registers, call->interrupted}, !has_lock, CRN_OK};
+    if (!crn_guarded_call(picture_mark, &picture, &fault))
+        crn_draft_warning(&draft, "memory at 0x%lx went away during the check; there is no verdict",
+                          (unsigned long)fault);
+    else if (picture.status != CRN_OK)
         crn_draft_warning(&draft, "%s; there is no verdict",
-                          status == CRN_ERR_NO_MEMORY ? "there was no memory for the check"
-                                                      : "the memory map could not be read");
-    }
+                          picture.status == CRN_ERR_NO_MEMORY
+                              ? "there was no memory for the check"
+                              : "the memory map could not be read");
+    else
+        call->pass->is_done = true;
     crn_threads_resume();
     pause_ns += crn_now_ns() - stopping;
     if (has_lock)
@@ -152,7 +172,7 @@ static void process_fill(int exit_code, int exit_signal)
     process->allocations += crn_heap.allocations;
     process->frees += crn_heap.frees;
     process->peak_bytes = (uint64_t)(crn_heap.peak_bytes > 0 ? crn_heap.peak_bytes : 0);
-    process->flags = CRN_PROCESS_CHECKED | (crn_shim.is_first ? CRN_PROCESS_FIRST : 0) |
+    process->flags = (first_pass.is_done || crn_shim.is_forked ? CRN_PROCESS_CHECKED : 0) | (crn_shim.is_first ? CRN_PROCESS_FIRST : 0) |
                      (crn_shim.is_forked ? CRN_PROCESS_FORKED : 0);
     process->exit_code = exit_signal != 0 ? -1 : exit_code;
     process->exit_signal = exit_signal;

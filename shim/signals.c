@@ -79,6 +79,12 @@ static void real_find(void)
             "sigaction");
 }
 
+int crn_sigaction_real(int signal, const struct sigaction *action, struct sigaction *old)
+{
+    real_find();
+    return real_sigaction(signal, action, old);
+}
+
 /* One's own alternate stack for the thread, unless it has one. */
 void crn_signal_stack_give(struct crn_thread *self);
 void crn_signal_stack_give(struct crn_thread *self)

@@ -58,6 +58,10 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame);
 /* Runs a function on the calling thread's scratch stack, or in place when that is in use. */
 void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void *argument);
 
+/* libc's sigaction, past ours: what is really installed. */
+struct sigaction;
+int crn_sigaction_real(int signal, const struct sigaction *action, struct sigaction *old);
+
 /* Has the calling thread's record given up when the thread ends. */
 void crn_shim_thread_watch(struct crn_thread *thread);
 

@@ -2,9 +2,8 @@
  * The table of compiled unwind rules.  See rules.h.
  *
  * Open addressing, growing by doubling under a lock; finding reads whatever table is current.  A
- * row is written value first, key last; a key never changes except that a flush starts a new,
- * empty table.  A thread that still reads the old one only asks for addresses on its own stack,
- * and code with a live call frame has not been unmapped.
+ * row is written value first, key last, and a flush empties it.  Whoever reads a row just then only
+ * asks for addresses on its own stack, and code with a live call frame has not been unmapped.
  */
 #include "stack/rules.h"
 #include "base/lock.h"
@@ -130,11 +129,16 @@ void crn_rules_flush(void)
 {
     while (!crn_lock_try(&lock))
         __builtin_ia32_pause();
-    if (current != NULL) {
-        struct table *fresh = table_make(ROWS_FIRST);
-        if (fresh != NULL)
-            __atomic_store_n(&current, fresh, __ATOMIC_RELEASE);
-    }
+    /*
+     * In place: a new table for each dlclose would pile up, and lie where the next module might.
+     * A row that another thread writes meanwhile stays: it is for code that thread is running.
+     */
+    struct table *table = current;
+    for (size_t i = 0; table != NULL && i <= table->mask; i++)
+        if (table->rows[i].key > 1)
+            __atomic_store_n(&table->rows[i].key, 0, __ATOMIC_RELEASE);
+    if (table != NULL)
+        table->count = 0;
     crn_lock_release(&lock);
 }
 

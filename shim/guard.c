@@ -1,0 +1,51 @@
+/*
+ * Gives a function up when it faults.  See guard.h.
+ */
+#include "shim/guard.h"
+#include "base/sys.h"
+#include "shim/state.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <string.h>
+
+static const int faults[] = {SIGSEGV, SIGBUS};
+
+static sigjmp_buf way_out;
+static int guarded_tid;
+static uintptr_t fault_address;
+static struct sigaction program_actions[CRN_COUNT_OF(faults)];
+
+static void fault_handler(int signal, siginfo_t *info, void *context)
+{
+    if (crn_sys_gettid() == guarded_tid) {
+        fault_address = (uintptr_t)info->si_addr;
+        siglongjmp(way_out, 1);
+    }
+    const struct sigaction *action = &program_actions[signal == SIGBUS];
+    if ((action->sa_flags & SA_SIGINFO) != 0)
+        action->sa_sigaction(signal, info, context);
+    else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
+        action->sa_handler(signal);
+    else
+        crn_sigaction_real(signal, action, NULL); /* it happens again, and kills as it should */
+}
+
+bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault)
+{
+    struct sigaction ours;
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = fault_handler;
+    ours.sa_flags = SA_SIGINFO | SA_NODEFER;
+    guarded_tid = crn_sys_gettid();
+    for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
+        crn_sigaction_real(faults[i], &ours, &program_actions[i]);
+    bool is_done = sigsetjmp(way_out, 1) == 0;
+    if (is_done)
+        function(argument);
+    for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
+        crn_sigaction_real(faults[i], &program_actions[i], NULL);
+    guarded_tid = 0;
+    *fault = fault_address;
+    return is_done;
+}

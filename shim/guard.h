@@ -1,0 +1,18 @@
+#ifndef CRN_GUARD_H
+#define CRN_GUARD_H
+/*
+ * Runs the check so that a fault of ours does not take the program down.
+ *
+ * A check reads all of the program's memory.  A thread that did not stop may unmap some of it
+ * under our eyes, a file may shrink; then the check is given up, and the program goes on.
+ */
+#include "base/base.h"
+
+/*
+ * Calls function(argument); answers false when it was given up because of a fault, whose address
+ * is then in *fault.  One caller at a time.  A fault in another thread goes to the handler the
+ * program installed.
+ */
+bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault);
+
+#endif
