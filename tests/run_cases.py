@@ -22,6 +22,7 @@ import case_facts
 import case_file
 
 SECONDS_EACH = 30
+FACTS_SHOWN = 8  # of those that one test breaks
 TOP = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -87,6 +88,8 @@ class Test:
                 return "failed", [f"FAILED {self.name}: not over after {SECONDS_EACH} s"]
             seen = case_facts.Seen(status, out, err, directory)
             wrong = case_facts.broken(self.run.expects, seen)
+            if len(wrong) > FACTS_SHOWN:
+                wrong[FACTS_SHOWN:] = [f"and {len(wrong) - FACTS_SHOWN} more"]
             if wrong and err.strip():
                 wrong.append(f"its standard error began: {err.strip().splitlines()[0][:200]}")
             return ("failed" if wrong else "passed",
