@@ -26,7 +26,7 @@ uint32_t crn_groups_group(struct crn_groups *groups, const struct crn_group *key
 /* The holder of a dead coroutine, as index + 1; 0: no memory. */
 uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t coro, enum crn_verdict verdict);
 
-/* Enters a suspect and counts it in its group. */
+/* Enters a suspect.  Its group counts it later, if it is still there when it is reported. */
 bool crn_groups_suspect(struct crn_groups *groups, const struct crn_suspect *suspect);
 
 /* Hands the tables to the mark. */

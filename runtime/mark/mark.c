@@ -128,6 +128,9 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
         struct crn_target target;
         if (crn_target_find(mark, snap->opaques[i].start, &target))
             mark->colours[target.slot] |= CRN_COLOUR_SPECIAL;
+        /* One past the end of a stack may be a handle, and then lies in the next block. */
+        if (!snap->opaques[i].is_context && crn_target_find(mark, snap->opaques[i].end, &target))
+            mark->colours[target.slot] |= CRN_COLOUR_SPECIAL;
     }
     return CRN_OK;
 }
@@ -152,10 +155,9 @@ CRN_INLINE void word_settle(struct live_flood *flood, uintptr_t word)
 {
     struct crn_mark *mark = flood->mark;
     struct crn_target target;
-    if (!crn_target_find(mark, word, &target))
-        return;
-    uint8_t colour = mark->colours[target.slot];
-    if (CRN_UNLIKELY(colour & CRN_COLOUR_SPECIAL)) {
+    bool is_found = crn_target_find(mark, word, &target);
+    uint8_t colour = is_found ? mark->colours[target.slot] : 0;
+    if (CRN_UNLIKELY((colour & CRN_COLOUR_SPECIAL) || (!is_found && flood->has_coros))) {
         uint32_t coro = crn_word_coro(mark, word);
         if (coro != 0)
             coro_reach(flood, coro - 1);

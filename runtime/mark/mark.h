@@ -44,7 +44,7 @@ struct crn_group {
     uint8_t verdict, confidence;
     uint32_t alloc_node;
     uint32_t holder; /* index + 1 in `holders`; 0: none */
-    uint64_t blocks, bytes, indirect_blocks, indirect_bytes;
+    uint64_t blocks, bytes, indirect_blocks, indirect_bytes; /* counted when reported */
     uintptr_t example;      /* one of its blocks */
     uintptr_t example_word; /* the word of the holder that points to it; 0: none */
     uint32_t example_coro;  /* the snapshot's coroutine that holds it, index + 1 */

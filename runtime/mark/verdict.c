@@ -42,6 +42,8 @@ static uint32_t leak_enter(struct leak_flood *flood, const struct crn_target *ta
     struct crn_mark *mark = flood->mark;
     struct crn_record *record = crn_slot_record(mark, target->slot);
     bool is_foreign = (mark->colours[target->slot] & CRN_COLOUR_FOREIGN) != 0;
+    if (is_foreign && is_direct)
+        return CRN_NO_GROUP; /* stays white: see foreign_visit */
     crn_colour_set(mark, target->slot, flood->verdict);
     if (is_foreign || (!is_direct && flood->group == CRN_NO_GROUP))
         return CRN_NO_GROUP;
