@@ -1,0 +1,1181 @@
+/*
+ * Verdicts, from hand-made pictures of a process; and random heaps against a marker so simple
+ * that it can be believed.
+ */
+#include "make_snap.h"
+#include "mark/groups.h"
+
+static struct maker_snap maker;
+
+static void setup(void)
+{
+    maker_snap_init(&maker);
+}
+
+static void teardown(void)
+{
+    maker_snap_fini(&maker);
+}
+
+TestSuite(mark, .init = setup, .fini = teardown);
+
+static uintptr_t *block_of(size_t bytes)
+{
+    return maker_block(&maker.heap, bytes);
+}
+
+/* The first group of this verdict; NULL: none. */
+static const struct crn_group *group_of(enum crn_verdict verdict)
+{
+    for (size_t i = 0; i < maker.mark.group_count; i++)
+        if (maker.mark.groups[i].verdict == verdict)
+            return &maker.mark.groups[i];
+    return NULL;
+}
+
+/* Marks, and counts the suspects into their groups. */
+static void mark(void)
+{
+    maker_mark(&maker);
+    for (size_t i = 0; i < maker.mark.suspect_count; i++) {
+        const struct crn_suspect *suspect = &maker.mark.suspects[i];
+        cr_assert(suspect->group > 0 && suspect->group <= maker.mark.group_count);
+        struct crn_group *group = &maker.mark.groups[suspect->group - 1];
+        *(suspect->is_direct ? &group->blocks : &group->indirect_blocks) += 1;
+        *(suspect->is_direct ? &group->bytes : &group->indirect_bytes) += suspect->size;
+    }
+}
+
+/* What is live. */
+
+Test(mark, a_block_that_a_global_points_to_is_live)
+{
+    uintptr_t *block = block_of(64);
+    *maker_global(&maker) = (uintptr_t)block;
+    mark();
+    assert_verdict(&maker, block, CRN_VERDICT_LIVE);
+    cr_assert(maker.mark.suspect_count == 0 && maker.mark.live_blocks == 1 &&
+              maker.mark.live_bytes == 64);
+}
+
+Test(mark, a_chain_of_blocks_is_live)
+{
+    uintptr_t *blocks[100];
+    for (unsigned i = 0; i < 100; i++)
+        blocks[i] = block_of(16 + i * 48);
+    for (unsigned i = 0; i + 1 < 100; i++)
+        blocks[i][i % 2] = (uintptr_t)blocks[i + 1];
+    *maker_global(&maker) = (uintptr_t)blocks[0];
+    mark();
+    for (unsigned i = 0; i < 100; i++)
+        assert_verdict(&maker, blocks[i], CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_packed_pointer_on_a_stack_keeps_its_block)
+{
+    uintptr_t *packed = block_of(64), *in_data = block_of(64);
+    char *stack = maker_memory(&maker, 64), *data = maker_memory(&maker, 64);
+    memcpy(stack + 12, &packed, sizeof packed);
+    memcpy(data + 12, &in_data, sizeof in_data);
+    maker_root(&maker, stack, 64, CRN_ROOT_STACK, 4);
+    maker_root(&maker, data, 64, CRN_ROOT_GLOBAL, 8);
+    mark();
+    assert_verdict(&maker, packed, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, in_data, CRN_VERDICT_LOST);
+}
+
+Test(mark, a_word_that_ends_with_the_root_is_read_and_one_that_does_not_is_not)
+{
+    uintptr_t *inside = block_of(64), *beyond = block_of(64);
+    uintptr_t *memory = maker_memory(&maker, 32);
+    memory[1] = (uintptr_t)inside;
+    memory[2] = (uintptr_t)beyond;
+    maker_root(&maker, memory, 20, CRN_ROOT_STACK, 4);
+    mark();
+    assert_verdict(&maker, inside, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, beyond, CRN_VERDICT_LOST);
+}
+
+Test(mark, a_pointer_into_a_block_keeps_it)
+{
+    static const size_t sizes[] = {16, 48, 320, 3584, 4096, 7168, 14336, 16384, 40960, 300000};
+    for (unsigned i = 0; i < CRN_COUNT_OF(sizes); i++) {
+        char *block = (char *)block_of(sizes[i]);
+        *maker_global(&maker) = (uintptr_t)block + sizes[i] - 1;
+    }
+    mark();
+    cr_assert_eq(maker.mark.suspect_count, 0);
+}
+
+Test(mark, one_past_the_end_of_a_block_does_not_keep_it)
+{
+    char *first = (char *)block_of(64), *second = (char *)block_of(64);
+    cr_assert(second == first + 64);
+    *maker_global(&maker) = (uintptr_t)first + 64;
+    mark();
+    assert_verdict(&maker, first, CRN_VERDICT_LOST);
+    assert_verdict(&maker, second, CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_tagged_pointer_keeps_its_block)
+{
+    uintptr_t *low = block_of(64), *high = block_of(64);
+    *maker_global(&maker) = (uintptr_t)low | 7;
+    *maker_global(&maker) = (uintptr_t)high | (uintptr_t)0xabcd << 48;
+    mark();
+    assert_verdict(&maker, low, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, high, CRN_VERDICT_LIVE);
+}
+
+Test(mark, the_slack_behind_the_exact_size_is_read_too)
+{
+    uintptr_t *holder = block_of(4097), *held = block_of(64);
+    holder[5120 / 8 - 1] = (uintptr_t)held;
+    *maker_global(&maker) = (uintptr_t)holder;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_freed_block_holds_nothing)
+{
+    unsigned class_index;
+    uintptr_t *freed = block_of(64), *held = block_of(64);
+    freed[0] = (uintptr_t)held;
+    *maker_global(&maker) = (uintptr_t)freed;
+    crn_record_clear(crn_index_slot(&maker.heap.heap.index, (uintptr_t)freed, &class_index));
+    mark();
+    assert_verdict(&maker, freed, CRN_VERDICT_COUNT);
+    assert_verdict(&maker, held, CRN_VERDICT_LOST);
+}
+
+Test(mark, a_zero_size_block_is_lost_and_found_like_any_other)
+{
+    uintptr_t *kept = block_of(0), *lost = block_of(0);
+    *maker_global(&maker) = (uintptr_t)kept;
+    mark();
+    assert_verdict(&maker, kept, CRN_VERDICT_LIVE);
+    assert_leak(&maker, lost, CRN_VERDICT_LOST, true);
+    cr_assert(group_of(CRN_VERDICT_LOST)->bytes == 0 && group_of(CRN_VERDICT_LOST)->blocks == 1);
+}
+
+Test(mark, a_block_outside_the_region_takes_part)
+{
+    uintptr_t *kept = maker_outside(&maker, 96), *lost = maker_outside(&maker, 96);
+    uintptr_t *held = block_of(32), *owned = block_of(32);
+    *maker_global(&maker) = (uintptr_t)kept + 95;
+    kept[1] = (uintptr_t)held;
+    lost[1] = (uintptr_t)owned;
+    mark();
+    assert_verdict(&maker, kept, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    assert_leak(&maker, lost, CRN_VERDICT_LOST, true);
+    assert_leak(&maker, owned, CRN_VERDICT_LOST, false);
+}
+
+Test(mark, a_page_that_cannot_be_read_is_left_out)
+{
+    char *block = (char *)block_of(5 * CRN_PAGE_BYTES);
+    uintptr_t *before = block_of(64), *after = block_of(64);
+    uintptr_t hole = crn_align_up((uintptr_t)block + CRN_PAGE_BYTES, CRN_PAGE_BYTES);
+    *(uintptr_t *)(hole - 8) = (uintptr_t)before;
+    *(uintptr_t *)(hole + CRN_PAGE_BYTES) = (uintptr_t)after;
+    cr_assert(mprotect((void *)hole, CRN_PAGE_BYTES, PROT_NONE) == 0);
+    maker.unreadable[maker.snap.unreadable_count++] =
+        (struct crn_range){hole, hole + CRN_PAGE_BYTES};
+    *maker_global(&maker) = (uintptr_t)block;
+    mark();
+    assert_verdict(&maker, before, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, after, CRN_VERDICT_LIVE);
+}
+
+/* Coroutines: bodies, handles, states. */
+
+enum { STACK_BYTES = 1024 };
+
+/* A stack in memory of its own, whose body starts in its middle. */
+static char *stack_make(enum crn_coro_state state)
+{
+    char *stack = maker_memory(&maker, STACK_BYTES);
+    maker_coro(&maker, state, stack, STACK_BYTES, stack + STACK_BYTES / 2);
+    return stack;
+}
+
+/* A word that the coroutine on `stack` would read, or (below) would not. */
+static uintptr_t *word_read(char *stack)
+{
+    return (uintptr_t *)(stack + STACK_BYTES / 2 + 128);
+}
+static uintptr_t *word_below(char *stack)
+{
+    return (uintptr_t *)(stack + STACK_BYTES / 2 - 128);
+}
+
+Test(mark, a_suspended_coroutine_lives_by_a_pointer_into_its_stack)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64), *below = block_of(64);
+    *word_read(stack) = (uintptr_t)held;
+    *word_below(stack) = (uintptr_t)below;
+    *maker_global(&maker) = (uintptr_t)stack + 40;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, below, CRN_VERDICT_LOST);
+    cr_assert_eq(maker.mark.coros_in_state[CRN_CORO_SUSPENDED], 1);
+}
+
+Test(mark, a_suspended_coroutine_lives_by_a_pointer_to_its_context)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64), *control = block_of(512);
+    *word_read(stack) = (uintptr_t)held;
+    maker_opaque(&maker, control + 8, 256, 0, true, true);
+    *maker_global(&maker) = (uintptr_t)control;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_suspended_coroutine_lives_when_its_context_lies_in_a_global)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64), *inside = block_of(64);
+    uintptr_t *control = maker_memory(&maker, 512);
+    *word_read(stack) = (uintptr_t)held;
+    control[10] = (uintptr_t)inside; /* a saved argument register: not to be read */
+    maker_opaque(&maker, control + 8, 256, 0, true, true);
+    maker_root(&maker, control, 512, CRN_ROOT_GLOBAL, 8);
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, inside, CRN_VERDICT_LOST);
+}
+
+Test(mark, a_coroutine_nobody_reaches_is_abandoned)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64), *further = block_of(32);
+    *word_read(stack) = (uintptr_t)held;
+    held[0] = (uintptr_t)further;
+    mark();
+    assert_leak(&maker, held, CRN_VERDICT_ABANDONED, true);
+    assert_leak(&maker, further, CRN_VERDICT_ABANDONED, false);
+    const struct crn_group *group = group_of(CRN_VERDICT_ABANDONED);
+    cr_assert(group->blocks == 1 && group->bytes == 64 && group->indirect_blocks == 1 &&
+              group->indirect_bytes == 32);
+    cr_assert(group->confidence == CRN_PROVEN && group->example == (uintptr_t)held &&
+              group->example_word == (uintptr_t)word_read(stack) && group->example_coro == 1);
+    cr_assert(maker.mark.coros_in_state[CRN_CORO_ABANDONED] == 1 &&
+              maker.mark.coros_in_state[CRN_CORO_SUSPENDED] == 0);
+    cr_assert(maker.mark.holder_count == 1 && maker.mark.holders[0].count == 1 &&
+              maker.mark.holders[0].state == CRN_CORO_ABANDONED);
+}
+
+Test(mark, a_body_never_vouches_for_itself)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *control = block_of(512), *held = block_of(64);
+    maker_opaque(&maker, control + 8, 256, 0, true, true);
+    *word_read(stack) = (uintptr_t)control;
+    word_read(stack)[1] = (uintptr_t)stack;
+    word_read(stack)[2] = (uintptr_t)held;
+    mark();
+    assert_leak(&maker, control, CRN_VERDICT_ABANDONED, true);
+    assert_leak(&maker, held, CRN_VERDICT_ABANDONED, true);
+}
+
+Test(mark, two_dead_coroutines_do_not_vouch_for_each_other)
+{
+    char *a = stack_make(CRN_CORO_SUSPENDED), *b = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64);
+    *word_read(a) = (uintptr_t)b;
+    *word_read(b) = (uintptr_t)a;
+    word_read(b)[1] = (uintptr_t)held;
+    mark();
+    assert_leak(&maker, held, CRN_VERDICT_ABANDONED, true);
+    cr_assert_eq(maker.mark.coros_in_state[CRN_CORO_ABANDONED], 2);
+}
+
+Test(mark, a_ring_of_coroutines_lives_by_one_handle)
+{
+    enum { RING = 10 };
+    char *stacks[RING];
+    uintptr_t *held[RING];
+    for (unsigned i = 0; i < RING; i++) {
+        stacks[i] = stack_make(CRN_CORO_SUSPENDED);
+        held[i] = block_of(64);
+        word_read(stacks[i])[1] = (uintptr_t)held[i];
+    }
+    for (unsigned i = 0; i < RING; i++)
+        *word_read(stacks[i]) = (uintptr_t)stacks[(i + 1) % RING];
+    mark();
+    for (unsigned i = 0; i < RING; i++)
+        assert_verdict(&maker, held[i], CRN_VERDICT_ABANDONED);
+    *maker_global(&maker) = (uintptr_t)stacks[3];
+    mark();
+    for (unsigned i = 0; i < RING; i++)
+        assert_verdict(&maker, held[i], CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_handle_in_a_block_or_a_register_of_another_coroutine_counts)
+{
+    char *first = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *node = block_of(32), *held = block_of(64);
+    maker_coro_word(&maker, (uintptr_t)node);
+    char *second = stack_make(CRN_CORO_SUSPENDED);
+    node[2] = (uintptr_t)second;
+    *word_read(second) = (uintptr_t)held;
+    *maker_global(&maker) = (uintptr_t)first;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_running_coroutine_is_live_by_itself)
+{
+    char *stack = stack_make(CRN_CORO_RUNNING);
+    uintptr_t *held = block_of(64);
+    *word_read(stack) = (uintptr_t)held;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    cr_assert_eq(maker.mark.coros_in_state[CRN_CORO_RUNNING], 1);
+}
+
+Test(mark, a_stale_context_neither_holds_nor_leads)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64), *in_register = block_of(64);
+    uintptr_t *control = maker_memory(&maker, 512);
+    *word_read(stack) = (uintptr_t)held;
+    control[10] = (uintptr_t)in_register;
+    maker_opaque(&maker, control + 8, 256, 0, true, false);
+    maker_root(&maker, control, 512, CRN_ROOT_GLOBAL, 8);
+    *maker_global(&maker) = (uintptr_t)(control + 9);
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
+    assert_verdict(&maker, in_register, CRN_VERDICT_LOST);
+}
+
+Test(mark, what_a_completed_stack_still_holds_is_completed_even_when_the_stack_is_pooled)
+{
+    char *stack = stack_make(CRN_CORO_COMPLETED);
+    uintptr_t *left = block_of(64), *deep = block_of(64), *shared = block_of(64);
+    *word_read(stack) = (uintptr_t)left;
+    word_read(stack)[1] = (uintptr_t)shared;
+    *word_below(stack) = (uintptr_t)deep;
+    *maker_global(&maker) = (uintptr_t)stack;
+    *maker_global(&maker) = (uintptr_t)shared;
+    mark();
+    assert_leak(&maker, left, CRN_VERDICT_COMPLETED, true);
+    assert_leak(&maker, deep, CRN_VERDICT_COMPLETED, true);
+    assert_verdict(&maker, shared, CRN_VERDICT_LIVE);
+    cr_assert_eq(maker.mark.coros_in_state[CRN_CORO_COMPLETED], 1);
+}
+
+Test(mark, the_rest_of_a_block_that_holds_a_stack_is_ordinary_heap)
+{
+    char *block = (char *)block_of(4096);
+    uintptr_t *above = block_of(64), *before = block_of(64), *inside = block_of(64);
+    maker_coro(&maker, CRN_CORO_COMPLETED, block + 512, 2048, block + 1024);
+    *(uintptr_t *)(block + 8) = (uintptr_t)before;
+    *(uintptr_t *)(block + 512) = (uintptr_t)inside;
+    *(uintptr_t *)(block + 512 + 2048) = (uintptr_t)above;
+    *maker_global(&maker) = (uintptr_t)block;
+    mark();
+    assert_verdict(&maker, block, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, before, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, above, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, inside, CRN_VERDICT_COMPLETED);
+}
+
+Test(mark, a_pointer_to_the_plain_part_of_a_block_is_no_handle_of_the_stack_in_it)
+{
+    char *block = (char *)block_of(4096);
+    uintptr_t *held = block_of(64);
+    maker_coro(&maker, CRN_CORO_SUSPENDED, block + 1024, 2048, block + 1024);
+    *(uintptr_t *)(block + 2048) = (uintptr_t)held;
+    *maker_global(&maker) = (uintptr_t)block;
+    mark();
+    assert_verdict(&maker, block, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
+}
+
+Test(mark, an_abandoned_coroutine_owns_its_stack_and_its_control_block)
+{
+    char *stack = (char *)block_of(4096);
+    uintptr_t *control = block_of(512), *link = block_of(64);
+    maker_coro(&maker, CRN_CORO_SUSPENDED, stack, 4096, stack + 2048);
+    maker_opaque(&maker, control + 8, 256, 0, true, true);
+    control[2] = (uintptr_t)link; /* beside the context: heap of the control block */
+    mark();
+    assert_leak(&maker, stack, CRN_VERDICT_ABANDONED, true);
+    assert_leak(&maker, control, CRN_VERDICT_ABANDONED, true);
+    assert_leak(&maker, link, CRN_VERDICT_ABANDONED, false);
+}
+
+Test(mark, the_words_of_a_created_coroutine_are_its_body)
+{
+    stack_make(CRN_CORO_CREATED);
+    uintptr_t *argument = block_of(64);
+    maker_coro_word(&maker, (uintptr_t)argument & 0xffffffffu); /* a half leads nowhere */
+    maker_coro_word(&maker, (uintptr_t)argument);
+    mark();
+    assert_leak(&maker, argument, CRN_VERDICT_ABANDONED, true);
+    cr_assert(maker.mark.coros_in_state[CRN_CORO_ABANDONED] == 1);
+    *maker_global(&maker) = maker.coros[0].stack_start;
+    mark();
+    assert_verdict(&maker, argument, CRN_VERDICT_LIVE);
+    cr_assert(maker.mark.coros_in_state[CRN_CORO_CREATED] == 1);
+}
+
+Test(mark, one_past_the_end_of_a_stack_is_a_handle_unless_it_is_a_ucontext)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *held = block_of(64);
+    *word_read(stack) = (uintptr_t)held;
+    *maker_global(&maker) = (uintptr_t)stack + STACK_BYTES;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
+    maker.coros[0].mechanism = CRN_MECHANISM_SWITCH;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+Test(mark, one_past_the_end_of_a_stack_that_fills_its_block_is_a_handle)
+{
+    char *stack = (char *)block_of(1024), *next = (char *)block_of(1024);
+    uintptr_t *held = block_of(64);
+    cr_assert(next == stack + 1024);
+    maker_coro(&maker, CRN_CORO_SUSPENDED, stack, 1024, stack + 512);
+    maker.coros[0].mechanism = CRN_MECHANISM_SWITCH;
+    *word_read(stack) = (uintptr_t)held;
+    *maker_global(&maker) = (uintptr_t)stack + 1024;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+/* Confidence, groups, and what is not ours. */
+
+Test(mark, of_two_holders_the_less_sure_one_decides)
+{
+    char *sure = stack_make(CRN_CORO_SUSPENDED), *guess = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *between = block_of(64), *held = block_of(64);
+    maker.coros[1].is_sure = false;
+    *word_read(sure) = (uintptr_t)held;
+    *word_read(guess) = (uintptr_t)between;
+    between[0] = (uintptr_t)held;
+    mark();
+    assert_leak(&maker, held, CRN_VERDICT_ABANDONED, false);
+    cr_assert(group_of(CRN_VERDICT_ABANDONED)->confidence == CRN_LIKELY);
+}
+
+Test(mark, of_two_holders_the_completed_one_comes_before_the_abandoned_one)
+{
+    char *abandoned = stack_make(CRN_CORO_SUSPENDED), *completed = stack_make(CRN_CORO_COMPLETED);
+    uintptr_t *held = block_of(64);
+    maker.coros[0].is_sure = false;
+    *word_read(abandoned) = (uintptr_t)held;
+    *word_read(completed) = (uintptr_t)held;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_COMPLETED);
+}
+
+Test(mark, coroutines_alike_share_a_holder)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        char *stack = stack_make(CRN_CORO_SUSPENDED);
+        maker.coros[i].entry = i < 4 ? 0x4000 : 0x5000;
+        *word_read(stack) = (uintptr_t)block_of(64);
+    }
+    mark();
+    cr_assert(maker.mark.holder_count == 2 && maker.mark.group_count == 2);
+    cr_assert(maker.mark.holders[0].count == 4 && maker.mark.holders[1].count == 2);
+    cr_assert(maker.mark.groups[0].blocks == 4 && maker.mark.groups[1].blocks == 2);
+}
+
+Test(mark, lost_blocks_with_one_stack_are_one_group)
+{
+    for (unsigned i = 0; i < 600; i++)
+        maker_record(&maker.heap, maker_place(&maker.heap, 32), 32, 1 + i % 300);
+    mark();
+    cr_assert(maker.mark.group_count == 300 && maker.mark.suspect_count == 600);
+    for (unsigned i = 0; i < 300; i++)
+        cr_assert(maker.mark.groups[i].blocks == 2 && maker.mark.groups[i].bytes == 64);
+}
+
+Test(mark, inherited_blocks_are_not_judged_and_neither_is_what_they_lead_to)
+{
+    uintptr_t *inherited = block_of(64);
+    maker.snap.birth_from = crn_heap_line_draw(&maker.heap.heap);
+    uintptr_t *held = block_of(64), *lost = block_of(64);
+    inherited[0] = (uintptr_t)held;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    assert_leak(&maker, lost, CRN_VERDICT_LOST, true);
+    cr_assert(maker.mark.suspect_count == 1 && maker.mark.live_blocks == 2);
+}
+
+Test(mark, an_inherited_block_that_a_dead_coroutine_holds_leads_to_nobodys_leak)
+{
+    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    uintptr_t *inherited = block_of(64);
+    maker.snap.birth_from = crn_heap_line_draw(&maker.heap.heap);
+    uintptr_t *held = block_of(64);
+    inherited[0] = (uintptr_t)held;
+    *word_read(stack) = (uintptr_t)inherited;
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    cr_assert_eq(maker.mark.suspect_count, 0);
+}
+
+/* What is lost. */
+
+Test(mark, a_lost_block_owns_what_only_it_leads_to)
+{
+    uintptr_t *direct = block_of(64), *indirect = block_of(48), *last = block_of(16);
+    direct[3] = (uintptr_t)indirect;
+    indirect[0] = (uintptr_t)last;
+    mark();
+    assert_leak(&maker, direct, CRN_VERDICT_LOST, true);
+    assert_leak(&maker, indirect, CRN_VERDICT_LOST, false);
+    assert_leak(&maker, last, CRN_VERDICT_LOST, false);
+    cr_assert(group_of(CRN_VERDICT_LOST)->indirect_bytes == 64);
+}
+
+Test(mark, the_order_of_addresses_does_not_make_a_block_direct)
+{
+    uintptr_t *blocks[50];
+    for (unsigned i = 0; i < 50; i++)
+        blocks[i] = block_of(64);
+    for (unsigned i = 1; i < 50; i++)
+        blocks[i][0] = (uintptr_t)blocks[i - 1]; /* the last leads to all others */
+    mark();
+    for (unsigned i = 0; i < 50; i++)
+        assert_leak(&maker, blocks[i], CRN_VERDICT_LOST, i == 49);
+}
+
+Test(mark, a_pure_cycle_has_exactly_one_owner)
+{
+    uintptr_t *ring[7], *tail = block_of(64);
+    unsigned directs = 0;
+    for (unsigned i = 0; i < 7; i++)
+        ring[i] = block_of(64);
+    for (unsigned i = 0; i < 7; i++)
+        ring[i][1] = (uintptr_t)ring[(i + 1) % 7];
+    ring[4][2] = (uintptr_t)tail;
+    mark();
+    for (unsigned i = 0; i < 7; i++) {
+        bool is_direct;
+        crn_mark_verdict(&maker.mark, (uintptr_t)ring[i], &is_direct);
+        directs += is_direct;
+    }
+    cr_assert_eq(directs, 1);
+    assert_leak(&maker, tail, CRN_VERDICT_LOST, false);
+}
+
+Test(mark, a_block_that_points_to_itself_owns_itself)
+{
+    uintptr_t *block = block_of(64);
+    block[0] = (uintptr_t)block;
+    mark();
+    assert_leak(&maker, block, CRN_VERDICT_LOST, true);
+}
+
+Test(mark, a_cycle_that_something_lost_leads_to_has_no_owner_of_its_own)
+{
+    uintptr_t *a = block_of(64), *b = block_of(64), *owner = block_of(64);
+    a[0] = (uintptr_t)b;
+    b[0] = (uintptr_t)a;
+    owner[0] = (uintptr_t)b;
+    mark();
+    assert_leak(&maker, owner, CRN_VERDICT_LOST, true);
+    assert_leak(&maker, a, CRN_VERDICT_LOST, false);
+    assert_leak(&maker, b, CRN_VERDICT_LOST, false);
+}
+
+Test(mark, a_long_list_does_not_exhaust_anything)
+{
+    uintptr_t *first = block_of(16), *last = first;
+    for (unsigned i = 0; i < 20000; i++) {
+        uintptr_t *next = block_of(16);
+        last[0] = (uintptr_t)next;
+        last = next;
+    }
+    mark();
+    assert_leak(&maker, first, CRN_VERDICT_LOST, true);
+    cr_assert(maker.mark.suspect_count == 20001 &&
+              group_of(CRN_VERDICT_LOST)->indirect_blocks == 20000);
+}
+
+Test(mark, with_an_unseen_thread_nothing_lost_is_proven)
+{
+    block_of(64);
+    maker.snap.unseen_threads = 1;
+    mark();
+    cr_assert_eq(group_of(CRN_VERDICT_LOST)->confidence, CRN_LIKELY);
+}
+
+Test(mark, an_empty_picture_has_no_leaks)
+{
+    mark();
+    cr_assert(maker.mark.suspect_count == 0 && maker.mark.group_count == 0);
+}
+
+Test(mark, a_suspect_that_was_freed_or_replaced_is_no_longer_there)
+{
+    unsigned class_index;
+    uintptr_t *block = block_of(64);
+    mark();
+    uint32_t line = crn_heap_line_draw(&maker.heap.heap);
+    const struct crn_suspect *suspect = &maker.mark.suspects[0];
+    cr_assert(crn_suspect_is_still_there(&maker.mark, suspect, line));
+    struct crn_record *record =
+        crn_index_slot(&maker.heap.heap.index, (uintptr_t)block, &class_index);
+    crn_record_clear(record);
+    cr_assert_not(crn_suspect_is_still_there(&maker.mark, suspect, line));
+    maker_record(&maker.heap, (uintptr_t)block, 64, 0);
+    cr_assert_not(crn_suspect_is_still_there(&maker.mark, suspect, line));
+}
+
+/* Chains. */
+
+static struct crn_chain_step steps[4][CRN_CHAIN_STEPS_MAX];
+static unsigned step_counts[4];
+
+Test(mark, a_chain_leads_from_the_root_to_the_dead_stack)
+{
+    char *stack = stack_make(CRN_CORO_COMPLETED);
+    uintptr_t *pool = block_of(64), *row = block_of(64), *global = maker_global(&maker);
+    *global = (uintptr_t)pool;
+    pool[2] = (uintptr_t)row;
+    row[5] = (uintptr_t)stack;
+    *word_read(stack) = (uintptr_t)block_of(64);
+    mark();
+    crn_mark_trace(&maker.mark, (uint32_t[]){0}, 1, steps, step_counts);
+    cr_assert_eq(step_counts[0], 3);
+    cr_assert(steps[0][0].root == 1 && steps[0][0].block == 0 &&
+              steps[0][0].address == (uintptr_t)global);
+    cr_assert(steps[0][1].block == (uintptr_t)pool && steps[0][1].address == (uintptr_t)&pool[2]);
+    cr_assert(steps[0][2].block == (uintptr_t)row && steps[0][2].address == (uintptr_t)&row[5]);
+}
+
+Test(mark, a_chain_goes_through_a_live_coroutine)
+{
+    char *live = stack_make(CRN_CORO_SUSPENDED), *dead = stack_make(CRN_CORO_COMPLETED);
+    *maker_global(&maker) = (uintptr_t)live;
+    *word_read(live) = (uintptr_t)dead;
+    mark();
+    crn_mark_trace(&maker.mark, (uint32_t[]){1}, 1, steps, step_counts);
+    cr_assert(step_counts[0] == 2 && steps[0][0].root == 1 && steps[0][1].coro == 1 &&
+              steps[0][1].address == (uintptr_t)word_read(live));
+}
+
+Test(mark, a_chain_prefers_a_variable_to_a_register)
+{
+    char *dead = stack_make(CRN_CORO_COMPLETED);
+    uintptr_t *registers = maker_memory(&maker, 64);
+    registers[3] = (uintptr_t)dead;
+    maker_root(&maker, registers, 64, CRN_ROOT_REGISTER, 8);
+    *maker_global(&maker) = (uintptr_t)dead;
+    mark();
+    crn_mark_trace(&maker.mark, (uint32_t[]){0}, 1, steps, step_counts);
+    cr_assert(step_counts[0] == 1 && steps[0][0].root == 2);
+}
+
+Test(mark, a_dead_stack_that_nothing_leads_to_has_no_chain)
+{
+    stack_make(CRN_CORO_COMPLETED);
+    char *met = stack_make(CRN_CORO_COMPLETED);
+    *maker_global(&maker) = (uintptr_t)met;
+    mark();
+    crn_mark_trace(&maker.mark, (uint32_t[]){0, 1, 1}, 3, steps, step_counts);
+    cr_assert(step_counts[0] == 0 && step_counts[1] == 1 && step_counts[2] == 1);
+}
+
+Test(mark, a_chain_is_the_shortest_one)
+{
+    char *dead = stack_make(CRN_CORO_COMPLETED);
+    uintptr_t *long_way[5], *short_way = block_of(64);
+    for (unsigned i = 0; i < 5; i++)
+        long_way[i] = block_of(64);
+    for (unsigned i = 0; i + 1 < 5; i++)
+        long_way[i][0] = (uintptr_t)long_way[i + 1];
+    long_way[4][0] = (uintptr_t)dead;
+    short_way[0] = (uintptr_t)dead;
+    *maker_global(&maker) = (uintptr_t)long_way[0];
+    *maker_global(&maker) = (uintptr_t)short_way;
+    mark();
+    crn_mark_trace(&maker.mark, (uint32_t[]){0}, 1, steps, step_counts);
+    cr_assert(step_counts[0] == 2 && steps[0][1].block == (uintptr_t)short_way);
+}
+
+/*
+ * The simple marker.  It knows the picture and a plain list of blocks, looks through both from
+ * end to end for every word, and repeats each flood until nothing changes.
+ */
+enum { BLOCKS_MAX = 60 };
+
+struct simple {
+    const struct crn_snap *snap;
+    struct {
+        uintptr_t start, end;
+        bool is_foreign;
+        enum crn_verdict verdict; /* CRN_VERDICT_COUNT: not known yet */
+        bool is_direct;
+    } blocks[BLOCKS_MAX];
+    unsigned block_count;
+    bool is_reached[MAKER_COROS];
+    bool has_changed;
+};
+
+static int simple_block(const struct simple *simple, uintptr_t word)
+{
+    for (unsigned i = 0; i < simple->block_count; i++)
+        if (word >= simple->blocks[i].start && word < simple->blocks[i].end)
+            return (int)i;
+    return -1;
+}
+
+static int simple_coro(const struct simple *simple, uintptr_t word)
+{
+    const struct crn_snap *snap = simple->snap;
+    for (size_t i = 0; i < snap->opaque_count; i++)
+        if (word >= snap->opaques[i].start && word < snap->opaques[i].end)
+            return snap->opaques[i].is_context && !snap->opaques[i].is_handle
+                       ? -1
+                       : (int)snap->opaques[i].coro;
+    for (size_t i = 0; i < snap->coro_count; i++)
+        if (word == snap->coros[i].stack_end && snap->coros[i].mechanism != CRN_MECHANISM_UCONTEXT)
+            return (int)i;
+    return -1;
+}
+
+static bool simple_is_readable(const struct simple *simple, uintptr_t at, int own_stack)
+{
+    const struct crn_snap *snap = simple->snap;
+    for (size_t i = 0; i < snap->opaque_count; i++)
+        if (at + 8 > snap->opaques[i].start && at < snap->opaques[i].end &&
+            (snap->opaques[i].is_context || (int)snap->opaques[i].coro != own_stack))
+            return false;
+    for (size_t i = 0; i < snap->unreadable_count; i++)
+        if (at + 8 > snap->unreadable[i].start && at < snap->unreadable[i].end)
+            return false;
+    return true;
+}
+
+typedef void simple_visit(struct simple *simple, uintptr_t word, int coro);
+
+static void simple_scan(struct simple *simple, uintptr_t start, uintptr_t end, unsigned step,
+                        int coro, simple_visit *visit)
+{
+    for (uintptr_t at = crn_align_up(start, step); at + 8 <= end; at += step) {
+        uintptr_t word;
+        if (!simple_is_readable(simple, at, coro))
+            continue;
+        memcpy(&word, (void *)at, sizeof word);
+        visit(simple, word & ~((uintptr_t)0xffff << 48), coro);
+    }
+}
+
+static void simple_body(struct simple *simple, unsigned coro, simple_visit *visit)
+{
+    const struct crn_snap_coro *row = &simple->snap->coros[coro];
+    for (uint32_t i = 0; i < row->word_count; i++)
+        visit(simple, simple->snap->words[row->first_word + i] & ~((uintptr_t)0xffff << 48),
+              (int)coro);
+    simple_scan(simple, crn_align_down(row->body_start, 4), row->body_end, 4, (int)coro, visit);
+}
+
+static enum crn_verdict simple_flood_verdict; /* of what is being flooded */
+
+static void simple_spread(struct simple *simple, uintptr_t word, int coro)
+{
+    int block = simple_block(simple, word);
+    (void)coro;
+    if (block >= 0 && simple->blocks[block].verdict == CRN_VERDICT_COUNT) {
+        simple->blocks[block].verdict = simple_flood_verdict;
+        simple->has_changed = true;
+    }
+}
+
+static void simple_reach(struct simple *simple, int coro)
+{
+    if (coro >= 0 && !simple->is_reached[coro] &&
+        simple->snap->coros[coro].state != CRN_CORO_COMPLETED)
+        simple->is_reached[coro] = simple->has_changed = true;
+}
+
+static void simple_live(struct simple *simple, uintptr_t word, int coro)
+{
+    simple_spread(simple, word, coro);
+    simple_reach(simple, simple_coro(simple, word));
+}
+
+/* Ranges that hold a context which is a handle lead to its coroutine. */
+static void simple_contexts(struct simple *simple, uintptr_t start, uintptr_t end)
+{
+    for (size_t i = 0; i < simple->snap->opaque_count; i++) {
+        const struct crn_opaque *opaque = &simple->snap->opaques[i];
+        if (opaque->is_handle && opaque->start < end && opaque->end > start)
+            simple_reach(simple, (int)opaque->coro);
+    }
+}
+
+static void simple_closure(struct simple *simple, enum crn_verdict verdict)
+{
+    simple_flood_verdict = verdict;
+    do {
+        simple->has_changed = false;
+        for (unsigned i = 0; i < simple->block_count; i++)
+            if (simple->blocks[i].verdict == verdict)
+                simple_scan(simple, simple->blocks[i].start, simple->blocks[i].end, 8, -1,
+                            simple_spread);
+    } while (simple->has_changed);
+}
+
+static void simple_flood_live(struct simple *simple)
+{
+    const struct crn_snap *snap = simple->snap;
+    simple_flood_verdict = CRN_VERDICT_LIVE;
+    for (unsigned i = 0; i < snap->coro_count; i++)
+        if (snap->coros[i].is_root)
+            simple_reach(simple, (int)i);
+    do {
+        simple->has_changed = false;
+        for (size_t i = 0; i < snap->root_count; i++) {
+            simple_contexts(simple, snap->roots[i].start, snap->roots[i].end);
+            simple_scan(simple, snap->roots[i].start, snap->roots[i].end, snap->roots[i].step, -1,
+                        simple_live);
+        }
+        for (unsigned i = 0; i < simple->block_count; i++) {
+            if (simple->blocks[i].verdict != CRN_VERDICT_LIVE)
+                continue;
+            simple_contexts(simple, simple->blocks[i].start, simple->blocks[i].end);
+            simple_scan(simple, simple->blocks[i].start, simple->blocks[i].end, 8, -1, simple_live);
+        }
+        for (unsigned i = 0; i < snap->coro_count; i++)
+            if (simple->is_reached[i])
+                simple_body(simple, i, simple_live);
+    } while (simple->has_changed);
+}
+
+/* A dead body's own pointer to a block that is not judged yet. */
+static void simple_direct(struct simple *simple, uintptr_t word, int coro)
+{
+    int block = simple_block(simple, word);
+    const struct crn_snap_coro *row = &simple->snap->coros[coro];
+    if (block < 0 || simple->blocks[block].verdict != CRN_VERDICT_COUNT ||
+        simple->blocks[block].is_foreign || (word >= row->stack_start && word < row->stack_end))
+        return;
+    simple->blocks[block].verdict = simple_flood_verdict;
+    simple->blocks[block].is_direct = true;
+}
+
+static void simple_own(struct simple *simple, uintptr_t address)
+{
+    int block = simple_block(simple, address);
+    if (block >= 0 && simple->blocks[block].verdict == CRN_VERDICT_COUNT &&
+        !simple->blocks[block].is_foreign) {
+        simple->blocks[block].verdict = simple_flood_verdict;
+        simple->blocks[block].is_direct = true;
+    }
+}
+
+static void simple_dead(struct simple *simple, enum crn_verdict verdict, bool is_sure)
+{
+    const struct crn_snap *snap = simple->snap;
+    simple_flood_verdict = verdict;
+    for (unsigned i = 0; i < snap->coro_count; i++) {
+        const struct crn_snap_coro *coro = &snap->coros[i];
+        bool is_completed = coro->state == CRN_CORO_COMPLETED;
+        if (coro->is_sure != is_sure || simple->is_reached[i] ||
+            is_completed != (verdict == CRN_VERDICT_COMPLETED))
+            continue;
+        if (is_completed) {
+            simple_scan(simple, coro->stack_start, coro->stack_end, 4, (int)i, simple_direct);
+            continue;
+        }
+        simple_body(simple, i, simple_direct);
+        for (size_t k = 0; k < snap->opaque_count; k++)
+            if (snap->opaques[k].coro == i &&
+                (!snap->opaques[k].is_context || snap->opaques[k].is_handle))
+                simple_own(simple, snap->opaques[k].start);
+    }
+    simple_closure(simple, verdict);
+}
+
+static void simple_mark(struct simple *simple)
+{
+    for (unsigned i = 0; i < simple->block_count; i++)
+        simple->blocks[i].verdict = CRN_VERDICT_COUNT;
+    simple_flood_live(simple);
+    for (int is_sure = 0; is_sure < 2; is_sure++)
+        simple_dead(simple, CRN_VERDICT_COMPLETED, is_sure);
+    for (int is_sure = 0; is_sure < 2; is_sure++)
+        simple_dead(simple, CRN_VERDICT_ABANDONED, is_sure);
+    for (unsigned i = 0; i < simple->block_count; i++)
+        if (simple->blocks[i].verdict == CRN_VERDICT_COUNT && simple->blocks[i].is_foreign)
+            simple->blocks[i].verdict = CRN_VERDICT_LIVE;
+    simple_closure(simple, CRN_VERDICT_LIVE);
+    for (unsigned i = 0; i < simple->block_count; i++)
+        if (simple->blocks[i].verdict == CRN_VERDICT_COUNT)
+            simple->blocks[i].verdict = CRN_VERDICT_LOST;
+}
+
+static uint64_t simple_leads_to; /* blocks, as bits */
+static void simple_edge(struct simple *simple, uintptr_t word, int coro)
+{
+    int block = simple_block(simple, word);
+    (void)coro;
+    if (block >= 0 && simple->blocks[block].verdict == CRN_VERDICT_LOST)
+        simple_leads_to |= (uint64_t)1 << block;
+}
+
+/* Exactly one direct block in each component of lost blocks that no other lost one leads to. */
+static void lost_is_well_owned(struct simple *simple, uint64_t direct, unsigned seed)
+{
+    uint64_t reach[BLOCKS_MAX];
+    for (unsigned i = 0; i < simple->block_count; i++) {
+        simple_leads_to = (uint64_t)1 << i;
+        if (simple->blocks[i].verdict == CRN_VERDICT_LOST)
+            simple_scan(simple, simple->blocks[i].start, simple->blocks[i].end, 8, -1, simple_edge);
+        reach[i] = simple_leads_to;
+    }
+    for (unsigned k = 0; k < simple->block_count; k++)
+        for (unsigned i = 0; i < simple->block_count; i++)
+            if (reach[i] >> k & 1)
+                reach[i] |= reach[k];
+    for (unsigned i = 0; i < simple->block_count; i++) {
+        if (simple->blocks[i].verdict != CRN_VERDICT_LOST)
+            continue;
+        uint64_t before = 0, same = 0;
+        for (unsigned k = 0; k < simple->block_count; k++) {
+            if (simple->blocks[k].verdict != CRN_VERDICT_LOST || !(reach[k] >> i & 1))
+                continue;
+            if (reach[i] >> k & 1)
+                same |= (uint64_t)1 << k;
+            else
+                before |= (uint64_t)1 << k;
+        }
+        int wanted = before == 0 ? 1 : 0;
+        cr_assert(__builtin_popcountll(same & direct) == wanted,
+                  "seed %u: the component of block %u has %d direct blocks, not %d", seed, i,
+                  __builtin_popcountll(same & direct), wanted);
+    }
+}
+
+/* A random picture. */
+
+struct scene {
+    struct maker_random random;
+    struct simple simple;
+    uintptr_t interesting[BLOCKS_MAX + 4 * MAKER_COROS]; /* where pointers may go */
+    size_t interesting_bytes[BLOCKS_MAX + 4 * MAKER_COROS];
+    unsigned interesting_count;
+    unsigned density; /* one word in so many is a pointer */
+};
+
+static void scene_interesting(struct scene *scene, uintptr_t start, size_t bytes)
+{
+    scene->interesting[scene->interesting_count] = start;
+    scene->interesting_bytes[scene->interesting_count++] = bytes;
+}
+
+static void *scene_block(struct scene *scene, size_t bytes)
+{
+    struct simple *simple = &scene->simple;
+    void *start = maker_block(&maker.heap, bytes);
+    struct crn_block block;
+    cr_assert(crn_index_find(&maker.heap.heap.index, (uintptr_t)start, &block));
+    simple->blocks[simple->block_count].start = (uintptr_t)start;
+    simple->blocks[simple->block_count].end = (uintptr_t)start + block.usable;
+    simple->blocks[simple->block_count++].is_foreign =
+        crn_record_birth(block.record) < maker.snap.birth_from;
+    scene_interesting(scene, (uintptr_t)start, block.usable);
+    return start;
+}
+
+static uintptr_t scene_word(struct scene *scene)
+{
+    struct maker_random *random = &scene->random;
+    if (maker_below(random, scene->density) != 0)
+        return maker_below(random, 4) == 0 ? maker_random(random) : 0;
+    size_t which = maker_below(random, scene->interesting_count);
+    uintptr_t word = scene->interesting[which];
+    switch (maker_below(random, 8)) {
+    case 0:
+        return word + maker_below(random, scene->interesting_bytes[which]);
+    case 1:
+        return word + scene->interesting_bytes[which];
+    case 2:
+        return word | maker_random(random) << 48;
+    default:
+        return word;
+    }
+}
+
+static void scene_fill(struct scene *scene, uintptr_t start, size_t bytes)
+{
+    bool is_packed = maker_below(&scene->random, 4) == 0;
+    for (size_t at = is_packed ? 4 : 0; at + 8 <= bytes; at += 8) {
+        uintptr_t word = scene_word(scene);
+        if (word != 0)
+            memcpy((void *)(start + at), &word, sizeof word);
+    }
+}
+
+static void scene_coro(struct scene *scene)
+{
+    static const enum crn_coro_state states[] = {CRN_CORO_CREATED,   CRN_CORO_SUSPENDED,
+                                                 CRN_CORO_SUSPENDED, CRN_CORO_SUSPENDED,
+                                                 CRN_CORO_COMPLETED, CRN_CORO_RUNNING};
+    struct maker_random *random = &scene->random;
+    size_t before = maker_below(random, 3) * 16, behind = maker_below(random, 3) * 512;
+    size_t bytes = 128 + maker_below(random, 24) * 16;
+    bool is_heap = maker_below(random, 2) == 0;
+    size_t whole = before + bytes + behind;
+    char *memory = is_heap ? scene_block(scene, whole) : maker_memory(&maker, whole);
+    char *stack = memory + before;
+    uint32_t coro = maker_coro(&maker, states[maker_below(random, CRN_COUNT_OF(states))], stack,
+                               bytes, stack + maker_below(random, bytes / 4) * 4);
+    maker.coros[coro].is_sure = maker_below(random, 3) != 0;
+    if (maker_below(random, 4) == 0 && maker.coros[coro].state == CRN_CORO_SUSPENDED)
+        maker.coros[coro].is_root = true;
+    if (!is_heap && maker_below(random, 2) == 0)
+        maker.coros[coro].mechanism = CRN_MECHANISM_SETJMP;
+    scene_interesting(scene, (uintptr_t)stack, bytes);
+    /* Its context: behind the stack, in a block of its own, in a global; or only a stale one. */
+    bool is_handle = maker_below(random, 4) != 0;
+    char *context = NULL;
+    switch (maker_below(random, 4)) {
+    case 0:
+        context = behind >= 512 ? stack + bytes + 64 : NULL;
+        break;
+    case 1:
+        context = (char *)scene_block(scene, 320) + 32;
+        break;
+    case 2:
+        context = maker_memory(&maker, 288);
+        if (maker_below(random, 3) == 0)
+            maker_root(&maker, context, 288, CRN_ROOT_GLOBAL, 8);
+        break;
+    }
+    if (context != NULL) {
+        maker_opaque(&maker, context, 240, coro, true, is_handle);
+        scene_interesting(scene, (uintptr_t)context, 240);
+    }
+}
+
+static void scene_make(struct scene *scene, unsigned seed)
+{
+    static const size_t sizes[] = {8,   16,   40,   64,   64,   100,   300,
+                                   720, 2000, 3000, 5000, 9000, 14000, 20000};
+    struct maker_random *random = &scene->random;
+    memset(scene, 0, sizeof *scene);
+    scene->random = maker_random_from(seed);
+    scene->simple.snap = &maker.snap;
+    scene->density = 2 + (unsigned)maker_below(random, 60);
+    maker.snap.birth_from = maker_below(random, 4) == 0 ? 2 : 1;
+    size_t blocks = 1 + maker_below(random, 36), coros = maker_below(random, 8);
+    for (size_t i = 0; i < blocks; i++) {
+        size_t bytes = sizes[maker_below(random, CRN_COUNT_OF(sizes))];
+        maker.heap.heap.birth_now = maker_below(random, 3) == 0 ? 1 : 2;
+        if (maker_below(random, 12) != 0 || maker.snap.outside_count == MAKER_OUTSIDE) {
+            scene_block(scene, bytes);
+            continue;
+        }
+        /* Outside the region: always ours. */
+        uintptr_t start = (uintptr_t)maker_outside(&maker, bytes);
+        struct crn_outside_block *row = &maker.outside[maker.snap.outside_count - 1];
+        row->record.meta = crn_meta(bytes, 2, CRN_RECORD_LIVE);
+        scene->simple.blocks[scene->simple.block_count].start = start;
+        scene->simple.blocks[scene->simple.block_count++].end = start + row->usable;
+        scene_interesting(scene, start, row->usable);
+    }
+    maker.heap.heap.birth_now = 2;
+    for (size_t i = 0; i < coros; i++)
+        scene_coro(scene);
+    for (size_t i = 0, count = maker_below(random, 4); i < count; i++) {
+        size_t bytes = 8 + maker_below(random, 64);
+        uintptr_t *memory = maker_memory(&maker, bytes);
+        maker_root(&maker, memory, bytes, CRN_ROOT_GLOBAL, maker_below(random, 2) == 0 ? 4 : 8)
+            ->must_be_sparse = maker_below(random, 2) == 0;
+        scene_fill(scene, (uintptr_t)memory, bytes);
+    }
+    for (unsigned i = 0; i < scene->simple.block_count; i++)
+        scene_fill(scene, scene->simple.blocks[i].start,
+                   scene->simple.blocks[i].end - scene->simple.blocks[i].start > 512
+                       ? 512
+                       : scene->simple.blocks[i].end - scene->simple.blocks[i].start);
+    for (size_t i = 0; i < coros; i++) {
+        struct crn_snap_coro *coro = &maker.coros[i];
+        scene_fill(scene, coro->stack_start, coro->stack_end - coro->stack_start);
+        coro->first_word = (uint32_t)maker.snap.word_count;
+        coro->word_count = (uint32_t)maker_below(random, 4);
+        for (uint32_t k = 0; k < coro->word_count; k++)
+            maker.words[maker.snap.word_count++] = scene_word(scene);
+    }
+    if (maker_below(random, 4) == 0) { /* said to be unreadable; the words there do not count */
+        uintptr_t start = scene->simple.blocks[0].start + 16;
+        maker.unreadable[maker.snap.unreadable_count++] = (struct crn_range){start, start + 100};
+    }
+}
+
+static void scene_check(struct scene *scene, unsigned seed)
+{
+    struct simple *simple = &scene->simple;
+    uint64_t direct = 0;
+    size_t leaked = 0, ours = 0;
+    size_t counted[2] = {0, 0}, expected[2] = {0, 0}; /* direct, indirect */
+    for (unsigned i = 0; i < simple->block_count; i++) {
+        bool is_direct = false;
+        enum crn_verdict found = crn_mark_verdict(&maker.mark, simple->blocks[i].start, &is_direct);
+        enum crn_verdict wanted = simple->blocks[i].verdict;
+        cr_assert(found == wanted, "seed %u: block %u is %s, not %s", seed, i, verdict_word(found),
+                  verdict_word(wanted));
+        if (wanted != CRN_VERDICT_LOST)
+            cr_assert(is_direct == simple->blocks[i].is_direct,
+                      "seed %u: block %u (%s) is %sdirect", seed, i, verdict_word(found),
+                      is_direct ? "" : "in");
+        direct |= (uint64_t)is_direct << i;
+        ours += !simple->blocks[i].is_foreign;
+        if (wanted != CRN_VERDICT_LIVE && !simple->blocks[i].is_foreign) {
+            leaked++;
+            expected[!is_direct]++;
+        }
+    }
+    lost_is_well_owned(simple, direct, seed);
+    for (size_t i = 0; i < maker.mark.group_count; i++) {
+        counted[0] += maker.mark.groups[i].blocks;
+        counted[1] += maker.mark.groups[i].indirect_blocks;
+    }
+    cr_assert(maker.mark.suspect_count == leaked && maker.mark.live_blocks == ours,
+              "seed %u: %zu suspects of %zu", seed, maker.mark.suspect_count, leaked);
+    cr_assert(counted[0] == expected[0] && counted[1] == expected[1],
+              "seed %u: groups count %zu + %zu blocks, not %zu + %zu", seed, counted[0], counted[1],
+              expected[0], expected[1]);
+    size_t abandoned = 0;
+    for (unsigned i = 0; i < maker.snap.coro_count; i++)
+        abandoned += maker.coros[i].state != CRN_CORO_COMPLETED && !simple->is_reached[i];
+    cr_assert(maker.mark.coros_in_state[CRN_CORO_ABANDONED] == abandoned, "seed %u", seed);
+}
+
+Test(random_heaps, get_the_verdicts_of_a_simple_quadratic_marker)
+{
+    enum { SEEDS = 3000 };
+    static struct scene scene;
+    size_t verdicts[CRN_VERDICT_COUNT + 1] = {0};
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        maker_snap_init(&maker);
+        scene_make(&scene, seed);
+        mark();
+        simple_mark(&scene.simple);
+        scene_check(&scene, seed);
+        for (unsigned i = 0; i < scene.simple.block_count; i++)
+            verdicts[scene.simple.blocks[i].verdict]++;
+        maker_snap_fini(&maker);
+    }
+    /* The scenes are worth something: every verdict occurs a lot. */
+    cr_assert(verdicts[CRN_VERDICT_LIVE] > SEEDS && verdicts[CRN_VERDICT_LOST] > SEEDS &&
+                  verdicts[CRN_VERDICT_COMPLETED] > SEEDS / 4 &&
+                  verdicts[CRN_VERDICT_ABANDONED] > SEEDS / 4,
+              "%zu live, %zu completed, %zu abandoned, %zu lost", verdicts[CRN_VERDICT_LIVE],
+              verdicts[CRN_VERDICT_COMPLETED], verdicts[CRN_VERDICT_ABANDONED],
+              verdicts[CRN_VERDICT_LOST]);
+}
