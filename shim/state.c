@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <jemalloc/jemalloc.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +219,25 @@ static void stderr_save(void)
     crn_shim.saved_stderr_device = status.st_dev;
 }
 
+/* Leaves our variables and jemalloc's, thread-local ones too, out of every check. */
+static int module_exclude(struct dl_phdr_info *info, size_t info_bytes, void *unused)
+{
+    bool is_ours = false;
+    (void)info_bytes;
+    (void)unused;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+        size_t bytes = info->dlpi_phdr[i].p_memsz;
+        is_ours |= info->dlpi_phdr[i].p_type == PT_LOAD &&
+                   ((uintptr_t)&crn_shim - start < bytes || (uintptr_t)mallocx - start < bytes);
+    }
+    for (unsigned i = 0; i < info->dlpi_phnum && is_ours && info->dlpi_tls_data != NULL; i++)
+        if (info->dlpi_phdr[i].p_type == PT_TLS)
+            crn_snap_exclude_tls(info->dlpi_tls_data,
+                                 (char *)info->dlpi_tls_data + info->dlpi_phdr[i].p_memsz);
+    return 0;
+}
+
 static pthread_key_t ending_key;
 
 static void thread_end(void *record)
@@ -244,6 +264,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_shim.real.libc_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "__libc_realloc");
     crn_snap_exclude_module(&crn_shim);
     crn_snap_exclude_module((const void *)mallocx);
+    dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks == CRN_STACKS_FULL)
         libunwind_find();
     pthread_key_create(&ending_key, thread_end);

@@ -220,6 +220,14 @@ static void link_print(const struct crn_page *page, const struct crn_link *link)
     }
 }
 
+/* A list or a ring looks the same link after link. */
+static bool links_are_alike(const struct crn_link *a, const struct crn_link *b)
+{
+    return a->kind == CRN_LINK_BLOCK && b->kind == CRN_LINK_BLOCK && a->bytes == b->bytes &&
+           a->offset == b->offset && a->allocated_in != NULL && b->allocated_in != NULL &&
+           strcmp(a->allocated_in, b->allocated_in) == 0;
+}
+
 void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
 {
     if (chain->count == 0)
@@ -232,8 +240,15 @@ void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
                            chain->count - FIRST_LINKS - LAST_LINKS);
             i = chain->count - LAST_LINKS;
         }
-        fprintf(page->file, "      %s", i == 0 ? "   " : "-> ");
+        uint32_t more = 0;
+        while (i + 1 < chain->count && links_are_alike(&chain->links[i], &chain->links[i + 1])) {
+            more++;
+            i++;
+        }
+        fprintf(page->file, "      %s", i == more ? "   " : "-> ");
         link_print(page, &chain->links[i]);
+        if (more > 0)
+            crn_page_print(page, CRN_STYLE_WEAK, " (and %u more like it)", more);
         fputc('\n', page->file);
     }
 }

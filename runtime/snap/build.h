@@ -35,6 +35,9 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
 void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *taker);
 void crn_build_kernel(struct crn_snap_builder *builder);
 
+/* Brings the opaque ranges in order, when all are there. */
+void crn_build_opaques_finish(struct crn_snap *snap);
+
 /* Whether the thread's own stack still is one: it is alive, or glibc keeps the stack. */
 bool crn_snap_thread_has_stack(const struct crn_thread *thread);
 

@@ -126,6 +126,10 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }
+}
+
+void crn_build_opaques_finish(struct crn_snap *snap)
+{
     crn_sort(snap->opaques, snap->opaque_count, sizeof *snap->opaques, opaque_less);
     opaques_tidy(snap);
 }

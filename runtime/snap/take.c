@@ -72,6 +72,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
         crn_build_kernel(&builder);
+        crn_build_opaques_finish(snap);
     }
     if (snap->arena.exhausted)
         status = CRN_ERR_NO_MEMORY;

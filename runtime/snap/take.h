@@ -27,4 +27,10 @@ void crn_snap_free(struct crn_snap *snap);
 /* Code of this module is ours, or our allocator's: its variables are no roots.  At most 8. */
 void crn_snap_exclude_module(const void *address_in_it);
 
+/*
+ * The same for the thread-local variables of that module: [start, end) in the calling thread, and
+ * as far from the thread pointer in every other.  At most 8.
+ */
+void crn_snap_exclude_tls(const void *start, const void *end);
+
 #endif

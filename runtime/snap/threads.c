@@ -10,9 +10,38 @@
 #include "snap/build.h"
 #include "base/sys.h"
 
+#include <pthread.h>
 #include <string.h>
 
-enum { RED_ZONE_BYTES = 128 };
+enum { RED_ZONE_BYTES = 128, EXCLUDED_TLS_MAX = 8 };
+
+/* Static TLS lies at the same distance from every thread's descriptor. */
+static struct {
+    intptr_t from_descriptor;
+    size_t bytes;
+} excluded_tls[EXCLUDED_TLS_MAX];
+
+void crn_snap_exclude_tls(const void *start, const void *end)
+{
+    for (unsigned i = 0; i < EXCLUDED_TLS_MAX; i++) {
+        if (excluded_tls[i].bytes == 0) {
+            excluded_tls[i].from_descriptor = (intptr_t)start - (intptr_t)pthread_self();
+            excluded_tls[i].bytes = (size_t)((const char *)end - (const char *)start);
+            return;
+        }
+    }
+}
+
+/* Our variables and jemalloc's are no holders: its look-up cache has keys that look like blocks. */
+static void tls_exclude(struct crn_snap_builder *builder, const struct crn_thread *thread)
+{
+    for (unsigned i = 0; i < EXCLUDED_TLS_MAX && excluded_tls[i].bytes != 0; i++) {
+        uintptr_t start = thread->descriptor + (uintptr_t)excluded_tls[i].from_descriptor;
+        crn_build_opaque(builder, (struct crn_opaque){.start = start,
+                                                      .end = start + excluded_tls[i].bytes,
+                                                      .is_context = true});
+    }
+}
 
 uintptr_t crn_taker_sp(const struct crn_taker *taker)
 {
@@ -132,6 +161,8 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
         const struct crn_stopped *stopped = stopped_find(builder->stopped, thread->tid);
         if (thread->own_end == 0 || thread->state == CRN_THREAD_FREE)
             continue;
+        if (thread == self || stopped != NULL || crn_snap_thread_has_stack(thread))
+            tls_exclude(builder, thread);
         if (thread == self) {
             own_stack_add(builder, thread, crn_taker_sp(taker), thread_name(builder, thread->tid));
         } else if (stopped != NULL) {
