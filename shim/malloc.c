@@ -189,14 +189,20 @@ static bool block_know(struct crn_thread *self, void *block, struct known_block 
 static void resized_in_place(struct crn_thread *self, void *block, struct known_block *known,
                              size_t bytes, const uintptr_t *frame)
 {
-    if (known->record != NULL)
+    uint64_t special = 0;
+    if (known->record != NULL) {
+        special = known->record->meta & (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
         crn_record_clear(known->record);
-    else
+    } else {
         crn_outside_remove(&crn_heap.outside, (uintptr_t)block, &(struct crn_outside_block){0},
                            self->tid);
+    }
     self->counts.frees++;
     self->counts.live_bytes -= (int64_t)known->size;
     block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
+    struct known_block again;
+    if (special != 0 && block_know(self, block, &again) && again.record != NULL)
+        again.record->meta |= special;
 }
 
 static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, const uintptr_t *frame)

@@ -161,8 +161,18 @@ static bool first_decide(void)
     return first == NULL || strcmp(first, number) == 0;
 }
 
+/* Runs after the program's handlers, also when libc called its own exit: err(3), the last thread. */
+static void exit_status_note(int status, void *unused)
+{
+    (void)unused;
+    exit_code_now = status;
+    if (crn_sys_getpid() == crn_shim.pid)
+        crn_end_begin(status);
+}
+
 void crn_process_start(void)
 {
+    on_exit(exit_status_note, NULL);
     pthread_atfork(NULL, NULL, child_begin);
     at_quick_exit(quick_last);
     crn_shim.is_first = first_decide();

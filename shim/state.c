@@ -67,8 +67,13 @@ struct crn_thread *crn_shim_thread(void)
     if (crn_shim.phase == CRN_SHIM_OFF)
         return NULL;
     struct crn_thread *self = crn_thread_attach(0, 0);
-    if (self == NULL)
+    if (self == NULL) {
         crn_shim_stand_down("there is no memory for another thread's record");
+    } else if (crn_shim.phase == CRN_SHIM_ON) {
+        self->is_busy = 1; /* a thread of C11's or of clone(): setting its key may allocate */
+        crn_shim_thread_watch(self);
+        self->is_busy = 0;
+    }
     return self;
 }
 

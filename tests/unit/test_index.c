@@ -344,7 +344,7 @@ Test(index, after_a_fork_in_the_middle_of_a_change_the_lists_are_forgotten)
  * Threads that allocate and free by the discipline of index.h, from slabs that one thread gives
  * back and another takes with a new class: write only between malloc and free, clear before free.
  */
-enum { THREADS = 4, SLABS = 24, SLAB_PAGES = 7, ROUNDS = 40000, HELD = 256 };
+enum { THREADS = 4, SLABS = 24, SLAB_PAGES = 7, ROUNDS = 200000, HELD = 256 };
 
 static pthread_mutex_t slabs_lock = PTHREAD_MUTEX_INITIALIZER;
 static uintptr_t slabs_free[SLABS];
