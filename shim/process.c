@@ -1,8 +1,8 @@
 /*
  * The life of a process: how main begins, every way to end, and fork.
  *
- * __libc_start_main is wrapped twice over: main, so that the mark is taken when it returns, and
- * rtld_fini, the very last thing exit() calls, after every destructor of every library.
+ * main is wrapped, so that the mark is taken when it returns.  The confirmation is an on_exit
+ * function that is registered before any other, hence called after every one of them.
  */
 #include "shim/check.h"
 #include "base/sys.h"
@@ -18,23 +18,26 @@
 typedef int (*main_function)(int, char **, char **);
 
 static main_function program_main;
-static void (*loader_fini)(void);
-static int exit_code_now; /* what the process is exiting with, for the very last moment */
+static int quick_code; /* what quick_exit was given */
 
 static int main_wrapped(int argc, char **argv, char **environment)
 {
     int code = program_main(argc, argv, environment);
-    exit_code_now = code;
     crn_end_begin(code);
     return code;
 }
 
-static void very_last(void)
+/*
+ * The last thing exit() calls, with the status it was given: registered by our constructor, before
+ * __libc_start_main registers the loader's own last function.
+ */
+static void very_last(int status, void *unused)
 {
-    if (loader_fini != NULL)
-        loader_fini();
-    int code = crn_end_finish(exit_code_now & 0xff);
-    if (code != (exit_code_now & 0xff)) {
+    (void)unused;
+    if (crn_sys_getpid() != crn_shim.pid)
+        return;
+    int code = crn_end_finish(status & 0xff);
+    if (code != (status & 0xff)) {
         fflush(NULL); /* what exit would still do */
         crn_syscall1(SYS_exit_group, code);
     }
@@ -49,8 +52,7 @@ CRN_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void
                                   void (*)(void), void *);
     start_function real = (start_function)crn_shim_next("__libc_start_main");
     program_main = main;
-    loader_fini = rtld_fini;
-    return real(main_wrapped, argc, argv, init, fini, very_last, stack_end);
+    return real(main_wrapped, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
 CRN_EXPORT __attribute__((noreturn)) void exit(int code)
@@ -58,10 +60,8 @@ CRN_EXPORT __attribute__((noreturn)) void exit(int code)
     static void (*real)(int);
     if (real == NULL)
         real = (void (*)(int))crn_shim_next("exit");
-    if (crn_sys_getpid() == crn_shim.pid) {
-        exit_code_now = code;
+    if (crn_sys_getpid() == crn_shim.pid)
         crn_end_begin(code);
-    }
     real(code);
     __builtin_unreachable();
 }
@@ -89,8 +89,8 @@ CRN_EXPORT __attribute__((noreturn)) void _Exit(int code)
 /* The first handler registered is the last one quick_exit calls. */
 static void quick_last(void)
 {
-    int code = crn_end_finish(exit_code_now & 0xff);
-    if (code != (exit_code_now & 0xff))
+    int code = crn_end_finish(quick_code & 0xff);
+    if (code != (quick_code & 0xff))
         crn_syscall1(SYS_exit_group, code);
 }
 
@@ -100,7 +100,7 @@ CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
     if (real == NULL)
         real = (void (*)(int))crn_shim_next("quick_exit");
     if (crn_sys_getpid() == crn_shim.pid) {
-        exit_code_now = code;
+        quick_code = code;
         crn_end_begin(code);
     }
     real(code);
@@ -161,18 +161,9 @@ static bool first_decide(void)
     return first == NULL || strcmp(first, number) == 0;
 }
 
-/* Runs after the program's handlers, also when libc called its own exit: err(3), the last thread. */
-static void exit_status_note(int status, void *unused)
-{
-    (void)unused;
-    exit_code_now = status;
-    if (crn_sys_getpid() == crn_shim.pid)
-        crn_end_begin(status);
-}
-
 void crn_process_start(void)
 {
-    on_exit(exit_status_note, NULL);
+    on_exit(very_last, NULL);
     pthread_atfork(NULL, NULL, child_begin);
     at_quick_exit(quick_last);
     crn_shim.is_first = first_decide();
