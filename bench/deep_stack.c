@@ -18,7 +18,6 @@
     {                                           \
         void *block = allocate##n(32 + 16 * n); \
         free(block);                            \
-        OPAQUE(block);                          \
     }
 WAY(0)
 WAY(1)
@@ -33,14 +32,14 @@ NOINLINE static void frame0(size_t count)
         ways[roll(&dice) % 4]();
 }
 
-/* Calls the function below it, from a frame of n to n + 16 words. */
+/* Calls the function below it, from a frame with room for n words. */
 #define FRAME(n, below)                         \
     NOINLINE static void frame##n(size_t count) \
     {                                           \
-        volatile char area[8 * (n)];            \
-        area[0] = 0;                            \
+        char area[8 * (n)], *used = area;       \
+        OPAQUE(used);                           \
         frame##below(count);                    \
-        area[8 * (n)-1] = 0;                    \
+        OPAQUE(used);                           \
     }
 FRAME(1, 0)
 FRAME(2, 1)
