@@ -109,7 +109,7 @@ struct crn_rule crn_rule_get(uintptr_t address)
 
 bool crn_rule_is_declared_end(uintptr_t address)
 {
-    for (unsigned i = 0; i < ENDS_MAX; i++)
+    for (unsigned i = 0; i < ENDS_MAX && ends[i] != 0; i++)
         if (ends[i] == address)
             return true;
     return false;

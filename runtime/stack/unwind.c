@@ -52,9 +52,13 @@ static bool signal_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
     return true;
 }
 
-bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
-                    bool may_call_libunwind, uintptr_t *slot, uintptr_t *bp_slot)
+/* Whether a remembered step can be verified by what it read: see unwind.h. */
+enum proof { PROOF_BY_SLOTS, PROOF_BY_CFA_TOO, PROOF_NONE };
+
+static bool step(struct crn_frame *frame, struct crn_stack_bounds bounds, bool may_call_libunwind,
+                 uintptr_t *slot, uintptr_t *bp_slot, enum proof *proof)
 {
+    *proof = PROOF_BY_SLOTS;
     struct crn_rule rule = crn_rule_get(frame->is_exact ? frame->pc : frame->pc - 1);
     uintptr_t cfa;
     switch (rule.kind) {
@@ -69,8 +73,10 @@ bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
         if (cfa < bounds.start || cfa + 8 > bounds.end || (cfa & 7) != 0)
             return false;
         cfa = word_at(cfa);
+        *proof = PROOF_BY_CFA_TOO;
         break;
     case CRN_RULE_SIGNAL:
+        *proof = PROOF_NONE;
         return signal_step(frame, bounds, slot, bp_slot);
     case CRN_RULE_NONE:
         return frame_pointer_step(frame, bounds, slot, bp_slot);
@@ -81,6 +87,7 @@ bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
             return false;
         *slot = next.sp - 8;
         *bp_slot = 0;
+        *proof = PROOF_NONE;
         *frame = next;
         return true;
     }
@@ -107,6 +114,13 @@ bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
     return true;
 }
 
+bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
+                    bool may_call_libunwind, uintptr_t *slot, uintptr_t *bp_slot)
+{
+    enum proof proof;
+    return step(frame, bounds, may_call_libunwind, slot, bp_slot, &proof);
+}
+
 static bool memo_grow(struct crn_memo *memo)
 {
     uint32_t capacity = memo->capacity == 0 ? 128 : memo->capacity * 2;
@@ -127,24 +141,39 @@ static bool memo_grow(struct crn_memo *memo)
     return true;
 }
 
-/* Do entries [0, count) still hold what they held? */
+/* Does the word that said where entry i's slot lies still say so?  `inner` is the next entry. */
+static bool cfa_holds(const struct crn_memo_entry *entry, const struct crn_memo_entry *inner)
+{
+    struct crn_rule rule = crn_rule_get(inner->pc - 1);
+    return rule.kind == CRN_RULE_RBP_DEREF &&
+           word_at(inner->bp + (uintptr_t)(intptr_t)rule.cfa_offset) == entry->slot + 8;
+}
+
+/* Do entries [0, count) still hold what they held?  There is one more behind them. */
 static bool memo_holds(const struct crn_memo *memo, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct crn_memo_entry *entry = &memo->entries[i];
         if (word_at(entry->slot) != entry->pc)
             return false;
-        if (entry->bp_below != UINT32_MAX && word_at(entry->slot - entry->bp_below) != entry->bp)
+        if (entry->bp_below == CRN_MEMO_BP_KEPT)
+            continue;
+        uint32_t below = entry->bp_below & ~CRN_MEMO_CFA_LOADED;
+        if (below != CRN_MEMO_BP_KEPT && word_at(entry->slot - below) != entry->bp)
+            return false;
+        if ((entry->bp_below & CRN_MEMO_CFA_LOADED) != 0 && !cfa_holds(entry, entry + 1))
             return false;
     }
     return true;
 }
 
-/* A saved rbp lies near its frame's return address; in a signal frame, above it. */
-static bool bp_below_of(uintptr_t slot, uintptr_t bp_slot, uint32_t *below)
+/* A saved rbp lies near its frame's return address, below it. */
+static uint32_t bp_below_of(uintptr_t slot, uintptr_t bp_slot, enum proof proof)
 {
-    *below = bp_slot == 0 ? UINT32_MAX : (uint32_t)(slot - bp_slot);
-    return bp_slot == 0 || (slot >= bp_slot && slot - bp_slot < UINT32_MAX);
+    uint32_t below = bp_slot == 0 ? CRN_MEMO_BP_KEPT : (uint32_t)(slot - bp_slot);
+    if (proof == PROOF_NONE || (bp_slot != 0 && slot - bp_slot >= CRN_MEMO_BP_KEPT))
+        return (uint32_t)CRN_MEMO_UNPROVEN;
+    return proof == PROOF_BY_CFA_TOO ? below | CRN_MEMO_CFA_LOADED : below;
 }
 
 uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_memo *memo, struct crn_frame frame,
@@ -154,15 +183,22 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_memo *memo, struct 
     uint32_t fresh_count = 0;
     uintptr_t bp_slot = 0;
     bool is_whole = true;
+    uint32_t remembered = UINT32_MAX; /* how many entries may be believed later */
+    enum proof proof = frame.is_exact ? PROOF_NONE : PROOF_BY_SLOTS;
 
     for (;;) {
         while (kept > 0 && memo->entries[kept - 1].slot < slot)
             kept--;
         if (kept > 0) {
-            const struct crn_memo_entry *met = &memo->entries[kept - 1];
+            struct crn_memo_entry *met = &memo->entries[kept - 1];
             if (met->slot == slot && met->pc == frame.pc && met->bp == frame.bp) {
-                if (CRN_LIKELY_TRUE(memo_holds(memo, kept - 1)))
+                if (CRN_LIKELY_TRUE(memo_holds(memo, kept - 1))) {
+                    /* Another callee leads here now, perhaps in another way. */
+                    met->bp_below = bp_below_of(slot, bp_slot, proof);
+                    if (CRN_UNLIKELY(met->bp_below == (uint32_t)CRN_MEMO_UNPROVEN))
+                        remembered = kept - 1;
                     break;
+                }
                 kept = 0; /* something further out changed: walk it all */
             }
         }
@@ -172,10 +208,9 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_memo *memo, struct 
             break;
         }
         struct crn_memo_entry *entry = &memo->fresh[fresh_count++];
-        *entry = (struct crn_memo_entry){slot, frame.pc, frame.bp, 0, UINT32_MAX};
-        if (!bp_below_of(slot, bp_slot, &entry->bp_below))
-            is_whole = false; /* cannot be verified later, so it must not be remembered */
-        if (!crn_frame_step(&frame, bounds, true, &slot, &bp_slot)) {
+        *entry = (struct crn_memo_entry){slot, frame.pc, frame.bp, 0,
+                                         bp_below_of(slot, bp_slot, proof)};
+        if (!step(&frame, bounds, true, &slot, &bp_slot, &proof)) {
             kept = 0;
             break;
         }
@@ -189,10 +224,14 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_memo *memo, struct 
     uint32_t node = kept > 0 ? memo->entries[kept - 1].node : 0;
     for (uint32_t i = fresh_count; i-- > 0;) {
         struct crn_memo_entry *entry = &memo->fresh[i];
+        if (CRN_UNLIKELY(entry->bp_below == (uint32_t)CRN_MEMO_UNPROVEN) && kept < remembered)
+            remembered = kept;
         entry->node = node = crn_tree_intern(tree, node, entry->pc);
         memo->entries[kept++] = *entry;
     }
-    memo->count = is_whole ? kept : 0;
+    if (!is_whole)
+        remembered = 0;
+    memo->count = kept < remembered ? kept : remembered;
     return node;
 }
 

@@ -14,6 +14,8 @@
  *
  * Why equal slots prove it: each step is a function of (pc, rsp, rbp) and of the saved rbp it
  * loads; pc and the place of the next slot follow by induction, and a loaded rbp is compared too.
+ * So is a loaded CFA, where a function realigned the stack.  Through a signal frame nothing is
+ * proven, since rsp is loaded as well: a memo ends before the interrupted frame.
  */
 #include "stack/rules.h"
 #include "stack/tree.h"
@@ -44,7 +46,12 @@ struct crn_memo_entry {
     uintptr_t pc;      /* what it was */
     uintptr_t bp;      /* rbp in that frame */
     uint32_t node;     /* of the stack up to here */
-    uint32_t bp_below; /* slot - (where that rbp was loaded from), bytes; UINT32_MAX: kept */
+    uint32_t bp_below; /* slot - (where that rbp was loaded from), bytes; or CRN_MEMO_BP_KEPT */
+};
+enum {
+    CRN_MEMO_BP_KEPT = 0x3fffffff,
+    CRN_MEMO_CFA_LOADED = 1 << 30, /* or-ed to it: where the slot lies was read from memory */
+    CRN_MEMO_UNPROVEN = -1,        /* equal slots do not prove this step */
 };
 
 /* The last walk over one stack.  Zeroed memory is an empty memo; it owns its mappings. */
