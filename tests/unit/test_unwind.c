@@ -353,30 +353,65 @@ Test(unwind, a_stack_deeper_than_the_most_keeps_its_inner_part)
  * The traps for a memo: the same return addresses in the same places, and yet another stack.
  * What a deeper call left below the stack still looks like frames.
  */
-CRN_NOINLINE static void aligned_leaf(void)
+struct way {
+    void (*go)(const struct way *next);
+};
+static unsigned padding;
+
+UNFRAMED static void thin(const struct way *next)
 {
-    _Alignas(256) volatile char memory[64];
-    volatile char *more = alloca(sink % 1 + 16);
+    next->go(next + 1);
+    NO_TAIL_CALL();
+}
+
+/* Leaves untouched what thin() would have written. */
+UNFRAMED static void thick(const struct way *next)
+{
+    char room[64];
+    USE(room);
+    next->go(next + 1);
+    USE(room);
+}
+
+UNFRAMED static void plain_leaf(const struct way *next)
+{
+    (void)next;
+    check_stack(true);
+    NO_TAIL_CALL();
+}
+
+CRN_NOINLINE static void aligned_leaf(const struct way *next)
+{
+    _Alignas(1024) volatile char memory[64];
+    volatile char *more = alloca(padding);
+    (void)next;
     memory[0] = more[0] = 1;
     check_stack(true);
     USE(memory);
 }
 
-UNFRAMED static void small_steps(unsigned depth)
+/* Goes them in turn, always from the same call. */
+CRN_NOINLINE static void ways_go(const struct way (*ways)[3], unsigned count, unsigned rounds)
 {
-    if (depth > 0)
-        small_steps(depth - 1);
-    else
-        aligned_leaf();
+    for (volatile unsigned i = 0; i < rounds * count; i++) {
+        sink = 0;
+        padding = 16 + 16 * (i % count == 0 ? i / count : 0);
+        ways[i % count][0].go(&ways[i % count][1]);
+    }
     NO_TAIL_CALL();
 }
 
-Test(unwind, a_realigned_frame_hides_how_deep_its_caller_was)
+Test(unwind, a_realigned_frame_hides_who_called_it)
 {
-    for (unsigned i = 0; i < 200; i++)
-        small_steps(i % 2 == 0 ? i / 2 % 40 : i / 2 % 40 + 1);
-    for (unsigned i = 60; i-- > 0;)
-        small_steps(i);
+    static const struct way ways[][3] = {{{thin}, {aligned_leaf}}, {{thick}, {aligned_leaf}}};
+    ways_go(ways, 2, 4);
+}
+
+Test(unwind, a_realigned_frame_hides_its_caller_where_another_callee_was_before)
+{
+    static const struct way ways[][3] = {
+        {{plain_leaf}}, {{aligned_leaf}}, {{thin}, {aligned_leaf}}};
+    ways_go(ways, 3, 4);
 }
 
 static void trap_handler(int number)
@@ -411,31 +446,19 @@ UNFRAMED static void registers_leaf(void)
     sink = a + b + c + d + e + f;
 }
 
-CRN_NOINLINE static void padded_leaf(size_t padding)
+CRN_NOINLINE static void padded_leaf(const struct way *next)
 {
     volatile char *memory = alloca(padding);
+    (void)next;
     registers_leaf();
     USE(memory);
 }
 
-UNFRAMED static void small_steps_to_padding(unsigned depth, size_t padding)
+/* With some padding both ways put the leaf's frame in the same place. */
+Test(unwind, an_alloca_hides_who_called_its_function)
 {
-    if (depth > 0)
-        small_steps_to_padding(depth - 1, padding);
-    else
-        padded_leaf(padding);
-    NO_TAIL_CALL();
-}
-
-Test(unwind, an_alloca_hides_how_deep_its_caller_was)
-{
-    sink = 0;
-    for (unsigned depth = 1; depth < 6; depth++) {
-        for (unsigned more = 0; more < 8; more++) {
-            small_steps_to_padding(depth, 64);
-            small_steps_to_padding(depth - 1, 64 + more * 16);
-        }
-    }
+    static const struct way ways[][3] = {{{thin}, {padded_leaf}}, {{thick}, {padded_leaf}}};
+    ways_go(ways, 2, 10);
 }
 
 /* Other stacks. */
