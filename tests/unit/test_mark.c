@@ -1158,7 +1158,7 @@ static void scene_check(struct scene *scene, unsigned seed)
 
 Test(random_heaps, get_the_verdicts_of_a_simple_quadratic_marker)
 {
-    enum { SEEDS = 3000 };
+    enum { SEEDS = 2000 };
     static struct scene scene;
     size_t verdicts[CRN_VERDICT_COUNT + 1] = {0};
     for (unsigned seed = 1; seed <= SEEDS; seed++) {
