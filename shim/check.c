@@ -127,9 +127,10 @@ static bool any_born_since(uint32_t birth)
     return birth == UINT32_MAX;
 }
 
+/* Whether there is something to say at the end, be it only why we stood down. */
 static bool is_watching(void)
 {
-    return crn_shim.phase == CRN_SHIM_ON && !crn_shim.is_silenced;
+    return crn_shim.phase >= CRN_SHIM_ON && !crn_shim.is_silenced;
 }
 
 static void begin(const ucontext_t *interrupted)
@@ -140,7 +141,8 @@ static void begin(const ucontext_t *interrupted)
         return;
     crn_draft_init(&draft);
     born_after = crn_heap_line_draw(&crn_heap);
-    if (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))
+    if (crn_shim.phase == CRN_SHIM_ON &&
+        (!crn_shim.is_forked || any_born_since(crn_heap.birth_line)))
         check_run((struct check_call){&first_pass, crn_heap.birth_line, interrupted});
 }
 
