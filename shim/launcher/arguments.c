@@ -92,7 +92,17 @@ int crn_arguments_read(struct crn_arguments *arguments, const struct crn_command
     return -1;
 }
 
-static void option_help(const struct crn_option_row *row)
+/* Whether an option steers the program, so that there is nothing left of it to render again. */
+static bool is_of_run(const struct crn_option_row *row)
+{
+    static const char *const keys[] = {"stacks", "follow_children"};
+    for (unsigned i = 0; i < CRN_COUNT_OF(keys); i++)
+        if (strcmp(keys[i], row->key) == 0)
+            return true;
+    return false;
+}
+
+static void option_help(const struct crn_option_row *row, const char *fallback)
 {
     enum { COLUMN = 28 };
     char name[NAME_MAX_BYTES], left[64];
@@ -108,20 +118,34 @@ static void option_help(const struct crn_option_row *row)
     snprintf(left, sizeof left, "  %s--%s%s%s", letter, name, *row->argument != 0 ? " " : "",
              row->argument);
     printf("%-*s  %s", COLUMN, left, row->help);
-    if (!is_flag(row) && *row->fallback != 0)
-        printf(" [%s]", row->fallback);
+    if (!is_flag(row) && *fallback != 0)
+        printf(" [%s]", fallback);
     putchar('\n');
+}
+
+static void options_help(bool is_report)
+{
+    printf("Options, with defaults in brackets:\n");
+    for (unsigned i = 0; i < crn_option_rows_count; i++) {
+        const struct crn_option_row *row = &crn_option_rows[i];
+        if (!is_report)
+            option_help(row, row->fallback);
+        else if (!is_of_run(row)) /* rendering is no verdict, unless one is asked for */
+            option_help(row, strcmp(row->key, "error_exitcode") == 0 ? "0" : row->fallback);
+    }
+    printf("  -h, --help                  Show this help.\n");
 }
 
 void crn_help_command(const struct crn_command *command)
 {
-    printf("Usage: coroner %s [OPTIONS] %s\n%s\n\nOptions, with defaults in brackets:\n",
-           command->name, command->operands, command->summary);
-    for (unsigned i = 0; i < crn_option_rows_count; i++)
-        option_help(&crn_option_rows[i]);
-    printf("  -h, --help                  Show this help.\n\n"
-           "The same options, dashes as underscores, steer a plain preload:\n"
-           "  LD_PRELOAD=libcoroner.so CORONER_OPTIONS=format=json:output=report.json ./program\n");
+    bool is_report = command->main == crn_command_report;
+    printf("Usage: coroner %s [OPTIONS] %s\n%s\n\n", command->name, command->operands,
+           command->summary);
+    options_help(is_report);
+    if (!is_report)
+        printf("\nThe same options, dashes as underscores, steer a plain preload:\n"
+               "  LD_PRELOAD=libcoroner.so CORONER_OPTIONS=format=json:output=report.json "
+               "./program\n");
 }
 
 void crn_help(void)
@@ -131,6 +155,7 @@ void crn_help(void)
     for (const struct crn_command *command = crn_commands; command->name != NULL; command++)
         printf("  coroner %-6s [OPTIONS] %-24s %s\n", command->name, command->operands,
                command->summary);
-    printf("  coroner --help | --version\n\n"
-           "`coroner COMMAND --help` lists the options of a command.\n");
+    printf("  coroner --help | --version\n\n");
+    options_help(false);
+    printf("\n`coroner report --help` lists those that rendering heeds.\n");
 }
