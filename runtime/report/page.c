@@ -16,6 +16,7 @@ enum {
     FIRST_LINKS = 8,
     LAST_LINKS = 8,
     NAME_COLUMN_MAX = 36,
+    NAME_SHOWN_MAX = 90, /* a longer one loses its template arguments */
 };
 
 void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
@@ -36,6 +37,38 @@ void crn_page_print(const struct crn_page *page, enum crn_style style, const cha
 const char *crn_page_show(const struct crn_page *page, const char *text)
 {
     return text == NULL ? "?" : crn_clean_line(page->store, text);
+}
+
+/*
+ * A function's name as a person reads it: what stands in the outermost <> of a long one is left
+ * out, since the arguments of templates of templates hide the name.
+ */
+static const char *function_show(const struct crn_page *page, const char *name)
+{
+    const char *shown = crn_page_show(page, name);
+    if (strlen(shown) <= NAME_SHOWN_MAX)
+        return shown;
+    char *short_name = crn_store_bytes(page->store, 3 * strlen(shown) + 1);
+    char *to = short_name;
+    unsigned depth = 0;
+    for (const char *p = shown; *p != 0; p++) {
+        bool is_operator = depth == 0 && p - shown >= 8 && strncmp(p - 8, "operator", 8) == 0;
+        if (is_operator && strchr("<>-", *p) != NULL) { /* operator<<, operator->: no brackets */
+            *to++ = *p;
+            while (p[1] != 0 && strchr("<>=", p[1]) != NULL)
+                *to++ = *++p;
+        } else if (*p == '<') {
+            if (depth++ == 0)
+                to = stpcpy(to, "<...");
+        } else if (*p == '>' && depth > 0) {
+            if (--depth == 0)
+                *to++ = '>';
+        } else if (depth == 0) {
+            *to++ = *p;
+        }
+    }
+    *to = 0;
+    return depth == 0 ? short_name : shown;
 }
 
 static const char *grouped(const struct crn_page *page, uint64_t value)
@@ -121,7 +154,7 @@ static void frame_print(const struct crn_page *page, const struct crn_frame *fra
                        (unsigned long long)frame->offset);
     else
         crn_page_print(page, CRN_STYLE_PLAIN, "%-*s", frame->module != NULL ? column : 0,
-                       crn_page_show(page, frame->function));
+                       function_show(page, frame->function));
     if (frame->file != NULL && frame->line != 0)
         crn_page_print(page, CRN_STYLE_WEAK, "  %s:%u", crn_page_show(page, frame->file),
                        frame->line);
@@ -139,7 +172,7 @@ void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, 
     int column = 0;
     for (uint32_t i = 0; i < count; i++) {
         const char *name = stack->frames[i]->function;
-        int width = name != NULL ? (int)strlen(crn_page_show(page, name)) : 0;
+        int width = name != NULL ? (int)strlen(function_show(page, name)) : 0;
         if (width > column && width <= NAME_COLUMN_MAX)
             column = width;
     }
@@ -204,7 +237,7 @@ static void link_print(const struct crn_page *page, const struct crn_link *link)
     case CRN_LINK_BLOCK:
         fprintf(page->file, "block of %s", crn_page_bytes(page, link->bytes));
         if (link->allocated_in != NULL)
-            fprintf(page->file, " from %s", crn_page_show(page, link->allocated_in));
+            fprintf(page->file, " from %s", function_show(page, link->allocated_in));
         fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
         break;
     case CRN_LINK_CORO:
