@@ -134,10 +134,16 @@ static bool is_beginning(const struct crn_frame *frame)
     return false;
 }
 
-/* How much of a stack is worth showing: all but its beginning, unless nothing else is there. */
+/*
+ * How much of a stack is worth showing: all but its beginning, unless nothing else is there.  A
+ * program without symbols has no name for its _start.
+ */
 static uint32_t stack_shown(const struct crn_stack *stack)
 {
     uint32_t count = stack->count;
+    if (count > 2 && stack->frames[count - 1]->function == NULL &&
+        is_beginning(stack->frames[count - 2]))
+        count--;
     while (count > 1 && is_beginning(stack->frames[count - 1]))
         count--;
     return count;
@@ -245,7 +251,10 @@ static void link_print(const struct crn_page *page, const struct crn_link *link)
         crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, coroutine));
         if (link->name != NULL)
             fprintf(page->file, ", its %s", crn_page_show(page, link->name));
-        fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
+        if (link->offset != 0) /* of the stack, whose last word is never in use */
+            fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
+        else if (link->name == NULL)
+            fprintf(page->file, ", its saved context");
         break;
     case CRN_LINK_LEAK:
         fprintf(page->file, "the leaked block of %s", crn_page_bytes(page, link->bytes));
