@@ -6,11 +6,17 @@
 
 #include "record/reader.h"
 #include "shim/launcher/arguments.h"
+#include "shim/launcher/keep.h"
 #include "shim/launcher/output.h"
 
-/* Adds the recordings; answers 0, or the status after saying which cannot be read. */
-static int recordings_add(struct crn_report *report, char **paths)
+/*
+ * Adds the recordings, and keeps them where that is asked for.  Answers 0, or the status after
+ * saying which cannot be read; `is_kept` tells that all could be written.
+ */
+static int recordings_add(struct crn_report *report, const struct crn_options *options,
+                          char **paths, bool *is_kept)
 {
+    *is_kept = true;
     for (; *paths != NULL; paths++) {
         struct crn_recording recording;
         char message[512];
@@ -19,6 +25,9 @@ static int recordings_add(struct crn_report *report, char **paths)
             return CRN_EXIT_USAGE;
         }
         crn_report_add(report, &recording);
+        bool is_program = (recording.process->flags & CRN_PROCESS_FIRST) != 0;
+        if (*options->record != 0)
+            *is_kept &= crn_recording_keep(&recording, options->record, is_program, 0);
         crn_record_close(&recording);
     }
     return 0;
@@ -36,10 +45,11 @@ static int render(const struct crn_options *options, struct crn_suppressions *su
         }
     }
     struct crn_report *report = crn_report_create(suppressions, options->coroutines);
-    int status = recordings_add(report, paths);
+    bool is_kept;
+    int status = recordings_add(report, options, paths, &is_kept);
     if (status == 0) {
         crn_report_finish(report);
-        if (!crn_output_report(report, options, report->processes[0].pid))
+        if (!crn_output_report(report, options, report->processes[0].pid) || !is_kept)
             status = CRN_EXIT_USAGE;
         if (options->error_exitcode != 0 && crn_report_is_bad(report, options->strict))
             status = (int)options->error_exitcode;

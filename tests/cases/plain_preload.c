@@ -17,6 +17,11 @@
  * EXPECT: none
  * EXPECT: exit         status=0
  *
+ * RUN:    LD_PRELOAD=$SHIM CORONER_OPTIONS=record=kept.crn $CASE; rm -f report.json; \
+ *         coroner report -f json -o report.json kept.crn
+ * EXPECT: lost         blocks=1 bytes=290 allocated_in=make_paper
+ * EXPECT: stderr       /make_paper/
+ *
  * RUN:    LD_PRELOAD=$SHIM $CASE close-stderr
  * EXPECT: stderr       /make_paper/
  * EXPECT: exit         status=23
