@@ -11,6 +11,7 @@
 #include "example_report.h"
 #include "make_recording.h"
 #include "report/clean.h"
+#include "report/page.h"
 #include "report/render.h"
 
 enum { BASE = 0x10000 };
@@ -201,6 +202,30 @@ Test(report, texts_are_fit_to_be_shown)
     cr_assert_str_eq(crn_clean_line(store, "a\033[31m\n\xc2\x9b"), "a?[31m??");
     cr_assert_str_eq(crn_clean_utf8(store, "\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     cr_assert_null(crn_clean_utf8(store, NULL));
+}
+
+/* What a stack of this one function looks like. */
+static const char *function_shown(const char *function)
+{
+    static char shown[512];
+    struct crn_frame frame = {.function = function};
+    const struct crn_frame *frames[] = {&frame};
+    struct crn_stack stack = {.frames = frames, .count = 1};
+    FILE *file = fmemopen(shown, sizeof shown, "w");
+    struct crn_page page = {report->store, file, false};
+    crn_page_stack(&page, &stack, 0);
+    fclose(file);
+    return shown;
+}
+
+Test(report, long_names_lose_their_template_arguments)
+{
+#define LONG "std::map<std::string, std::vector<int>, std::less<std::string>, std::allocator<char>, void>"
+    cr_assert_str_eq(function_shown("app::Cache<int>::put"), "app::Cache<int>::put\n");
+    cr_assert_str_eq(function_shown("put<" LONG ">::put<" LONG ">"), "put<...>::put<...>\n");
+    cr_assert_str_eq(function_shown("operator<< <" LONG ">"), "operator<< <...>\n");
+    cr_assert_str_eq(function_shown(LONG "::operator->"), "std::map<...>::operator->\n");
+    cr_assert_str_eq(function_shown(LONG "::operator()"), "std::map<...>::operator()\n");
 }
 
 /* Compares what was written with a golden file. */
