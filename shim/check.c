@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHECK_STACK_BYTES = 512 * 1024, LOCK_LIMIT_MS = 200 };
+enum { CHECK_STACK_BYTES = 512 * 1024, REPORT_STACK_BYTES = 64 * 1024, LOCK_LIMIT_MS = 200 };
 
 /* One mark: of all blocks when the end begins, and of those born since at the very end. */
 struct pass {
@@ -231,33 +231,55 @@ static int leak_code(int exit_code)
     return exit_code;
 }
 
+/* Writing and rendering need buffers that a coroutine's or a signal stack has no room for. */
+struct ending {
+    int exit_code, exit_signal;
+    int code; /* to exit with */
+};
+
+static void report_do(void *argument, const struct crn_saved_registers *registers)
+{
+    struct ending *ending = argument;
+    char path[4096];
+    (void)registers;
+    crn_draft_self(&draft);
+    process_fill(ending->exit_code, ending->exit_signal);
+    bool is_launchers = recording_write(path, sizeof path);
+    bool has_news = draft.sections[CRN_SECTION_LEAKS].count > 0 || crn_shim.is_first ||
+                    crn_shim.options.output[0] != 0;
+    int code = ending->exit_code;
+    if (path[0] == 0)
+        crn_log("the recording could not be written anywhere; there is no report");
+    else if (!is_launchers)
+        code = crn_render(path, ending->exit_code, leak_code(ending->exit_code), has_news);
+    if (crn_shim.is_first && !is_launchers)
+        ending->code = code;
+}
+
 static int finish(int exit_code, int exit_signal)
 {
-    char path[4096];
     uint32_t expected = 0;
     if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_shim.pid ||
         !__atomic_compare_exchange_n(&end_has_finished, &expected, 1, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return exit_code;
+    uint64_t confirming = crn_now_ns();
     if (first_pass.is_done)
         crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
+    check_ns += crn_now_ns() - confirming;
     if (first_pass.is_done && any_born_since(born_after)) {
         check_run((struct check_call){&last_pass, born_after, NULL});
         if (last_pass.is_done)
             crn_findings_confirm(&last_pass.findings, &draft, UINT32_MAX, false);
     }
     draft.process.coroutines_resurrected = crn_coros.resurrected;
-    crn_draft_self(&draft);
-    process_fill(exit_code, exit_signal);
-    bool is_launchers = recording_write(path, sizeof path);
-    bool has_news = draft.sections[CRN_SECTION_LEAKS].count > 0 || crn_shim.is_first ||
-                    crn_shim.options.output[0] != 0;
-    int code = exit_code;
-    if (path[0] == 0)
-        crn_log("the recording could not be written anywhere; there is no report");
-    else if (!is_launchers)
-        code = crn_render(path, exit_code, leak_code(exit_code), has_news);
-    return crn_shim.is_first && !is_launchers ? code : exit_code;
+    struct ending ending = {exit_code, exit_signal, exit_code};
+    char *stack = crn_vm_map(REPORT_STACK_BYTES);
+    if (stack == NULL)
+        return exit_code;
+    crn_stack_call(report_do, &ending, stack + REPORT_STACK_BYTES);
+    crn_vm_unmap(stack, REPORT_STACK_BYTES);
+    return ending.code;
 }
 
 int crn_end_finish(int exit_code)
