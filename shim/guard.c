@@ -34,17 +34,24 @@ static void fault_handler(int signal, siginfo_t *info, void *context)
 bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault)
 {
     struct sigaction ours;
+    sigset_t faults_set, before;
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = fault_handler;
     ours.sa_flags = SA_SIGINFO | SA_NODEFER;
     guarded_tid = crn_sys_gettid();
     for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
         crn_sigaction_real(faults[i], &ours, &program_actions[i]);
+    /* A fault while its signal is blocked, as in a handler of ours, kills the process. */
+    sigemptyset(&faults_set);
+    for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
+        sigaddset(&faults_set, faults[i]);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &faults_set, &before, 8);
     bool is_done = sigsetjmp(way_out, 1) == 0;
     if (is_done)
         function(argument);
     for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
         crn_sigaction_real(faults[i], &program_actions[i], NULL);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
     guarded_tid = 0;
     *fault = fault_address;
     return is_done;
