@@ -149,6 +149,9 @@ static __attribute__((noreturn)) void status_forward(const struct command *comma
                                                      char **environment, int errors, int pipe_end)
 {
     int status = NO_LAUNCHER << 8;
+    /* Where the program ignores SIGCHLD, wait would find no child and no status. */
+    static const uintptr_t defaults[4]; /* the kernel's struct sigaction, all zero: SIG_DFL */
+    crn_syscall4(SYS_rt_sigaction, SIGCHLD, defaults, NULL, 8);
     long child = crn_syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
     if (child == 0)
         command_exec(command, environment, errors);
