@@ -20,6 +20,14 @@ static void *result_of(long result)
     return (void *)result;
 }
 
+/* Coroutines whose stacks lay there are no more. */
+static void stacks_gone(void *address, size_t bytes)
+{
+    struct crn_thread *self = crn_coros.is_used ? crn_shim_thread() : NULL;
+    if (self != NULL && !self->is_busy)
+        crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
+}
+
 static void *jemalloc_map(size_t bytes, int protection)
 {
     if (crn_shim.phase == CRN_SHIM_COLD)
@@ -38,7 +46,10 @@ CRN_EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, in
         if (start != NULL)
             return start;
     }
-    return result_of(crn_syscall6(SYS_mmap, address, bytes, protection, flags, fd, offset));
+    void *start = result_of(crn_syscall6(SYS_mmap, address, bytes, protection, flags, fd, offset));
+    if ((flags & MAP_FIXED) != 0 && start != MAP_FAILED)
+        stacks_gone(start, bytes);
+    return start;
 }
 
 CRN_EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
@@ -51,11 +62,7 @@ CRN_EXPORT int munmap(void *address, size_t bytes)
         crn_region_unmap(&crn_heap.region, address, bytes);
         return 0;
     }
-    if (crn_coros.is_used) {
-        struct crn_thread *self = crn_shim_thread();
-        if (self != NULL && !self->is_busy)
-            crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
-    }
+    stacks_gone(address, bytes);
     long result = crn_syscall2(SYS_munmap, address, bytes);
     if (crn_sys_failed(result)) {
         errno = (int)-result;
