@@ -19,7 +19,10 @@ static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr
     if (coro->state == CRN_CORO_RUNNING && coro->body_start <= sp && coro->is_exact)
         return;
     coro->state = CRN_CORO_RUNNING;
-    coro->is_root = coro->is_exact = true;
+    coro->is_root = true;
+    if (coro->mechanism == CRN_MECHANISM_STACK)
+        return; /* its bounds are those of a mapping: other data may lie below sp */
+    coro->is_exact = true;
     coro->body_start = sp;
     coro->body_end = coro->stack_end;
     coro->word_count = 0;
