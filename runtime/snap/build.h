@@ -29,6 +29,10 @@ void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range ran
 uint32_t crn_build_name(struct crn_snap_builder *builder, const char *format, ...)
     CRN_PRINTF(2, 3);
 
+/* Where the modules that crn_snap_exclude_module named lie; answers how many there are. */
+enum { CRN_EXCLUDED_MAX = 8 };
+size_t crn_snap_excluded_ranges(struct crn_range out[CRN_EXCLUDED_MAX]);
+
 /* The parts of a picture. */
 enum crn_status crn_build_mappings(struct crn_snap_builder *builder);
 void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker *taker);

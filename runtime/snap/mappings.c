@@ -9,46 +9,40 @@
 #include "snap/build.h"
 #include "base/maps.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
-enum { EXCLUDED_MAX = 8 };
-static uintptr_t excluded_addresses[EXCLUDED_MAX];
+static struct crn_range excluded[CRN_EXCLUDED_MAX];
 
 void crn_snap_exclude_module(const void *address_in_it)
 {
-    for (unsigned i = 0; i < EXCLUDED_MAX; i++) {
-        if (excluded_addresses[i] == 0) {
-            excluded_addresses[i] = (uintptr_t)address_in_it;
+    struct dl_find_object module;
+    if (_dl_find_object((void *)address_in_it, &module) != 0)
+        return;
+    for (unsigned i = 0; i < CRN_EXCLUDED_MAX; i++) {
+        if (excluded[i].start == 0) {
+            /* By addresses: the kernel joins the .bss with what the program maps behind it. */
+            excluded[i].start = (uintptr_t)module.dlfo_map_start;
+            excluded[i].end = crn_align_up((uintptr_t)module.dlfo_map_end, CRN_PAGE_BYTES);
             return;
         }
     }
 }
 
+size_t crn_snap_excluded_ranges(struct crn_range out[CRN_EXCLUDED_MAX])
+{
+    size_t count = 0;
+    while (count < CRN_EXCLUDED_MAX && excluded[count].start != 0) {
+        out[count] = excluded[count];
+        count++;
+    }
+    return count;
+}
+
 struct mapping_walk {
     struct crn_snap_builder *builder;
-    uint64_t excluded_inodes[EXCLUDED_MAX];
-    unsigned excluded_count;
     uintptr_t module_end;     /* where the last module mapping ended: .bss may follow */
-    bool module_is_excluded;
 };
-
-static bool inode_visit(const struct crn_map_entry *entry, void *user)
-{
-    struct mapping_walk *walk = user;
-    for (unsigned i = 0; i < EXCLUDED_MAX; i++)
-        if (excluded_addresses[i] - entry->start < entry->end - entry->start &&
-            (entry->flags & CRN_MAP_FILE) != 0)
-            walk->excluded_inodes[walk->excluded_count++] = entry->inode;
-    return true;
-}
-
-static bool is_excluded(const struct mapping_walk *walk, uint64_t inode)
-{
-    for (unsigned i = 0; i < walk->excluded_count; i++)
-        if (walk->excluded_inodes[i] == inode)
-            return true;
-    return false;
-}
 
 /* Adds [start, end) without what lies in our own ranges and in thread stacks. */
 static void mapping_add(struct crn_snap_builder *builder, struct crn_root root)
@@ -89,12 +83,9 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
     }
     bool is_file = (entry->flags & CRN_MAP_FILE) != 0 && entry->path[0] == '/';
     bool is_bss = !is_file && entry->start == walk->module_end && entry->path[0] == 0;
-    if (is_file) {
+    if (is_file)
         walk->module_end = entry->end;
-        walk->module_is_excluded = is_excluded(walk, entry->inode);
-    }
-    if (((is_file || is_bss) && walk->module_is_excluded) || is_device(entry->path) ||
-        strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
+    if (is_device(entry->path) || strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
         return true;
     bool is_global = (is_file && (entry->flags & CRN_MAP_SHARED) == 0) || is_bss;
     mapping_add(builder, (struct crn_root){
@@ -111,7 +102,7 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
 enum crn_status crn_build_mappings(struct crn_snap_builder *builder)
 {
     struct mapping_walk walk = {.builder = builder};
-    if (!crn_maps_for_each(inode_visit, &walk) || !crn_maps_for_each(root_visit, &walk))
+    if (!crn_maps_for_each(root_visit, &walk))
         return CRN_ERR_SYSTEM;
     return CRN_OK;
 }

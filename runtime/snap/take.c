@@ -18,15 +18,16 @@ static bool outside_less(const void *a, const void *b)
            ((const struct crn_outside_block *)b)->start;
 }
 
-/* What mappings.c must leave out: our memory and the stacks of threads. */
+/* What mappings.c must leave out: our memory and modules, and the stacks of threads. */
 static bool own_collect(struct crn_snap_builder *builder)
 {
     uint32_t threads = crn_threads_count();
-    size_t room = 2048 + threads;
+    size_t room = 2048 + CRN_EXCLUDED_MAX + threads;
     struct crn_range *own = crn_arena_alloc(&builder->snap->arena, room * sizeof *own);
     if (own == NULL)
         return false;
     size_t count = crn_vm_own_ranges(own, 2048);
+    count += crn_snap_excluded_ranges(own + count);
     for (uint32_t i = 0; i < threads; i++) {
         const struct crn_thread *thread = crn_thread_at(i);
         if (thread->state != CRN_THREAD_FREE && thread->own_end != 0 &&
