@@ -174,9 +174,18 @@ CRN_EXPORT int sigaction(int signal, const struct sigaction *restrict action,
     return action_set(signal, action, old);
 }
 
-static sighandler_t handler_set(int signal, sighandler_t handler, int flags)
+/*
+ * As libc's function `name` does it, which also knows what siginterrupt said; by `flags` where the
+ * handler is one of those that we keep apart.
+ */
+static sighandler_t handler_set(const char *name, int signal, sighandler_t handler, int flags)
 {
     struct sigaction action, old;
+    if (signal != CRN_STOP_SIGNAL && (!is_deadly(signal) || handler != SIG_DFL)) {
+        sighandler_t before =
+            ((sighandler_t(*)(int, sighandler_t))crn_shim_next(name))(signal, handler);
+        return (void (*)(void))before == (void (*)(void))deadly_handler ? SIG_DFL : before;
+    }
     if (handler == SIG_ERR || signal < 1 || signal >= NSIG) {
         errno = EINVAL;
         return SIG_ERR;
@@ -193,28 +202,28 @@ static sighandler_t handler_set(int signal, sighandler_t handler, int flags)
 /* glibc's other ways to set a handler reach its sigaction inside, past us. */
 CRN_EXPORT sighandler_t signal(int number, sighandler_t handler)
 {
-    return handler_set(number, handler, SA_RESTART);
+    return handler_set(__func__, number, handler, SA_RESTART);
 }
 CRN_EXPORT sighandler_t ssignal(int number, sighandler_t handler)
 {
-    return handler_set(number, handler, SA_RESTART);
+    return handler_set(__func__, number, handler, SA_RESTART);
 }
 CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler);
 CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler)
 {
-    return handler_set(number, handler, SA_RESTART);
+    return handler_set(__func__, number, handler, SA_RESTART);
 }
 CRN_EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
 {
-    return handler_set(number, handler, (int)(SA_RESETHAND | SA_NODEFER));
+    return handler_set(__func__, number, handler, (int)(SA_RESETHAND | SA_NODEFER));
 }
 CRN_EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
 {
-    return handler_set(number, handler, (int)(SA_RESETHAND | SA_NODEFER));
+    return handler_set(__func__, number, handler, (int)(SA_RESETHAND | SA_NODEFER));
 }
 CRN_EXPORT int sigignore(int number)
 {
-    return handler_set(number, SIG_IGN, 0) == SIG_ERR ? -1 : 0;
+    return handler_set("signal", number, SIG_IGN, 0) == SIG_ERR ? -1 : 0;
 }
 
 /* Finds the real function once and forwards with our signal taken out of the set. */
@@ -304,6 +313,9 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
     }
     if (old != NULL)
         *old = before;
+    if (self != NULL && wanted != NULL)
+        self->program_signal_stack =
+            (wanted->ss_flags & SS_DISABLE) != 0 ? 0 : (uintptr_t)wanted->ss_sp;
     if (self != NULL && wanted != NULL && (wanted->ss_flags & SS_DISABLE) != 0)
         crn_signal_stack_give(self);
     return 0;

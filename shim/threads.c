@@ -10,6 +10,14 @@
 
 void crn_signal_stack_give(struct crn_thread *self);
 
+/* Empty again: what it held would else count as held for ever. */
+static void slot_give(struct crn_thread_start *slot)
+{
+    slot->function = NULL;
+    slot->argument = NULL;
+    __atomic_store_n(&slot->is_used, 0, __ATOMIC_RELEASE);
+}
+
 /* Begins on the new thread's own stack; its frame marks where TLS and descriptor lie above. */
 static void *thread_begin(void *argument)
 {
@@ -28,13 +36,14 @@ static void *thread_begin(void *argument)
         }
         self->own_start = (uintptr_t)start;
         self->own_end = (uintptr_t)start + bytes;
+        self->start_argument = (uintptr_t)its_argument;
         self->base_sp = (uintptr_t)__builtin_frame_address(0);
         crn_thread_enter(self, self->own_start, self->own_end, 0);
         crn_signal_stack_give(self);
         crn_shim_thread_watch(self);
         self->is_busy = 0;
     }
-    __atomic_store_n(&slot->is_used, 0, __ATOMIC_RELEASE);
+    slot_give(slot);
     return function(its_argument);
 }
 
@@ -50,6 +59,6 @@ CRN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribute
         return real(thread, attributes, function, argument);
     int result = real(thread, attributes, thread_begin, slot);
     if (result != 0)
-        slot->is_used = 0;
+        slot_give(slot);
     return result;
 }

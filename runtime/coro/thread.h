@@ -40,7 +40,8 @@ struct crn_thread {
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
     bool is_on_scratch;           /* it is in use */
-    uint32_t has_program_sigaltstack; /* the program set one itself */
+    uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
+    uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
 
     /* Where its own stack was last left for a coroutine; `is_away`: and not returned to. */
     struct crn_saved_context left;

@@ -153,6 +153,17 @@ bool crn_snap_thread_has_stack(const struct crn_thread *thread)
     return is_alive(thread->tid) || is_cached_stack(thread);
 }
 
+/* What nobody but the kernel and libc may hold for a thread. */
+static void held_for_add(struct crn_snap_builder *builder, const struct crn_thread *thread)
+{
+    if (thread->program_signal_stack != 0)
+        crn_build_root_words(builder, &thread->program_signal_stack, 1, CRN_ROOT_KERNEL,
+                             crn_build_name(builder, "sigaltstack"));
+    if (thread->start_argument != 0)
+        crn_build_root_words(builder, &thread->start_argument, 1, CRN_ROOT_KERNEL,
+                             crn_build_name(builder, "pthread_create"));
+}
+
 void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker *taker)
 {
     const struct crn_thread *self = crn_self;
@@ -163,6 +174,8 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
             continue;
         if (thread == self || stopped != NULL || crn_snap_thread_has_stack(thread))
             tls_exclude(builder, thread);
+        if (thread == self || is_alive(thread->tid))
+            held_for_add(builder, thread);
         if (thread == self) {
             own_stack_add(builder, thread, crn_taker_sp(taker), thread_name(builder, thread->tid));
         } else if (stopped != NULL) {
