@@ -193,7 +193,7 @@ void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, 
 }
 
 void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine *coroutine,
-                        uint64_t count)
+                        uint64_t count, size_t shown_in)
 {
     fprintf(page->file, "    coroutine ");
     crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, coroutine->name));
@@ -201,7 +201,12 @@ void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine 
             crn_coro_state_words[coroutine->state]);
     if (count > 1)
         fprintf(page->file, ", %s alike", grouped(page, count));
-    fprintf(page->file, ")\n");
+    fprintf(page->file, ")");
+    if (shown_in != 0)
+        fprintf(page->file, ", as in #%zu", shown_in);
+    fputc('\n', page->file);
+    if (shown_in != 0)
+        return;
     if (coroutine->created != NULL) {
         fprintf(page->file, "      created at\n");
         crn_page_stack(page, coroutine->created, 8);

@@ -36,9 +36,12 @@ const char *crn_page_base(const struct crn_page *page, const char *path);
 /* A stack, a frame a line, `indent` blanks deep; what started the program or thread is left out. */
 void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent);
 
-/* A coroutine: what it is, where it was created and where it stopped. */
+/*
+ * A coroutine: what it is, where it was created and where it stopped; both are left out when the
+ * leak of the number `shown_in` has told them.
+ */
 void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine *coroutine,
-                        uint64_t count);
+                        uint64_t count, size_t shown_in);
 
 /* A chain, a link a line. */
 void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain);

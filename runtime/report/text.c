@@ -74,11 +74,23 @@ static void why_print(const struct crn_page *page, const char *why, const char *
     fprintf(page->file, "    %s\n", why != NULL ? crn_page_show(page, why) : meaning);
 }
 
-static void leak_print(const struct crn_page *page, const struct crn_leak *leak, size_t number)
+/* The number of the first leak of those before `index` that has its coroutine, or 0. */
+static size_t coroutine_shown_in(const struct crn_leak *leaks, size_t index)
 {
+    for (size_t i = 0; leaks[index].coroutine != NULL && i < index; i++)
+        if (leaks[i].coroutine != NULL && leaks[i].coroutine->key == leaks[index].coroutine->key &&
+            leaks[i].coroutine_count == leaks[index].coroutine_count)
+            return i + 1;
+    return 0;
+}
+
+static void leak_print(const struct crn_page *page, const struct crn_leak *leaks, size_t index)
+{
+    const struct crn_leak *leak = &leaks[index];
+    size_t shown_in = coroutine_shown_in(leaks, index);
     struct crn_amount direct = {leak->blocks, leak->bytes};
     struct crn_amount indirect = {leak->indirect_blocks, leak->indirect_bytes};
-    fprintf(page->file, "\n#%zu  ", number);
+    fprintf(page->file, "\n#%zu  ", index + 1);
     crn_page_print(page, CRN_STYLE_BOLD, "%s, ", amount_of(page, &direct));
     crn_page_print(page, leak->confidence == CRN_PROVEN ? CRN_STYLE_BAD : CRN_STYLE_BOLD, "%s",
                    crn_verdict_words[leak->verdict]);
@@ -94,7 +106,7 @@ static void leak_print(const struct crn_page *page, const struct crn_leak *leak,
         fprintf(page->file, "    allocated where no stack was recorded\n");
     }
     if (leak->coroutine != NULL)
-        crn_page_coroutine(page, leak->coroutine, leak->coroutine_count);
+        crn_page_coroutine(page, leak->coroutine, leak->coroutine_count, shown_in);
     crn_page_chain(page, &leak->chain);
     crn_page_print(page, CRN_STYLE_BOLD, "    to mend: ");
     fprintf(page->file, "%s\n", crn_verdict_hints[leak->verdict]);
@@ -118,7 +130,7 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
         crn_page_stack(page, finding->stack, 8);
     }
     if (finding->coroutine != NULL)
-        crn_page_coroutine(page, finding->coroutine, 1);
+        crn_page_coroutine(page, finding->coroutine, 1, 0);
     crn_page_chain(page, &finding->chain);
 }
 
@@ -129,13 +141,13 @@ static bool process_print(const struct crn_page *page, const struct crn_process 
         return false;
     process_title(page, process);
     for (size_t i = 0; i < process->leaks_count; i++)
-        leak_print(page, &process->leaks[i], i + 1);
+        leak_print(page, process->leaks, i);
     for (size_t i = 0; i < process->findings_count; i++)
         finding_print(page, &process->findings[i]);
     if (process->coroutines_count > 0)
         fprintf(page->file, "\nall coroutines\n");
     for (size_t i = 0; i < process->coroutines_count; i++)
-        crn_page_coroutine(page, &process->coroutines[i], process->coroutines[i].count);
+        crn_page_coroutine(page, &process->coroutines[i], process->coroutines[i].count, 0);
     return true;
 }
 
