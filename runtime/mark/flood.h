@@ -64,15 +64,41 @@ CRN_INLINE uintptr_t crn_worklist_pop(struct crn_worklist *list)
 }
 void crn_worklist_free(struct crn_worklist *list);
 
+/*
+ * Blocks that are about to be scanned, each asked for from memory a little ahead of its turn.
+ * Zeroed memory is an empty one.
+ */
+enum { CRN_BLOCKS_AHEAD = 8 };
+struct crn_ahead {
+    uintptr_t starts[CRN_BLOCKS_AHEAD];
+    unsigned first, count;
+};
+
+/* The next block of the worklist to scan; 0: there is none left. */
+CRN_INLINE uintptr_t crn_ahead_next(struct crn_ahead *ahead, struct crn_worklist *blocks)
+{
+    while (ahead->count < CRN_BLOCKS_AHEAD && blocks->count > 0) {
+        uintptr_t start = crn_worklist_pop(blocks);
+        __builtin_prefetch((const void *)start);
+        ahead->starts[(ahead->first + ahead->count++) % CRN_BLOCKS_AHEAD] = start;
+    }
+    if (ahead->count == 0)
+        return 0;
+    uintptr_t next = ahead->starts[ahead->first];
+    ahead->first = (ahead->first + 1) % CRN_BLOCKS_AHEAD;
+    ahead->count--;
+    return next;
+}
+
 /* Builds colours and cover; every live block is then white. */
 enum crn_status crn_colours_build(struct crn_mark *mark);
 
 /* Floods `live` from the roots. */
 enum crn_status crn_flood_live(struct crn_mark *mark);
 
-/* Calls `visit` for every block, ascending. */
-void crn_mark_for_each(const struct crn_mark *mark,
-                       void (*visit)(struct crn_target target, size_t size, void *user), void *user);
+/* Calls `visit` for every block that is white when its turn comes, ascending. */
+void crn_mark_for_each_white(const struct crn_mark *mark,
+                             void (*visit)(struct crn_target target, void *user), void *user);
 
 /* The record of a slot. */
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot);
@@ -83,8 +109,8 @@ CRN_INLINE bool crn_is_white(const struct crn_mark *mark, crn_slot slot)
 }
 CRN_INLINE void crn_colour_set(struct crn_mark *mark, crn_slot slot, enum crn_verdict verdict)
 {
-    mark->colours[slot] = (uint8_t)((mark->colours[slot] & ~CRN_COLOUR_MASK) |
-                                    (CRN_COLOUR_VERDICT + verdict));
+    mark->colours[slot] =
+        (uint8_t)((mark->colours[slot] & ~CRN_COLOUR_MASK) | (CRN_COLOUR_VERDICT + verdict));
 }
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { WORDS_AHEAD = 16, BLOCKS_AHEAD = 8 };
+enum { WORDS_AHEAD = 16 };
 
 struct live_flood {
     struct crn_scan scan; /* first: visitors cast back */
@@ -34,7 +34,7 @@ CRN_INLINE bool target_in_page(const struct crn_mark *mark, size_t page, uintptr
         return false;
     const struct crn_class *class = &crn_classes[crn_page_class(word)];
     uint32_t slot = class->bytes < CRN_PAGE_BYTES
-                        ? (uint32_t)((offset - phase) * (uint64_t)class->reciprocal >> 32)
+                        ? (uint32_t)((offset - phase) * (uint64_t) class->reciprocal >> 32)
                         : 0;
     target->slot = crn_page_first(word) + slot;
     target->start = index->base + (page << CRN_PAGE_SHIFT) + phase + slot * class->bytes;
@@ -58,8 +58,8 @@ static bool target_outside(const struct crn_mark *mark, uintptr_t word, struct c
     const struct crn_outside_block *block = &snap->outside[low - 1];
     if (word - block->start >= block->usable)
         return false;
-    *target = (struct crn_target){(crn_slot)(mark->record_count + low - 1), block->start,
-                                  block->usable};
+    *target =
+        (struct crn_target){(crn_slot)(mark->record_count + low - 1), block->start, block->usable};
     return true;
 }
 
@@ -80,9 +80,8 @@ bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_tar
 
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot)
 {
-    return slot < mark->record_count
-               ? &mark->snap->heap->index.records[slot]
-               : &mark->snap->outside[slot - mark->record_count].record;
+    return slot < mark->record_count ? &mark->snap->heap->index.records[slot]
+                                     : &mark->snap->outside[slot - mark->record_count].record;
 }
 
 static bool block_colour(const struct crn_block *block, void *user)
@@ -179,8 +178,10 @@ static void live_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
         if (page_word == 0)
             return word_settle(flood, word); /* inside a large block, or nothing */
         uint64_t slot = (word & (CRN_PAGE_BYTES - 1)) *
-                            (uint64_t)crn_classes[crn_page_class(page_word)].reciprocal >> 32;
+                            (uint64_t)crn_classes[crn_page_class(page_word)].reciprocal >>
+                        32;
         __builtin_prefetch(&flood->mark->colours[crn_page_first(page_word) + slot]);
+        __builtin_prefetch((const void *)word); /* most words lead to blocks not seen yet */
         uintptr_t waited = flood->words[flood->word_at];
         flood->words[flood->word_at] = word;
         flood->word_at = (flood->word_at + 1) % WORDS_AHEAD;
@@ -207,29 +208,18 @@ static void words_drain(struct live_flood *flood)
     }
 }
 
-/* Scans marked blocks, each a little after its contents were asked for, until none is left. */
+/* Scans marked blocks until none is left. */
 static void blocks_drain(struct live_flood *flood)
 {
-    uintptr_t ahead[BLOCKS_AHEAD] = {0};
-    unsigned at = 0, waiting = 0;
-    for (;;) {
-        while (waiting < BLOCKS_AHEAD && flood->blocks.count > 0) {
-            uintptr_t start = crn_worklist_pop(&flood->blocks);
-            __builtin_prefetch((const void *)start);
-            ahead[(at + waiting++) % BLOCKS_AHEAD] = start;
+    struct crn_ahead ahead = {.count = 0};
+    do {
+        for (uintptr_t start; (start = crn_ahead_next(&ahead, &flood->blocks)) != 0;) {
+            struct crn_target target;
+            if (crn_target_find(flood->mark, start, &target))
+                crn_scan_block(&flood->scan, target.start, target.bytes);
         }
-        if (waiting == 0) {
-            words_drain(flood);
-            if (flood->blocks.count == 0)
-                return;
-            continue;
-        }
-        struct crn_target target;
-        if (crn_target_find(flood->mark, ahead[at], &target))
-            crn_scan_block(&flood->scan, target.start, target.bytes);
-        at = (at + 1) % BLOCKS_AHEAD;
-        waiting--;
-    }
+        words_drain(flood);
+    } while (flood->blocks.count > 0);
 }
 
 enum crn_status crn_flood_live(struct crn_mark *mark)
@@ -261,31 +251,26 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
     return flood.is_out_of_memory ? CRN_ERR_NO_MEMORY : CRN_OK;
 }
 
-struct for_each {
-    const struct crn_mark *mark;
-    void (*visit)(struct crn_target target, size_t size, void *user);
-    void *user;
-};
-
-static bool for_each_visit(const struct crn_block *block, void *user)
+void crn_mark_for_each_white(const struct crn_mark *mark,
+                             void (*visit)(struct crn_target target, void *user), void *user)
 {
-    struct for_each *each = user;
-    crn_slot slot = (crn_slot)(block->record - each->mark->snap->heap->index.records);
-    /* What was allocated since the colours were built is not in the picture. */
-    if (slot < each->mark->record_count && each->mark->colours[slot] != CRN_COLOUR_NONE)
-        each->visit((struct crn_target){slot, block->start, block->usable}, block->size,
-                    each->user);
-    return true;
-}
-
-void crn_mark_for_each(const struct crn_mark *mark,
-                       void (*visit)(struct crn_target target, size_t size, void *user), void *user)
-{
-    struct for_each each = {mark, visit, user};
-    crn_index_for_each(&mark->snap->heap->index, mark->snap->heap_end, for_each_visit, &each);
+    /* By colour, a byte a block, rather than by record: few are white. */
+    const struct crn_index *index = &mark->snap->heap->index;
+    for (size_t page = 0; page < mark->pages; page++) {
+        uint64_t word = index->pages[page];
+        if (word == 0)
+            continue;
+        uint64_t bytes = crn_classes[crn_page_class(word)].bytes;
+        uintptr_t start = index->base + (page << CRN_PAGE_SHIFT) + crn_page_phase(word);
+        crn_slot slot = crn_page_first(word);
+        for (unsigned left = crn_page_slots(word); left > 0; left--, slot++, start += bytes)
+            if (slot < mark->record_count && crn_is_white(mark, slot))
+                visit((struct crn_target){slot, start, bytes}, user);
+    }
     for (size_t i = 0; i < mark->snap->outside_count; i++) {
         const struct crn_outside_block *block = &mark->snap->outside[i];
-        visit((struct crn_target){(crn_slot)(mark->record_count + i), block->start, block->usable},
-              crn_record_size(&block->record), user);
+        crn_slot slot = (crn_slot)(mark->record_count + i);
+        if (crn_is_white(mark, slot))
+            visit((struct crn_target){slot, block->start, block->usable}, user);
     }
 }

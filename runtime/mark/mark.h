@@ -15,8 +15,8 @@
 
 /* The state of one block, in a byte. */
 enum {
-    CRN_COLOUR_NONE = 0,  /* no block */
-    CRN_COLOUR_WHITE = 1, /* not reached yet */
+    CRN_COLOUR_NONE = 0,    /* no block */
+    CRN_COLOUR_WHITE = 1,   /* not reached yet */
     CRN_COLOUR_VERDICT = 2, /* + enum crn_verdict */
     CRN_COLOUR_MASK = 0x0f,
     CRN_COLOUR_DIRECT = 0x10,  /* of a leak: what the dead holder itself points to */
@@ -43,9 +43,9 @@ struct crn_suspect {
 struct crn_group {
     uint8_t verdict, confidence;
     uint32_t alloc_node;
-    uint32_t holder; /* index + 1 in `holders`; 0: none */
+    uint32_t holder;                                         /* index + 1 in `holders`; 0: none */
     uint64_t blocks, bytes, indirect_blocks, indirect_bytes; /* counted when reported */
-    uintptr_t example;      /* one of its blocks */
+    uintptr_t example;                                       /* one of its blocks */
     uintptr_t example_word; /* the word of the holder that points to it; 0: none */
     uint32_t example_coro;  /* the snapshot's coroutine that holds it, index + 1 */
 };
@@ -62,20 +62,20 @@ struct crn_holder {
 
 struct crn_mark {
     const struct crn_snap *snap;
-    struct crn_arena arena; /* owns everything below */
+    struct crn_arena arena;   /* owns everything below */
     struct crn_span spans[3]; /* suspects, groups, holders */
-    uint8_t *colours;       /* by slot */
-    uint32_t *cover;        /* by page: page (+ 1) where the block that covers its first byte starts */
+    uint8_t *colours;         /* by slot */
+    uint32_t *cover; /* by page: page (+ 1) where the block that covers its first byte starts */
     size_t pages;
     size_t slot_count, record_count;
-    uint8_t *coro_reached;  /* by coroutine: a live handle was found */
+    uint8_t *coro_reached; /* by coroutine: a live handle was found */
     struct crn_suspect *suspects;
     size_t suspect_count;
     struct crn_group *groups;
     size_t group_count;
     struct crn_holder *holders;
     size_t holder_count;
-    uint32_t *holder_of;    /* by coroutine: index + 1 of a dead one's holder; 0: none */
+    uint32_t *holder_of;              /* by coroutine: index + 1 of a dead one's holder; 0: none */
     uint64_t live_blocks, live_bytes; /* everything alive that is ours, leaked or not */
     uint64_t coros_in_state[CRN_CORO_STATE_COUNT];
 };
@@ -100,8 +100,8 @@ enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address
 /* A step of a chain: a word, at `address` in the block that starts at `block` (0: in a root). */
 struct crn_chain_step {
     uintptr_t address, block;
-    uint32_t root;  /* index + 1 in the snapshot's `roots`, of the first step */
-    uint32_t coro;  /* index + 1: the word lies in the body of this live coroutine */
+    uint32_t root; /* index + 1 in the snapshot's `roots`, of the first step */
+    uint32_t coro; /* index + 1: the word lies in the body of this live coroutine */
 };
 enum { CRN_CHAIN_STEPS_MAX = 64 };
 

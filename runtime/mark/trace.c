@@ -11,11 +11,11 @@
 
 /* One thing that was reached: a block, a coroutine's body, or a root. */
 struct visited {
-    uintptr_t start;  /* of the block; 0: a root or a body */
-    uintptr_t word;   /* the address of the word that led here */
-    uint32_t parent;  /* row of what that word lies in */
-    uint32_t root;    /* index + 1 */
-    uint32_t coro;    /* index + 1, of a body */
+    uintptr_t start; /* of the block; 0: a root or a body */
+    uintptr_t word;  /* the address of the word that led here */
+    uint32_t parent; /* row of what that word lies in */
+    uint32_t root;   /* index + 1 */
+    uint32_t coro;   /* index + 1, of a body */
 };
 
 struct trace {
@@ -135,8 +135,8 @@ void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
         trace.coro_visited[coros[i]] = 2; /* asked for, not met */
     }
     /* Variables before stacks and stacks before other memory: the chain people understand. */
-    static const uint8_t order[] = {CRN_ROOT_GLOBAL, CRN_ROOT_TLS,    CRN_ROOT_STACK,
-                                    CRN_ROOT_REGION, CRN_ROOT_KERNEL, CRN_ROOT_MAPPING,
+    static const uint8_t order[] = {CRN_ROOT_GLOBAL,  CRN_ROOT_TLS,    CRN_ROOT_STACK,
+                                    CRN_ROOT_REGION,  CRN_ROOT_KERNEL, CRN_ROOT_MAPPING,
                                     CRN_ROOT_REGISTER};
     for (unsigned kind = 0; kind < CRN_COUNT_OF(order); kind++)
         for (size_t i = 0; i < snap->root_count; i++)

@@ -5,11 +5,11 @@
  * sure ones, so that of two holders the less sure decides.  Every flood has two passes: first all
  * that the dead bodies themselves point to (direct), then what those lead to (indirect).
  *
- * Lost blocks have no holder.  Which of them are direct is a question of graphs: those in a
- * strongly connected component that no other one leads to, one for each such component.  Blocks
- * taken by decreasing finish time of a depth-first walk give just that (Sharir, "A strong-
- * connectivity algorithm and its applications in data flow analysis", 1981): whoever is not yet
- * reached when its turn comes is reached by nobody else.
+ * Lost blocks have no holder.  Those that no other lost block points to are direct.  In the rest
+ * there are cycles: direct is one block of each strongly connected component that no other one
+ * leads to.  Blocks taken by decreasing finish time of a depth-first walk give just that (Sharir,
+ * "A strong-connectivity algorithm and its applications in data flow analysis", 1981): whoever is
+ * not yet reached when its turn comes is reached by nobody else.
  */
 #include "mark/flood.h"
 #include "mark/groups.h"
@@ -24,9 +24,9 @@ struct leak_flood {
     struct crn_worklist blocks;
     enum crn_verdict verdict;
     enum crn_confidence confidence;
-    uint32_t coro;   /* whose body is scanned, index + 1 */
+    uint32_t coro; /* whose body is scanned, index + 1 */
     uint32_t holder;
-    uint32_t group;  /* of the direct block that is flooded from */
+    uint32_t group; /* of the direct block that is flooded from */
     bool is_out_of_memory;
 };
 
@@ -97,9 +97,10 @@ static void indirect_flood(struct leak_flood *flood, uintptr_t start, uint32_t g
     flood->group = group;
     flood->scan.visit = indirect_visit;
     flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, start);
-    while (flood->blocks.count > 0) {
+    struct crn_ahead ahead = {.count = 0};
+    while ((start = crn_ahead_next(&ahead, &flood->blocks)) != 0) {
         struct crn_target target;
-        if (crn_target_find(flood->mark, crn_worklist_pop(&flood->blocks), &target))
+        if (crn_target_find(flood->mark, start, &target))
             crn_scan_block(&flood->scan, target.start, target.bytes);
     }
 }
@@ -126,8 +127,7 @@ static void coro_bodies_scan(struct leak_flood *flood)
     const struct crn_snap *snap = mark->snap;
     for (uint32_t i = 0; i < snap->coro_count; i++) {
         const struct crn_snap_coro *coro = &snap->coros[i];
-        if (!is_dead(mark, i, flood->verdict) ||
-            coro->is_sure != (flood->confidence == CRN_PROVEN))
+        if (!is_dead(mark, i, flood->verdict) || coro->is_sure != (flood->confidence == CRN_PROVEN))
             continue;
         flood->coro = i + 1;
         flood->holder = crn_groups_holder(flood->groups, i, flood->verdict);
@@ -178,12 +178,10 @@ static void coro_leaks_find(struct leak_flood *flood, enum crn_verdict verdict)
 }
 
 /* What is white but not ours to judge is nobody's leak here, nor is what it leads to. */
-static void foreign_visit(struct crn_target target, size_t size, void *user)
+static void foreign_visit(struct crn_target target, void *user)
 {
     struct leak_flood *flood = user;
-    (void)size;
-    if (crn_is_white(flood->mark, target.slot) &&
-        (flood->mark->colours[target.slot] & CRN_COLOUR_FOREIGN) != 0) {
+    if ((flood->mark->colours[target.slot] & CRN_COLOUR_FOREIGN) != 0) {
         crn_colour_set(flood->mark, target.slot, flood->verdict);
         indirect_flood(flood, target.start, CRN_NO_GROUP);
     }
@@ -212,12 +210,9 @@ static void finish_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addres
  * The path holds blocks to visit; a block is pushed again, tagged by its lowest bit, before what
  * it leads to, and is finished when the tagged one comes up.
  */
-static void finish_from(struct crn_target root, size_t size, void *user)
+static void finish_from(struct crn_target root, void *user)
 {
     struct finish_walk *walk = user;
-    (void)size;
-    if (!crn_is_white(walk->mark, root.slot))
-        return;
     walk->is_out_of_memory |= !crn_worklist_push(&walk->path, root.start);
     while (walk->path.count > 0 && !walk->is_out_of_memory) {
         uintptr_t start = crn_worklist_pop(&walk->path);
@@ -235,20 +230,59 @@ static void finish_from(struct crn_target root, size_t size, void *user)
     }
 }
 
-static void lost_find(struct leak_flood *flood)
+/* Notes which lost blocks another lost one points to, reading them in the order they lie in memory.
+ */
+struct refer_walk {
+    struct crn_scan scan; /* first */
+    struct crn_mark *mark;
+    crn_slot current;
+};
+
+static void refer_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    struct refer_walk *walk = (struct refer_walk *)scan;
+    struct crn_target target;
+    (void)address;
+    if (crn_target_find(walk->mark, word, &target) && target.slot != walk->current &&
+        crn_is_white(walk->mark, target.slot))
+        walk->mark->colours[target.slot] |= CRN_COLOUR_TRACED;
+}
+
+static void refer_from(struct crn_target block, void *user)
+{
+    struct refer_walk *walk = user;
+    walk->current = block.slot;
+    crn_scan_block(&walk->scan, block.start, block.bytes);
+}
+
+/* A lost block that no other one points to is direct. */
+static void unreferred_visit(struct crn_target target, void *user)
+{
+    struct leak_flood *flood = user;
+    uint8_t *colour = &flood->mark->colours[target.slot];
+    bool is_referred = (*colour & CRN_COLOUR_TRACED) != 0;
+    if (!is_referred)
+        indirect_flood(flood, target.start, leak_enter(flood, &target, true, 0));
+}
+
+static void untraced_visit(struct crn_target target, void *user)
+{
+    struct crn_mark *mark = user;
+    mark->colours[target.slot] &= (uint8_t)~CRN_COLOUR_TRACED;
+}
+
+/* What is left is in cycles, or behind them. */
+static void cycles_find(struct leak_flood *flood)
 {
     struct crn_mark *mark = flood->mark;
     struct finish_walk walk = {.scan = {.mark = mark, .visit = finish_visit}, .mark = mark};
-    flood->verdict = CRN_VERDICT_LOST;
-    flood->confidence = mark->snap->unseen_threads > 0 ? CRN_LIKELY : CRN_PROVEN;
-    flood->coro = flood->holder = 0;
     /* A block may be pushed once for every word that points to it. */
     if (!crn_worklist_init(&walk.path, (size_t)1 << 34) ||
         !crn_worklist_init(&walk.order, mark->slot_count)) {
         flood->is_out_of_memory = true;
         return;
     }
-    crn_mark_for_each(mark, finish_from, &walk);
+    crn_mark_for_each_white(mark, finish_from, &walk);
     flood->is_out_of_memory |= walk.is_out_of_memory;
     while (walk.order.count > 0 && !flood->is_out_of_memory) {
         struct crn_target target;
@@ -260,6 +294,19 @@ static void lost_find(struct leak_flood *flood)
     }
     crn_worklist_free(&walk.path);
     crn_worklist_free(&walk.order);
+}
+
+static void lost_find(struct leak_flood *flood)
+{
+    struct crn_mark *mark = flood->mark;
+    struct refer_walk walk = {.scan = {.mark = mark, .visit = refer_visit}, .mark = mark};
+    flood->verdict = CRN_VERDICT_LOST;
+    flood->confidence = mark->snap->unseen_threads > 0 ? CRN_LIKELY : CRN_PROVEN;
+    flood->coro = flood->holder = 0;
+    crn_mark_for_each_white(mark, refer_from, &walk);
+    crn_mark_for_each_white(mark, unreferred_visit, flood);
+    crn_mark_for_each_white(mark, untraced_visit, mark);
+    cycles_find(flood);
 }
 
 static void states_count(struct crn_mark *mark)
@@ -290,7 +337,7 @@ enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
     coro_leaks_find(&flood, CRN_VERDICT_COMPLETED);
     coro_leaks_find(&flood, CRN_VERDICT_ABANDONED);
     flood.verdict = CRN_VERDICT_LIVE;
-    crn_mark_for_each(mark, foreign_visit, &flood);
+    crn_mark_for_each_white(mark, foreign_visit, &flood);
     lost_find(&flood);
     crn_worklist_free(&flood.blocks);
     states_count(mark);
@@ -315,16 +362,15 @@ bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_su
                                 uint32_t born_before)
 {
     struct crn_outside_block outside;
-    struct crn_block block;
-    const struct crn_record *record = NULL;
     struct crn_heap *heap = mark->snap->heap;
-    if (crn_index_is_inside(&heap->index, suspect->start)) {
-        if (crn_index_find(&heap->index, suspect->start, &block) && block.start == suspect->start)
-            record = block.record;
-    } else if (crn_outside_find(&heap->outside, suspect->start, &outside, crn_sys_gettid())) {
+    const struct crn_record *record = suspect->record;
+    if (!crn_index_is_inside(&heap->index, suspect->start)) {
+        if (!crn_outside_find(&heap->outside, suspect->start, &outside, crn_sys_gettid()))
+            return false;
         record = &outside.record;
     }
-    return record != NULL && crn_record_birth(record) < born_before;
+    /* A record that has come to describe another block says so by its birth. */
+    return crn_record_is_live(record) && crn_record_birth(record) < born_before;
 }
 
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct)
