@@ -21,7 +21,10 @@ struct pass {
     bool is_done;
 };
 
+enum { FINISHING = 1, FINISHED = 2, FINISH_LIMIT_S = 30 };
+
 static _Atomic uint32_t end_has_begun, end_has_finished;
+static int finishing_tid; /* who reports; to know a signal handler on top of it */
 static struct pass first_pass, last_pass;
 static struct crn_draft draft;
 static uint32_t born_after; /* blocks with at least this birth were made during teardown */
@@ -71,8 +74,8 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
     uint64_t began = crn_now_ns();
     uintptr_t fault = 0;
 
-    bool has_lock = crn_lock_try_for(&crn_coros.lock, crn_sys_gettid(),
-                                     (uint64_t)LOCK_LIMIT_MS * 1000000);
+    bool has_lock =
+        crn_lock_try_for(&crn_coros.lock, crn_sys_gettid(), (uint64_t)LOCK_LIMIT_MS * 1000000);
     uint64_t stopping = crn_now_ns();
     crn_threads_stop(&stopped);
     unseen_warn(&stopped);
@@ -82,9 +85,8 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
                           (unsigned long)fault);
     else if (picture.status != CRN_OK)
         crn_draft_warning(&draft, "%s; there is no verdict",
-                          picture.status == CRN_ERR_NO_MEMORY
-                              ? "there was no memory for the check"
-                              : "the memory map could not be read");
+                          picture.status == CRN_ERR_NO_MEMORY ? "there was no memory for the check"
+                                                              : "the memory map could not be read");
     else
         call->pass->is_done = true;
     crn_threads_resume();
@@ -174,7 +176,8 @@ static void process_fill(int exit_code, int exit_signal)
     process->allocations += crn_heap.allocations;
     process->frees += crn_heap.frees;
     process->peak_bytes = (uint64_t)(crn_heap.peak_bytes > 0 ? crn_heap.peak_bytes : 0);
-    process->flags = (first_pass.is_done || crn_shim.is_forked ? CRN_PROCESS_CHECKED : 0) | (crn_shim.is_first ? CRN_PROCESS_FIRST : 0) |
+    process->flags = (first_pass.is_done || crn_shim.is_forked ? CRN_PROCESS_CHECKED : 0) |
+                     (crn_shim.is_first ? CRN_PROCESS_FIRST : 0) |
                      (crn_shim.is_forked ? CRN_PROCESS_FORKED : 0);
     process->exit_code = exit_signal != 0 ? -1 : exit_code;
     process->exit_signal = exit_signal;
@@ -259,10 +262,16 @@ static void report_do(void *argument, const struct crn_saved_registers *register
 static int finish(int exit_code, int exit_signal)
 {
     uint32_t expected = 0;
-    if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_shim.pid ||
-        !__atomic_compare_exchange_n(&end_has_finished, &expected, 1, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
+    if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_shim.pid)
         return exit_code;
+    if (!__atomic_compare_exchange_n(&end_has_finished, &expected, FINISHING, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        /* Another thread is at it, and the process must not end under its hands. */
+        if (finishing_tid != crn_sys_gettid())
+            crn_futex_wait(&end_has_finished, FINISHING, (uint64_t)FINISH_LIMIT_S * 1000000000u);
+        return exit_code;
+    }
+    finishing_tid = crn_sys_gettid();
     uint64_t confirming = crn_now_ns();
     if (first_pass.is_done)
         crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
@@ -279,6 +288,8 @@ static int finish(int exit_code, int exit_signal)
         return exit_code;
     crn_stack_call(report_do, &ending, stack + REPORT_STACK_BYTES);
     crn_vm_unmap(stack, REPORT_STACK_BYTES);
+    end_has_finished = FINISHED;
+    crn_futex_wake_all(&end_has_finished);
     return ending.code;
 }
 

@@ -119,7 +119,8 @@ static void step_add(struct crn_findings *findings, struct crn_draft *draft, siz
                                     .retained_bytes = UINT64_MAX};
         link.kind = CRN_LINK_CORO;
         link.coro = coro_row_add(draft, &holder, coro);
-        link.offset = step->address - coro->stack_start;
+        uintptr_t in_stack = step->address - coro->stack_start;
+        link.offset = in_stack < coro->stack_end - coro->stack_start ? in_stack : 0;
     } else {
         struct crn_block block;
         link.kind = CRN_LINK_BLOCK;

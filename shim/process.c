@@ -113,6 +113,10 @@ static void child_begin(void)
     crn_shim.is_forked = true;
     crn_shim.is_first = false;
     crn_shim.is_silenced |= !crn_shim.options.follow_children;
+    /* A daemon closes standard error to let go of whoever reads it: a copy must not hold on. */
+    if (crn_shim.saved_stderr >= 0)
+        crn_syscall1(SYS_close, crn_shim.saved_stderr);
+    crn_shim.saved_stderr = -1;
     crn_shim.started_unix_ns = crn_unix_now_ns();
     crn_shim.started_ns = crn_now_ns();
     crn_heap_after_fork(&crn_heap);

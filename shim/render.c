@@ -32,7 +32,8 @@ const char *crn_shim_temporary(void)
     return strcpy(temporary, given);
 }
 
-/* The coroner command: as the launcher told us, beside this library, or where both are installed. */
+/* The coroner command: as the launcher told us, beside this library, or where both are installed.
+ */
 static bool launcher_find(char *path, size_t path_bytes)
 {
     static const char *const beside[] = {"", "../" CORONER_BINDIR "/", "../../" CORONER_BINDIR "/",
@@ -62,8 +63,8 @@ struct command {
 
 static void argument_add(struct command *command, const char *format, const char *value)
 {
-    if (command->count + 1 >= ARGUMENTS_MAX || command->used + strlen(format) + strlen(value) >=
-                                                   sizeof command->texts)
+    if (command->count + 1 >= ARGUMENTS_MAX ||
+        command->used + strlen(format) + strlen(value) >= sizeof command->texts)
         return;
     char *text = command->texts + command->used;
     command->used += (size_t)sprintf(text, format, value) + 1;
@@ -78,7 +79,8 @@ static void command_fill(struct command *command, const char *launcher, const ch
     argument_add(command, "%s", launcher);
     argument_add(command, "%s", "report");
     argument_add(command, "--format=%s", options->format);
-    if (options->output[0] != 0 && crn_shim.session != NULL) {
+    if (options->output[0] != 0 && crn_shim.session != NULL &&
+        strstr(options->output, "%p") == NULL) {
         /* The launcher has reported and gone: ours goes beside its file. */
         snprintf(number, sizeof number, ".%d", crn_shim.pid);
         char path[2048];
@@ -113,24 +115,33 @@ static char **environment_make(void)
     return kept;
 }
 
-/* Standard error as it was when the program began, if that copy is still what it was. */
-static int stderr_find(void)
+static bool is_first_stderr(int fd)
 {
     struct stat status;
-    if (crn_shim.saved_stderr >= 0 && fstat(crn_shim.saved_stderr, &status) == 0 &&
-        status.st_ino == crn_shim.saved_stderr_inode &&
-        status.st_dev == crn_shim.saved_stderr_device)
+    return fd >= 0 && fstat(fd, &status) == 0 && status.st_ino == crn_shim.stderr_inode &&
+           status.st_dev == crn_shim.stderr_device;
+}
+
+/*
+ * Standard error as it was when the program began: our copy, else descriptor 2, if it still is
+ * that.  -1: it is gone, and descriptor 2 may be anything, say a file of the program's.
+ */
+static int stderr_find(void)
+{
+    if (is_first_stderr(crn_shim.saved_stderr))
         return crn_shim.saved_stderr;
-    return 2;
+    return is_first_stderr(2) ? 2 : -1;
 }
 
 /* In the child's child. */
-static __attribute__((noreturn)) void command_exec(const struct command *command, char **environment,
-                                                   int errors)
+static __attribute__((noreturn)) void command_exec(const struct command *command,
+                                                   char **environment, int errors)
 {
     sigset_t none;
     sigemptyset(&none);
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+    if (errors < 0) /* whatever descriptor 2 is now, the report is not for it */
+        errors = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0);
     if (errors != 2)
         crn_syscall3(SYS_dup3, errors, 2, 0);
     crn_syscall3(SYS_close_range, 3, ~0u, 0);
@@ -202,6 +213,10 @@ int crn_render(const char *path, int exit_code, int leak_code, bool has_news)
         crn_log("the coroner command is not beside libcoroner.so; the recording is kept: %s", path);
         return leak_code;
     }
+    bool is_for_stderr =
+        crn_shim.options.output[0] == 0 && strcmp(crn_shim.options.format, "text") == 0;
+    if (is_for_stderr && crn_log_fd < 0)
+        return leak_code; /* nowhere to say anything: the recording stays */
     command_fill(&command, launcher, path);
     int result = command_run(&command);
     if (result < 0 || result == NO_LAUNCHER) {

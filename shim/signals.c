@@ -75,8 +75,8 @@ static void handler_install(int signal, void (*handler)(int, siginfo_t *, void *
 static void real_find(void)
 {
     if (real_sigaction == NULL)
-        real_sigaction = (int (*)(int, const struct sigaction *, struct sigaction *))crn_shim_next(
-            "sigaction");
+        real_sigaction =
+            (int (*)(int, const struct sigaction *, struct sigaction *))crn_shim_next("sigaction");
 }
 
 int crn_sigaction_real(int signal, const struct sigaction *action, struct sigaction *old)
@@ -138,6 +138,26 @@ static void as_default(struct sigaction *action)
     action->sa_handler = SIG_DFL;
 }
 
+/*
+ * Until the program sets an alternate stack, SA_ONSTACK means nothing to it: its handlers run on
+ * the normal stack, which is larger than ours.  So the flag is taken off, and put back later.
+ */
+static _Atomic uint64_t onstack_withheld; /* a bit a signal */
+static _Atomic bool has_program_stack;
+
+static void onstack_give_back(void)
+{
+    struct sigaction action;
+    has_program_stack = true;
+    for (int signal = 1; signal < 64; signal++) {
+        if ((onstack_withheld >> signal & 1) == 0 || real_sigaction(signal, NULL, &action) != 0)
+            continue;
+        action.sa_flags |= SA_ONSTACK;
+        real_sigaction(signal, &action, NULL);
+    }
+    onstack_withheld = 0;
+}
+
 static int action_set(int signal, const struct sigaction *action, struct sigaction *old)
 {
     struct sigaction copy, previous;
@@ -154,6 +174,13 @@ static int action_set(int signal, const struct sigaction *action, struct sigacti
         sigdelset(&copy.sa_mask, CRN_STOP_SIGNAL);
         action = &copy;
     }
+    uint64_t bit = signal > 0 && signal < 64 ? (uint64_t)1 << signal : 0;
+    bool was_withheld = (onstack_withheld & bit) != 0;
+    if (action == &copy) {
+        bool withholds = (copy.sa_flags & SA_ONSTACK) != 0 && !has_program_stack;
+        copy.sa_flags &= withholds ? ~SA_ONSTACK : ~0;
+        onstack_withheld = withholds ? onstack_withheld | bit : onstack_withheld & ~bit;
+    }
     bool wants_default = action != NULL && is_deadly(signal) && !crn_shim.is_silenced &&
                          (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL &&
                          crn_shim.phase == CRN_SHIM_ON && crn_sys_getpid() == crn_shim.pid;
@@ -164,6 +191,8 @@ static int action_set(int signal, const struct sigaction *action, struct sigacti
         *old = previous;
         if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction == deadly_handler)
             as_default(old);
+        else if (was_withheld)
+            old->sa_flags |= SA_ONSTACK;
     }
     return result;
 }
@@ -227,10 +256,10 @@ CRN_EXPORT int sigignore(int number)
 }
 
 /* Finds the real function once and forwards with our signal taken out of the set. */
-#define REAL(type, name, ...)                                                                     \
-    static type (*real)(__VA_ARGS__);                                                             \
-    if (real == NULL)                                                                             \
-        real = (type(*)(__VA_ARGS__))crn_shim_next(#name);                                        \
+#define REAL(type, name, ...)                              \
+    static type (*real)(__VA_ARGS__);                      \
+    if (real == NULL)                                      \
+        real = (type(*)(__VA_ARGS__))crn_shim_next(#name); \
     sigset_t copy
 
 CRN_EXPORT int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
@@ -316,6 +345,10 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
     if (self != NULL && wanted != NULL)
         self->program_signal_stack =
             (wanted->ss_flags & SS_DISABLE) != 0 ? 0 : (uintptr_t)wanted->ss_sp;
+    if (wanted != NULL && (wanted->ss_flags & SS_DISABLE) == 0 && !has_program_stack) {
+        real_find();
+        onstack_give_back();
+    }
     if (self != NULL && wanted != NULL && (wanted->ss_flags & SS_DISABLE) != 0)
         crn_signal_stack_give(self);
     return 0;

@@ -212,16 +212,16 @@ static void options_read(void)
     crn_shim.launcher = variable_copy("CORONER_LAUNCHER", launcher, sizeof launcher);
 }
 
-/* A copy of standard error for the report, where a program seldom looks. */
+/* Notes what standard error is; a plain preload keeps a copy, where a program seldom looks. */
 static void stderr_save(void)
 {
     struct stat status;
-    int fd = fcntl(2, F_DUPFD_CLOEXEC, 230);
-    if (fd < 0 || fstat(fd, &status) != 0)
+    if (fstat(2, &status) != 0)
         return;
-    crn_shim.saved_stderr = fd;
-    crn_shim.saved_stderr_inode = status.st_ino;
-    crn_shim.saved_stderr_device = status.st_dev;
+    crn_shim.stderr_inode = status.st_ino;
+    crn_shim.stderr_device = status.st_dev;
+    if (crn_shim.session == NULL)
+        crn_shim.saved_stderr = fcntl(2, F_DUPFD_CLOEXEC, 230);
 }
 
 /* Leaves our variables and jemalloc's, thread-local ones too, out of every check. */
@@ -273,8 +273,7 @@ __attribute__((constructor)) static void shim_start(void)
     if (crn_shim.options.stacks == CRN_STACKS_FULL)
         libunwind_find();
     pthread_key_create(&ending_key, thread_end);
-    if (crn_shim.session == NULL)
-        stderr_save();
+    stderr_save();
     crn_process_start();
     crn_signals_start();
     if (self == NULL || crn_shim.phase == CRN_SHIM_OFF) {

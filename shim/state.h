@@ -34,7 +34,7 @@ struct crn_shim {
     const char *session;     /* directory of the launcher; NULL in a plain preload */
     const char *launcher;    /* the coroner command, for a plain preload; NULL: look beside us */
     int saved_stderr;        /* a copy, in a plain preload; -1: none */
-    uint64_t saved_stderr_inode, saved_stderr_device;
+    uint64_t stderr_inode, stderr_device; /* what it was, to know it again */
     uint64_t started_unix_ns, started_ns;
     const char *trouble;     /* why we stood down; NULL: we did not */
 };

@@ -67,6 +67,23 @@ static uint32_t record_take_locked(void)
     return id;
 }
 
+/*
+ * The heap block that the last stack lay in.  A slab of many stacks is looked up once, not walked
+ * back over for each.  Guarded by the registry lock; its record proves that it is the same block.
+ */
+static struct flagged {
+    uintptr_t start;
+    size_t bytes;
+    const struct crn_record *record;
+    uint64_t meta;
+} last_flagged;
+
+static bool is_flagged_already(uintptr_t address)
+{
+    return address - last_flagged.start < last_flagged.bytes &&
+           last_flagged.record->meta == last_flagged.meta;
+}
+
 uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr_t start,
                                 uintptr_t end, enum crn_coro_state state)
 {
@@ -86,8 +103,11 @@ uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr
     coro->generation = generation;
     crn_coros.seen++;
     crn_coros.is_used = 1;
-    if (crn_index_find(&crn_heap.index, start, &block))
+    if (!is_flagged_already(start) && crn_index_find(&crn_heap.index, start, &block)) {
         block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
+        last_flagged =
+            (struct flagged){block.start, block.usable, block.record, block.record->meta};
+    }
     return id;
 }
 
@@ -158,8 +178,8 @@ void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
     if (id != 0)
         is_own = false; /* a coroutine's stack may be an array on the thread's own */
     else if (!is_own && unknown_stack_find(thread, sp, &range))
-        id = crn_coro_create_locked(&crn_recogniser_stack, range.start, range.end,
-                                    CRN_CORO_RUNNING);
+        id =
+            crn_coro_create_locked(&crn_recogniser_stack, range.start, range.end, CRN_CORO_RUNNING);
     if (id == 0)
         is_own = true;
     if (id != thread->coro)

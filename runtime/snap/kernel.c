@@ -1,5 +1,6 @@
 /*
- * Roots that only the kernel holds: data of epoll registrations and values of POSIX timers.
+ * Roots that only the kernel holds: data of epoll registrations, values of POSIX timers, and
+ * pointers in flight in pipes and Unix sockets.
  *
  * The kernel prints both: /proc/self/fdinfo/N of an epoll descriptor has "tfd: … data: HEX" lines,
  * /proc/self/timers has "signal: N/HEX" (proc(5)).
@@ -10,8 +11,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
-enum { TEXT_BYTES = 16 * 1024 };
+enum { TEXT_BYTES = 64 * 1024 }; /* as much as a pipe holds, unless it was made larger */
 
 static uintptr_t hex_read(const char *text)
 {
@@ -56,6 +59,54 @@ static void labelled_add(struct crn_snap_builder *builder, const char *path, con
     crn_syscall1(SYS_close, fd);
 }
 
+/* What waits in a pipe or a Unix socket, read without taking it out, at any alignment. */
+static void in_flight_add(struct crn_snap_builder *builder, char *bytes, long count, uint32_t name)
+{
+    char *copy = count > 0 ? crn_arena_alloc(&builder->snap->arena, (size_t)count) : NULL;
+    if (copy == NULL)
+        return;
+    memcpy(copy, bytes, (size_t)count);
+    crn_build_root(builder, (struct crn_root){.start = (uintptr_t)copy,
+                                              .end = (uintptr_t)copy + (uintptr_t)count,
+                                              .kind = CRN_ROOT_KERNEL,
+                                              .step = 1,
+                                              .name = name});
+}
+
+/* tee(2) copies a pipe's contents to a pipe of ours; it needs a reading end, made by opening it. */
+static void pipe_add(struct crn_snap_builder *builder, const char *path, const char *number,
+                     char *text)
+{
+    int ends[2];
+    int waiting = 0;
+    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (crn_syscall3(SYS_ioctl, fd, FIONREAD, &waiting) == 0 && waiting > 0 &&
+        crn_syscall2(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+        crn_syscall4(SYS_tee, fd, ends[1], TEXT_BYTES, SPLICE_F_NONBLOCK);
+        crn_syscall1(SYS_close, ends[1]);
+        in_flight_add(builder, text, crn_sys_read_all(ends[0], text, TEXT_BYTES),
+                      crn_build_name(builder, "pipe fd %s", number));
+        crn_syscall1(SYS_close, ends[0]);
+    }
+    crn_syscall1(SYS_close, fd);
+}
+
+static void socket_add(struct crn_snap_builder *builder, const char *number, char *text)
+{
+    int fd = atoi(number), domain = 0;
+    socklen_t bytes = sizeof domain;
+    /* Pointers only make sense to ourselves: a Unix socket. */
+    if (crn_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_DOMAIN, (long)&domain, (long)&bytes, 0) !=
+            0 ||
+        domain != AF_UNIX)
+        return;
+    in_flight_add(builder, text,
+                  crn_syscall6(SYS_recvfrom, fd, text, TEXT_BYTES, MSG_PEEK | MSG_DONTWAIT, 0, 0),
+                  crn_build_name(builder, "socket fd %s", number));
+}
+
 struct linux_dirent {
     uint64_t inode;
     int64_t offset;
@@ -72,6 +123,10 @@ static void descriptor_add(struct crn_snap_builder *builder, const char *number,
     if (count <= 0)
         return;
     target[count] = 0;
+    if (strncmp(target, "pipe:", 5) == 0)
+        return pipe_add(builder, path, number, text);
+    if (strncmp(target, "socket:", 7) == 0)
+        return socket_add(builder, number, text);
     if (strcmp(target, "anon_inode:[eventpoll]") != 0)
         return;
     __builtin_snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%s", number);

@@ -68,8 +68,11 @@ static void mapping_add(struct crn_snap_builder *builder, struct crn_root root)
 
 static bool is_device(const char *path)
 {
-    return strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0 &&
-           strncmp(path, "/dev/zero", 9) != 0;
+    static const char *const memory[] = {"/dev/shm/", "/dev/zero", "/dev/hugepages"};
+    for (unsigned i = 0; i < CRN_COUNT_OF(memory); i++)
+        if (strncmp(path, memory[i], strlen(memory[i])) == 0)
+            return false;
+    return strncmp(path, "/dev/", 5) == 0;
 }
 
 static bool root_visit(const struct crn_map_entry *entry, void *user)
