@@ -6,8 +6,8 @@
  * BUILD: once
  * RUN:    coroner run --format=json --output=report.json $CASE
  * EXPECT: none
- * EXPECT: stdout     large: normal stack
- * EXPECT: stdout     small: alternate stack
+ * EXPECT: stdout     /large: normal stack/
+ * EXPECT: stdout     /small: alternate stack/
  * EXPECT: exit       status=0
  */
 #include "case.h"
