@@ -243,6 +243,15 @@ static int module_exclude(struct dl_phdr_info *info, size_t info_bytes, void *un
     return 0;
 }
 
+/* A program that defines malloc itself, or links one that does, comes before every preload. */
+static bool has_own_malloc(void)
+{
+    struct dl_find_object theirs, ours;
+    void *found = dlsym(RTLD_DEFAULT, "malloc");
+    return found != NULL && _dl_find_object(found, &theirs) == 0 &&
+           _dl_find_object(&crn_shim, &ours) == 0 && theirs.dlfo_map_start != ours.dlfo_map_start;
+}
+
 static pthread_key_t ending_key;
 
 static void thread_end(void *record)
@@ -276,10 +285,10 @@ __attribute__((constructor)) static void shim_start(void)
     stderr_save();
     crn_process_start();
     crn_signals_start();
-    if (self == NULL || crn_shim.phase == CRN_SHIM_OFF) {
-        crn_log("%s; the program runs unwatched", crn_shim.trouble);
-        return;
-    }
+    if (has_own_malloc())
+        crn_shim_stand_down("the program has a malloc of its own");
+    if (self == NULL || crn_shim.phase == CRN_SHIM_OFF)
+        return; /* the report says why */
     /* What libc, the loader and we made until now is not the program's: never judge it. */
     crn_heap.birth_line = crn_heap_line_draw(&crn_heap);
     self->is_busy = 0;
