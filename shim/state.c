@@ -35,6 +35,9 @@ struct crn_shim crn_shim = {
     .saved_stderr = -1,
 };
 
+/* With less our tables would leave jemalloc and the program too little. */
+static const size_t LEAST_ADDRESS_SPACE = (size_t)256 << 20;
+
 void crn_shim_start_early(void)
 {
     static _Atomic uint32_t under_way;
@@ -45,13 +48,19 @@ void crn_shim_start_early(void)
             crn_syscall0(SYS_sched_yield);
         return;
     }
+    crn_shim.pid = crn_sys_getpid();
+    if (crn_vm_limit() < LEAST_ADDRESS_SPACE) {
+        crn_shim.trouble = "the address space is limited too tightly (ulimit -v, RLIMIT_AS)";
+        crn_shim.phase = CRN_SHIM_OFF;
+        under_way = 2;
+        return;
+    }
     bool is_ready = crn_heap_init(&crn_heap) & crn_threads_init();
-    size_t tree_bytes = (size_t)1 << 36;
+    size_t tree_bytes = crn_vm_modest((size_t)1 << 36);
     while (tree_bytes > 1 << 20 && crn_tree_init(&crn_tree, tree_bytes) != CRN_OK)
         tree_bytes /= 4;
     is_ready &= crn_tree.table != NULL;
     crn_coros_init();
-    crn_shim.pid = crn_sys_getpid();
     if (!is_ready)
         crn_shim.trouble = "there is no address space for its tables (ulimit -v?)";
     crn_shim.phase = is_ready ? CRN_SHIM_EARLY : CRN_SHIM_OFF;

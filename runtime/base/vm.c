@@ -9,6 +9,7 @@
 #include "base/sys.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 enum { OWN_RANGES_MAX = 2048 };
 static struct {
@@ -86,6 +87,20 @@ void *crn_vm_reserve(size_t bytes, size_t alignment)
         crn_syscall2(SYS_munmap, aligned + bytes, start + slack - aligned);
     own_range_add((uintptr_t)aligned, (uintptr_t)aligned + bytes);
     return aligned;
+}
+
+size_t crn_vm_limit(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    crn_syscall2(SYS_getrlimit, RLIMIT_AS, &limit);
+    return limit.rlim_cur;
+}
+
+size_t crn_vm_modest(size_t bytes)
+{
+    enum { PARTS = 32 };
+    size_t limit = crn_vm_limit();
+    return limit != RLIM_INFINITY && bytes > limit / PARTS ? limit / PARTS : bytes;
 }
 
 bool crn_vm_commit(void *start, size_t bytes)

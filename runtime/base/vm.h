@@ -26,6 +26,12 @@ void crn_vm_unmap(void *start, size_t bytes);
 /* Reserves address space, noted as ours, aligned to `alignment` (a power of two).  May be NULL. */
 void *crn_vm_reserve(size_t bytes, size_t alignment);
 
+/* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
+size_t crn_vm_limit(void);
+
+/* `bytes`, or a small part of RLIMIT_AS where that is less: tables must not starve the program. */
+size_t crn_vm_modest(size_t bytes);
+
 /* Makes part of a reservation readable and writable. */
 bool crn_vm_commit(void *start, size_t bytes);
 

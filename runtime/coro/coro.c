@@ -14,7 +14,7 @@ enum { COROS_MAX = 1 << 24 };
 
 bool crn_coros_init(void)
 {
-    size_t most = COROS_MAX;
+    size_t most = crn_vm_modest(COROS_MAX * sizeof(struct crn_coro)) / sizeof(struct crn_coro);
     while (most > 1024 && !crn_span_init(&crn_coros.records, most * sizeof(struct crn_coro)))
         most /= 4;
     crn_coros.records_made = 1;

@@ -6,20 +6,12 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
 static const size_t HUGE_BYTES = (size_t)2 << 20;
 
-static size_t address_space_limit(void)
-{
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-    crn_syscall2(SYS_getrlimit, RLIMIT_AS, &limit);
-    return limit.rlim_cur;
-}
-
 bool crn_region_init(struct crn_region *region)
 {
-    size_t limit = address_space_limit();
+    size_t limit = crn_vm_limit();
     size_t bytes = (size_t)1 << 40;
     while (bytes > limit / 2)
         bytes /= 2;

@@ -19,6 +19,12 @@
  * ALONE:
  * EXPECT: lost       blocks=1 bytes=456 allocated_in=make_plan
  * EXPECT: exit       status=23
+ *
+ * With hardly any, Coroner leaves all of it to the program, and says so.
+ *
+ * RUN:    (ulimit -v 60000; LD_PRELOAD=$SHIM $CASE twin)
+ * EXPECT: stderr     /limited too tightly/
+ * EXPECT: exit       status=0
  */
 #include "case.h"
 
