@@ -21,6 +21,9 @@ bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_tar
  */
 uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word);
 
+/* The coroutine whose stack or handle lies in a block, the first of them, as index + 1; 0: none. */
+uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t bytes);
+
 /*
  * Calls visit(word, its address) for every word of [start, end), `step` bytes apart, that could
  * be an address, except in opaque ranges other than `own_stack` (index + 1 of a coroutine whose

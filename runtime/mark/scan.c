@@ -38,6 +38,16 @@ uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word)
     return 0;
 }
 
+uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t bytes)
+{
+    const struct crn_snap *snap = mark->snap;
+    for (size_t at = opaque_above(snap, start);
+         at < snap->opaque_count && snap->opaques[at].start < start + bytes; at++)
+        if (!snap->opaques[at].is_context || snap->opaques[at].is_handle)
+            return snap->opaques[at].coro + 1;
+    return 0;
+}
+
 static size_t unreadable_above(const struct crn_snap *snap, uintptr_t address)
 {
     size_t low = 0, high = snap->unreadable_count;

@@ -68,6 +68,27 @@ static uint32_t leak_enter(struct leak_flood *flood, const struct crn_target *ta
     return group;
 }
 
+static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdict verdict)
+{
+    const struct crn_snap_coro *coro = &mark->snap->coros[index];
+    if (verdict == CRN_VERDICT_COMPLETED)
+        return coro->state == CRN_CORO_COMPLETED;
+    return coro->state != CRN_CORO_COMPLETED && !mark->coro_reached[index];
+}
+
+/*
+ * What a completed coroutine left may name, by accident, memory that has become an abandoned one's
+ * stack or control block: those are the abandoned one's own.
+ */
+static bool is_anothers_own(const struct leak_flood *flood, const struct crn_target *target)
+{
+    if (flood->verdict != CRN_VERDICT_COMPLETED ||
+        (flood->mark->colours[target->slot] & CRN_COLOUR_SPECIAL) == 0)
+        return false;
+    uint32_t coro = crn_block_coro(flood->mark, target->start, target->bytes);
+    return coro != 0 && is_dead(flood->mark, coro - 1, CRN_VERDICT_ABANDONED);
+}
+
 static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
 {
     struct leak_flood *flood = (struct leak_flood *)scan;
@@ -75,7 +96,8 @@ static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addres
     const struct crn_snap_coro *coro = &flood->mark->snap->coros[flood->coro - 1];
     /* A body never vouches for its own stack. */
     if (word - coro->stack_start < coro->stack_end - coro->stack_start ||
-        !crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot))
+        !crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot) ||
+        is_anothers_own(flood, &target))
         return;
     leak_enter(flood, &target, true, address);
 }
@@ -85,7 +107,8 @@ static void indirect_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addr
     struct leak_flood *flood = (struct leak_flood *)scan;
     struct crn_target target;
     (void)address;
-    if (!crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot))
+    if (!crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot) ||
+        is_anothers_own(flood, &target))
         return;
     leak_enter(flood, &target, false, 0);
     flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, target.start);
@@ -111,14 +134,6 @@ static void own_block_enter(struct leak_flood *flood, uintptr_t address)
     struct crn_target target;
     if (crn_target_find(flood->mark, address, &target) && crn_is_white(flood->mark, target.slot))
         leak_enter(flood, &target, true, 0);
-}
-
-static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdict verdict)
-{
-    const struct crn_snap_coro *coro = &mark->snap->coros[index];
-    if (verdict == CRN_VERDICT_COMPLETED)
-        return coro->state == CRN_CORO_COMPLETED;
-    return coro->state != CRN_CORO_COMPLETED && !mark->coro_reached[index];
 }
 
 static void coro_bodies_scan(struct leak_flood *flood)
