@@ -784,11 +784,29 @@ static void simple_body(struct simple *simple, unsigned coro, simple_visit *visi
 
 static enum crn_verdict simple_flood_verdict; /* of what is being flooded */
 
+/* Whether what completed coroutines left may not claim a block: it is an abandoned one's own. */
+static bool simple_is_anothers(const struct simple *simple, int block)
+{
+    const struct crn_opaque *first = NULL;
+    for (size_t i = 0; i < simple->snap->opaque_count; i++) {
+        const struct crn_opaque *opaque = &simple->snap->opaques[i];
+        if ((!opaque->is_context || opaque->is_handle) &&
+            opaque->end > simple->blocks[block].start &&
+            opaque->start < simple->blocks[block].end &&
+            (first == NULL || opaque->start < first->start))
+            first = opaque;
+    }
+    return simple_flood_verdict == CRN_VERDICT_COMPLETED && first != NULL &&
+           simple->snap->coros[first->coro].state != CRN_CORO_COMPLETED &&
+           !simple->is_reached[first->coro];
+}
+
 static void simple_spread(struct simple *simple, uintptr_t word, int coro)
 {
     int block = simple_block(simple, word);
     (void)coro;
-    if (block >= 0 && simple->blocks[block].verdict == CRN_VERDICT_COUNT) {
+    if (block >= 0 && simple->blocks[block].verdict == CRN_VERDICT_COUNT &&
+        !simple_is_anothers(simple, block)) {
         simple->blocks[block].verdict = simple_flood_verdict;
         simple->has_changed = true;
     }
@@ -861,7 +879,8 @@ static void simple_direct(struct simple *simple, uintptr_t word, int coro)
     int block = simple_block(simple, word);
     const struct crn_snap_coro *row = &simple->snap->coros[coro];
     if (block < 0 || simple->blocks[block].verdict != CRN_VERDICT_COUNT ||
-        simple->blocks[block].is_foreign || (word >= row->stack_start && word < row->stack_end))
+        simple->blocks[block].is_foreign || simple_is_anothers(simple, block) ||
+        (word >= row->stack_start && word < row->stack_end))
         return;
     simple->blocks[block].verdict = simple_flood_verdict;
     simple->blocks[block].is_direct = true;
