@@ -11,19 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const size_t row_bytes[CRN_SECTION_COUNT] = {
-    [CRN_SECTION_PROCESS] = sizeof(struct crn_record_process),
-    [CRN_SECTION_STRINGS] = 1,
-    [CRN_SECTION_ARGV] = sizeof(uint32_t),
-    [CRN_SECTION_WARNINGS] = sizeof(uint32_t),
-    [CRN_SECTION_MODULES] = sizeof(struct crn_record_module),
-    [CRN_SECTION_NODES] = sizeof(struct crn_record_node),
-    [CRN_SECTION_COROS] = sizeof(struct crn_record_coro),
-    [CRN_SECTION_LEAKS] = sizeof(struct crn_record_leak),
-    [CRN_SECTION_LINKS] = sizeof(struct crn_record_link),
-    [CRN_SECTION_FINDINGS] = sizeof(struct crn_record_finding),
-};
-
 uint32_t crn_draft_rows(struct crn_draft *draft, enum crn_record_section which, const void *rows,
                         size_t count)
 {
@@ -52,7 +39,7 @@ void crn_draft_init(struct crn_draft *draft)
     static const struct crn_record_node root;
     memset(draft, 0, sizeof *draft);
     for (unsigned i = 0; i < CRN_SECTION_COUNT; i++)
-        draft->sections[i].row_bytes = row_bytes[i];
+        draft->sections[i].row_bytes = crn_record_row_bytes(i);
     crn_draft_rows(draft, CRN_SECTION_STRINGS, "", 1);
     crn_draft_rows(draft, CRN_SECTION_NODES, &root, 1);
 }

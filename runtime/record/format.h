@@ -159,6 +159,24 @@ enum crn_finding_kind {
     CRN_FINDING_COUNT
 };
 
+/* The bytes of a row of a section. */
+static inline uint64_t crn_record_row_bytes(unsigned section)
+{
+    static const uint64_t row_bytes[CRN_SECTION_COUNT] = {
+        [CRN_SECTION_PROCESS] = sizeof(struct crn_record_process),
+        [CRN_SECTION_STRINGS] = 1,
+        [CRN_SECTION_ARGV] = sizeof(uint32_t),
+        [CRN_SECTION_WARNINGS] = sizeof(uint32_t),
+        [CRN_SECTION_MODULES] = sizeof(struct crn_record_module),
+        [CRN_SECTION_NODES] = sizeof(struct crn_record_node),
+        [CRN_SECTION_COROS] = sizeof(struct crn_record_coro),
+        [CRN_SECTION_LEAKS] = sizeof(struct crn_record_leak),
+        [CRN_SECTION_LINKS] = sizeof(struct crn_record_link),
+        [CRN_SECTION_FINDINGS] = sizeof(struct crn_record_finding),
+    };
+    return row_bytes[section];
+}
+
 /* FNV-1a over 8-byte words, then the odd bytes; fast enough for a recording of gigabytes. */
 static inline uint64_t crn_record_checksum(const void *bytes, uint64_t count)
 {

@@ -20,20 +20,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of a section: the bytes of a row. */
-static const uint64_t row_bytes[CRN_SECTION_COUNT] = {
-    [CRN_SECTION_PROCESS] = sizeof(struct crn_record_process),
-    [CRN_SECTION_STRINGS] = 1,
-    [CRN_SECTION_ARGV] = sizeof(uint32_t),
-    [CRN_SECTION_WARNINGS] = sizeof(uint32_t),
-    [CRN_SECTION_MODULES] = sizeof(struct crn_record_module),
-    [CRN_SECTION_NODES] = sizeof(struct crn_record_node),
-    [CRN_SECTION_COROS] = sizeof(struct crn_record_coro),
-    [CRN_SECTION_LEAKS] = sizeof(struct crn_record_leak),
-    [CRN_SECTION_LINKS] = sizeof(struct crn_record_link),
-    [CRN_SECTION_FINDINGS] = sizeof(struct crn_record_finding),
-};
-
 static const char *const section_names[CRN_SECTION_COUNT] = {
     [CRN_SECTION_PROCESS] = "process",  [CRN_SECTION_STRINGS] = "strings",
     [CRN_SECTION_ARGV] = "argv",        [CRN_SECTION_WARNINGS] = "warnings",
@@ -172,7 +158,7 @@ static enum crn_status sections_map(struct crn_recording *recording,
         uint64_t bytes;
         if (extent->offset % 8 != 0 || extent->offset < header->header_bytes ||
             extent->offset > header->total_bytes ||
-            __builtin_mul_overflow(extent->count, row_bytes[i], &bytes) ||
+            __builtin_mul_overflow(extent->count, crn_record_row_bytes(i), &bytes) ||
             bytes > header->total_bytes - extent->offset)
             return refuse(complaint, "is damaged (its %s lie outside it); record again",
                           section_names[i]);
