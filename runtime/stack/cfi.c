@@ -398,13 +398,10 @@ static bool is_sigreturn(uintptr_t address)
 struct crn_rule crn_rule_compile(uintptr_t address)
 {
     const struct crn_rule none = {CRN_RULE_NONE, CRN_RBP_SAME, 0, 0};
-    const struct crn_rule end = {CRN_RULE_END, CRN_RBP_SAME, 0, 0};
     const struct crn_rule other = {CRN_RULE_OTHER, CRN_RBP_SAME, 0, 0};
     struct dl_find_object object;
     struct cie cie;
 
-    if (crn_rule_is_declared_end(address))
-        return end;
     if (_dl_find_object((void *)address, &object) != 0 || object.dlfo_eh_frame == NULL)
         return none;
     const uint8_t *fde = fde_find(object.dlfo_eh_frame, address);

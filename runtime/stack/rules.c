@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { ROWS_FIRST = 2048, ENDS_MAX = 4 };
+enum { ROWS_FIRST = 2048 };
 
 struct row {
     _Atomic uintptr_t key; /* 0: empty, 1: being written */
@@ -25,7 +25,6 @@ struct table {
 
 static struct table *_Atomic current;
 static struct crn_lock lock; /* guards growing and flushing */
-static uintptr_t ends[ENDS_MAX];
 
 static uint64_t pack(struct crn_rule rule)
 {
@@ -105,24 +104,6 @@ struct crn_rule crn_rule_get(uintptr_t address)
     if (table != NULL && table->count * 4 < table->mask * 3)
         table_put(table, address, pack(rule));
     return rule;
-}
-
-bool crn_rule_is_declared_end(uintptr_t address)
-{
-    for (unsigned i = 0; i < ENDS_MAX && ends[i] != 0; i++)
-        if (ends[i] == address)
-            return true;
-    return false;
-}
-
-void crn_rule_declare_end(uintptr_t address)
-{
-    for (unsigned i = 0; i < ENDS_MAX; i++) {
-        if (ends[i] == 0 || ends[i] == address) {
-            ends[i] = address;
-            return;
-        }
-    }
 }
 
 void crn_rules_flush(void)

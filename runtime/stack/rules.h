@@ -41,15 +41,6 @@ struct crn_rule crn_rule_get(uintptr_t address);
 /* Compiles without looking in the table; for tests. */
 struct crn_rule crn_rule_compile(uintptr_t address);
 
-/*
- * Declares `address` (as looked up: a return address less one) the outermost frame, whatever its
- * unwind information says.  For trampolines of ours.
- */
-void crn_rule_declare_end(uintptr_t address);
-
-/* Whether crn_rule_declare_end named it. */
-bool crn_rule_is_declared_end(uintptr_t address);
-
 /* Forgets all rules: code was unmapped, and its addresses may come again with other code. */
 void crn_rules_flush(void);
 

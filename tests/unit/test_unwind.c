@@ -515,14 +515,6 @@ Test(unwind, a_coroutines_stack_ends_in_its_trampoline)
     cr_assert(seen_before_suspension > 5 && seen_after_it == seen_before_suspension + 2);
 }
 
-Test(unwind, a_declared_end_is_the_outermost_frame)
-{
-    cr_assert_not(crn_rule_is_declared_end((uintptr_t)deeper));
-    crn_rule_declare_end((uintptr_t)deeper);
-    cr_assert(crn_rule_is_declared_end((uintptr_t)deeper));
-    cr_assert_eq(crn_rule_compile((uintptr_t)deeper).kind, CRN_RULE_END);
-}
-
 Test(unwind, code_that_nobody_knows_has_no_rule)
 {
     static const char data[64];
