@@ -1,7 +1,7 @@
-"""Reads what a case says about itself: its RUN, EXPECT, NEEDS and ALONE lines.
+"""Reads what a case says about itself: its RUN, ROW, EXPECT, NEEDS and ALONE lines.
 
 README.md beside this file has the grammar.  A case file holds several runs, each with the facts
-that follow it; NEEDS and ALONE belong to the RUN above them.
+that follow it; ROW, NEEDS and ALONE belong to the RUN above them.
 """
 import dataclasses
 import pathlib
@@ -9,6 +9,7 @@ import re
 import shlex
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
+CLASSES = "stale|completed|cancelled|abandoned|lost"
 
 
 @dataclasses.dataclass
@@ -19,6 +20,11 @@ class Run:
     expects: list = dataclasses.field(default_factory=list)
     needs: list = dataclasses.field(default_factory=list)
     alone: bool = False
+    row: str = ""
+
+    def expects_leak(self):
+        """Whether a line speaks of a leak: such lines begin with its class."""
+        return any(re.match(CLASSES, expect) for expect in self.expects)
 
     def words_after_case(self):
         """The arguments of the program under test."""
@@ -42,7 +48,7 @@ def read(source):
     opening = re.sub(r"\\\n \*\s*", "", opening)  # a backslash joins lines
     runs, once = [], False
     for line in opening.splitlines():
-        match = re.match(r" \* (RUN|EXPECT|NEEDS|ALONE|BUILD|FLAGS):\s*(.*?)\s*$", line)
+        match = re.match(r" \* (RUN|ROW|EXPECT|NEEDS|ALONE|BUILD|FLAGS):\s*(.*?)\s*$", line)
         if match is None:
             continue
         word, rest = match.groups()
@@ -50,6 +56,8 @@ def read(source):
             runs.append(Run(rest))
         elif word == "BUILD":
             once = True
+        elif word == "ROW":
+            runs[-1].row = rest
         elif word == "EXPECT":
             runs[-1].expects.append(rest)
         elif word == "NEEDS":

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Runs the cases: small programs that carry their story and what must be reported of them.
 
-    run_cases.py [--build DIR] [--repeat N] [--jobs N] [--keep] [NAME…]
+    run_cases.py [--build DIR] [--repeat N] [--repeat-rows N] [--jobs N] [--keep] [NAME…]
 
 Every RUN line of every build of a case is one test, run by bash in a directory of its own, with the
-coroner of the build directory first on the PATH.  Prints one line per fact that is not so, and at
-the end `N passed, N failed, N skipped`.  README.md has the grammar of the cases.
+coroner of the build directory first on the PATH.  A RUN line with a ROW is a test in two more ways,
+from a stripped copy of the program and without wiping.  Prints one line per fact that is not so, and
+at the end `N passed, N failed, N skipped`.  README.md has the grammar of the cases.
 """
 import argparse
 import concurrent.futures
@@ -60,13 +61,18 @@ def bash(command, directory, env, seconds):
 
 
 class Test:
-    """One run of one build of a case."""
+    """One run of one build of a case, in one way: "" (as it stands), "stripped" or "unwiped"."""
 
-    def __init__(self, case, variant, number, build):
-        self.case, self.run, self.build = case, case.runs[number], build
+    def __init__(self, case, variant, number, way, build):
+        self.case, self.run, self.way, self.build = case, case.runs[number], way, build
         self.program = build / "tests" / "cases" / variant / case.name
         words = " ".join(self.run.words_after_case())
         self.name = f"{variant}/{case.name}#{number + 1}" + (f" ({words})" if words else "")
+        self.name += f" row {self.run.row}" if self.run.row else ""
+        self.name += f" {way}" if way else ""
+
+    def is_repeated_row(self):
+        return self.run.row and self.way != "unwiped"
 
     def skip_reason(self, directory, env):
         for need in self.run.needs:
@@ -75,11 +81,21 @@ class Test:
                 return reason.strip()
         return None
 
+    def prepare(self, directory):
+        """Makes what this way needs; answers the environment of the run."""
+        env = environment(self.build, self.program)
+        if self.way == "stripped":
+            env["CASE"] = str(directory / self.case.name)
+            subprocess.run(["strip", "-o", env["CASE"], str(self.program)], check=False)
+        elif self.way == "unwiped":
+            env["CASE_UNWIPED"] = "1"
+        return env
+
     def try_once(self, keep):
         """Answers ("passed" | "failed" | "skipped", lines to print)."""
         directory = pathlib.Path(tempfile.mkdtemp(prefix="coroner-case-"))
-        env = environment(self.build, self.program)
         try:
+            env = self.prepare(directory)
             reason = self.skip_reason(directory, env)
             if reason is not None:
                 return "skipped", [f"skipped {self.name}: {reason}"]
@@ -87,7 +103,14 @@ class Test:
             if status is None:
                 return "failed", [f"FAILED {self.name}: not over after {SECONDS_EACH} s"]
             seen = case_facts.Seen(status, out, err, directory)
-            wrong = case_facts.broken(self.run.expects, seen)
+            if self.way == "unwiped":
+                wrong = case_facts.exceeded(self.run.expects, seen)
+            elif self.way == "stripped":
+                seen.names_from = {env["CASE"]: str(self.program)}
+                wrong = case_facts.broken(
+                    [re.sub(r" root=\S+", "", expect) for expect in self.run.expects], seen)
+            else:
+                wrong = case_facts.broken(self.run.expects, seen)
             if len(wrong) > FACTS_SHOWN:
                 wrong[FACTS_SHOWN:] = [f"and {len(wrong) - FACTS_SHOWN} more"]
             if wrong and err.strip():
@@ -101,12 +124,20 @@ class Test:
                 shutil.rmtree(directory, ignore_errors=True)
 
 
+def ways(run):
+    """A row's truth must not hang on names, nor a verdict on what was wiped."""
+    if not run.row:
+        return ("",)
+    return ("", "stripped", "unwiped") if run.expects_leak() else ("", "stripped")
+
+
 def find_tests(build, patterns):
     tests = []
     variants = sorted(path.name for path in (build / "tests" / "cases").glob("*-O?"))
     for case in case_file.read_all():
         for variant in [name for name in variants if not case.once or name == "gcc-O2"]:
-            tests += [Test(case, variant, number, build) for number in range(len(case.runs))]
+            tests += [Test(case, variant, number, way, build)
+                      for number, run in enumerate(case.runs) for way in ways(run)]
     return [test for test in tests
             if not patterns or any(re.search(pattern, test.name) for pattern in patterns)]
 
@@ -117,10 +148,13 @@ def main():
                         help="only tests whose name matches one of these regular expressions")
     parser.add_argument("--build", type=pathlib.Path, default=TOP / "build")
     parser.add_argument("--repeat", type=int, default=1, metavar="N")
+    parser.add_argument("--repeat-rows", type=int, default=1, metavar="N",
+                        help="run each row so often, wiped and not stripped or stripped")
     parser.add_argument("--jobs", type=int, default=2, metavar="N")
     parser.add_argument("--keep", action="store_true", help="keep each test's directory")
     options = parser.parse_args()
-    tests = find_tests(options.build.resolve(), options.patterns)
+    tests = [test for test in find_tests(options.build.resolve(), options.patterns)
+             for _ in range(options.repeat_rows if test.is_repeated_row() else 1)]
     tally = {"passed": 0, "failed": 0, "skipped": 0}
 
     def note(result):

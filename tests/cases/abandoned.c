@@ -6,6 +6,7 @@
  * The twin's handle is kept.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE heap
+ * ROW:    U5
  * EXPECT: abandoned  blocks=1 bytes=4096 allocated_in=make_request suspended_in=wait_for_reply \
  *                    confidence=proven mechanism=ucontext state=abandoned
  * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack suspended_in=wait_for_reply
@@ -13,15 +14,18 @@
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE mapped
+ * ROW:    U7
  * EXPECT: abandoned  blocks=1 bytes=4096 allocated_in=make_request suspended_in=wait_for_reply
  * EXPECT: abandoned  blocks=1 allocated_in=task_new suspended_in=wait_for_reply
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE heap twin
+ * ROW:    U2
  * EXPECT: none
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE mapped twin
+ * ROW:    U1
  * EXPECT: none
  * EXPECT: exit       status=0
  */

@@ -7,14 +7,27 @@
  * stack, the leftover belongs to nobody any more: the buffer is lost.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    U3
  * EXPECT: completed  blocks=1 bytes=2000 allocated_in=read_body confidence=proven root=pool
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE twin
+ * ROW:    U3 twin
  * EXPECT: none
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE freed
+ * ROW:    U3 twin
+ * EXPECT: none
+ * EXPECT: exit       status=0
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE mapped
+ * ROW:    U4
+ * EXPECT: completed  blocks=1 bytes=2000 allocated_in=read_body confidence=proven root=pool
+ * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE mapped twin
+ * ROW:    U4 twin
  * EXPECT: none
  * EXPECT: exit       status=0
  *
@@ -61,10 +74,10 @@ static void wait_for_more(void *argument)
     self->freed = true;
 }
 
-NOINLINE static void run_first(bool finish, bool freed)
+NOINLINE static void run_first(bool mapped, bool finish, bool freed)
 {
     pool.job = calloc(1, sizeof *pool.job);
-    pool.stack = heap_stack(STACK_BYTES);
+    pool.stack = mapped ? mapped_stack(STACK_BYTES) : heap_stack(STACK_BYTES);
     pool.job->freed = freed;
     coroutine_make(&pool.job->context, pool.stack, STACK_BYTES, &scheduler, serve, pool.job);
     swapcontext(&scheduler, &pool.job->context);
@@ -83,7 +96,7 @@ NOINLINE static void run_second(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    run_first(!said(argv, "twin"), said(argv, "freed"));
+    run_first(said(argv, "mapped"), !said(argv, "twin"), said(argv, "freed"));
     if (said(argv, "reused"))
         run_second();
     wipe();

@@ -5,15 +5,18 @@
  * control block.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE queued
+ * ROW:    U12
  * EXPECT: none
  * EXPECT: summary    coroutines.seen=1 coroutines.created=1
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE queued halves
+ * ROW:    U12
  * EXPECT: none
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE dropped
+ * ROW:    U13
  * EXPECT: abandoned  blocks=1 bytes=1000 allocated_in=make_order confidence=proven
  * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=task_new
@@ -21,6 +24,7 @@
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE dropped halves
+ * ROW:    U13
  * EXPECT: abandoned  blocks=1 bytes=1000 allocated_in=make_order
  * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=task_new

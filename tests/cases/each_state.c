@@ -2,7 +2,10 @@
  * A thousand coroutines of each state are counted exactly.  The destroyed ones come first: their
  * memory is used again by the others, and an address is not an identity.
  *
+ * In the twin the completed ones have freed their notes, and the others stay in the list.
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    M1
  * EXPECT: completed  blocks=1000 bytes=24000 allocated_in=make_note
  * EXPECT: abandoned  blocks=1000 bytes=24000 allocated_in=make_note suspended_in=work
  * EXPECT: abandoned  blocks=1000 bytes=16384000 allocated_in=heap_stack
@@ -11,6 +14,13 @@
  * EXPECT: summary    coroutines.completed=1000 coroutines.abandoned=1000 coroutines.destroyed=1000
  * EXPECT: summary    coroutines.running=0 coroutines.cancelled=0 coroutines.resurrected=0
  * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE twin
+ * ROW:    M1 twin
+ * EXPECT: none
+ * EXPECT: summary    coroutines.seen=5000 coroutines.created=1000 coroutines.suspended=2000
+ * EXPECT: summary    coroutines.completed=1000 coroutines.abandoned=0 coroutines.destroyed=1000
+ * EXPECT: exit       status=0
  */
 #include "case.h"
 
@@ -25,6 +35,7 @@ struct task {
 
 GLOBAL struct task *tasks;
 GLOBAL ucontext_t scheduler;
+GLOBAL bool is_twin;
 
 NOINLINE static char *make_note(void)
 {
@@ -49,6 +60,8 @@ static void work(void *argument)
     *note = make_note();
     swapcontext(&self->context, &scheduler);
     (*note)[0] = 'y';
+    if (is_twin)
+        free(*note);
 }
 
 NOINLINE static void start(enum state state)
@@ -62,14 +75,16 @@ NOINLINE static void start(enum state state)
     if (state == DESTROYED) {
         free(task->stack);
         free(task);
-    } else if (state != ABANDONED) {
+    } else if (state != ABANDONED || is_twin) {
         task->next = tasks;
         tasks = task;
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    is_twin = said(argv, "twin");
     for (enum state state = DESTROYED; state <= ABANDONED; state++)
         for (int i = 0; i < COUNT; i++)
             start(state);

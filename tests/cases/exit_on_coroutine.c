@@ -5,11 +5,13 @@
  * With the block let go in main before the switch, it is lost.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    U8
  * EXPECT: none
  * EXPECT: summary    coroutines.seen=1 coroutines.running=1
  * EXPECT: exit       status=3
  *
  * RUN:    coroner run --format=json --output=report.json $CASE let-go
+ * ROW:    U8 twin
  * EXPECT: lost       blocks=1 bytes=800 allocated_in=make_config
  * EXPECT: exit       status=23
  */

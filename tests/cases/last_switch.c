@@ -6,10 +6,12 @@
  * The twin switches from the same place in the entry function, and holds its reply there.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    U14
  * EXPECT: lost|completed  blocks=1 bytes=3000 allocated_in=make_reply
  * EXPECT: exit            status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE twin
+ * ROW:    U15
  * EXPECT: none
  * EXPECT: exit            status=0
  */

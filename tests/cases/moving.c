@@ -4,11 +4,13 @@
  * gone.  With the queue dropped at the end, all are abandoned.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    T1
  * EXPECT: none
  * EXPECT: summary    coroutines.seen=100 coroutines.suspended=100 coroutines.resurrected=0
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE dropped
+ * ROW:    T1 twin
  * EXPECT: abandoned  blocks=100 bytes=7200 allocated_in=make_cargo suspended_in=travel
  * EXPECT: abandoned  blocks=100 bytes=6553600 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=100 allocated_in=traveller_new

@@ -7,14 +7,17 @@
  * what its body holds, and what its control data holds.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    U16
  * EXPECT: completed  blocks=1 bytes=700 allocated_in=make_scratch confidence=proven root=only_task
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE twin
+ * ROW:    U16 twin
  * EXPECT: none
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE dropped
+ * ROW:    U16 twin
  * EXPECT: abandoned  blocks=1 bytes=700 allocated_in=make_scratch
  * EXPECT: abandoned  blocks=1 indirect_blocks=1 indirect_bytes=500 allocated_in=task_new
  * EXPECT: exit       status=23

@@ -3,11 +3,23 @@
  * does not.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
+ * ROW:    U10
  * EXPECT: lost       blocks=1 bytes=900 allocated_in=make_line confidence=proven
  * EXPECT: summary    coroutines.seen=1 coroutines.suspended=1
  * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE twin
+ * ROW:    U10 twin
+ * EXPECT: none
+ * EXPECT: exit       status=0
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE mapped
+ * ROW:    U9
+ * EXPECT: lost       blocks=1 bytes=900 allocated_in=make_line confidence=proven
+ * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE mapped twin
+ * ROW:    U9 twin
  * EXPECT: none
  * EXPECT: exit       status=0
  */
@@ -41,19 +53,20 @@ static void read_lines(void *argument)
     free(line);
 }
 
-NOINLINE static void run(bool forgets)
+NOINLINE static void run(bool heap, bool forgets)
 {
     enum { BYTES = 1 << 18 }; /* room for wipe_stack */
     reader = calloc(1, sizeof *reader);
     reader->forgets = forgets;
-    coroutine_make(&reader->context, heap_stack(BYTES), BYTES, &scheduler, read_lines, reader);
+    void *stack = heap ? heap_stack(BYTES) : mapped_stack(BYTES);
+    coroutine_make(&reader->context, stack, BYTES, &scheduler, read_lines, reader);
     swapcontext(&scheduler, &reader->context);
 }
 
 int main(int argc, char **argv)
 {
     (void)argc;
-    run(!said(argv, "twin"));
+    run(!said(argv, "mapped"), !said(argv, "twin"));
     wipe();
     return 0;
 }
