@@ -28,6 +28,15 @@ static void stacks_gone(void *address, size_t bytes)
         crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
 }
 
+/* PHP and Ruby map the stacks of their fibers so; many never allocate on them. */
+static void stacks_mapped(void *address, size_t bytes)
+{
+    struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
+    uintptr_t start = (uintptr_t)address;
+    if (self != NULL && !self->is_busy)
+        crn_coro_note_mapped(start, crn_align_up(start + bytes, CRN_PAGE_BYTES), self->tid);
+}
+
 static void *jemalloc_map(size_t bytes, int protection)
 {
     if (crn_shim.phase == CRN_SHIM_COLD)
@@ -49,6 +58,8 @@ CRN_EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, in
     void *start = result_of(crn_syscall6(SYS_mmap, address, bytes, protection, flags, fd, offset));
     if ((flags & MAP_FIXED) != 0 && start != MAP_FAILED)
         stacks_gone(start, bytes);
+    if (CRN_UNLIKELY((flags & MAP_STACK) != 0) && start != MAP_FAILED)
+        stacks_mapped(start, bytes);
     return start;
 }
 

@@ -182,7 +182,7 @@ static int action_set(int signal, const struct sigaction *action, struct sigacti
         onstack_withheld = withholds ? onstack_withheld | bit : onstack_withheld & ~bit;
     }
     bool wants_default = action != NULL && is_deadly(signal) && !crn_shim.is_silenced &&
-                         (action->sa_flags & SA_SIGINFO) == 0 && action->sa_handler == SIG_DFL &&
+                         action->sa_handler == SIG_DFL && /* PHP asks so with SA_SIGINFO, too */
                          crn_shim.phase == CRN_SHIM_ON && crn_sys_getpid() == crn_shim.pid;
     int result = real_sigaction(signal, wants_default ? NULL : action, &previous);
     if (result == 0 && wants_default)

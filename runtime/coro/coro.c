@@ -18,7 +18,8 @@ bool crn_coros_init(void)
     while (most > 1024 && !crn_span_init(&crn_coros.records, most * sizeof(struct crn_coro)))
         most /= 4;
     crn_coros.records_made = 1;
-    crn_coros.is_ready = crn_coros.records.base != NULL && crn_ranges_init(&crn_coros.stacks, most);
+    crn_coros.is_ready = crn_coros.records.base != NULL && crn_ranges_init(&crn_coros.stacks, most) &&
+                         crn_ranges_init(&crn_coros.mapped, most);
     return crn_coros.is_ready;
 }
 
@@ -189,12 +190,38 @@ void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
     crn_lock_release(&crn_coros.lock);
 }
 
+/* Cuts [start, end) out of what is mapped for stacks. */
+static void unmapped_locked(uintptr_t start, uintptr_t end)
+{
+    struct crn_ranges_item *item;
+    while ((item = crn_ranges_first_above(&crn_coros.mapped, start)) != NULL && item->start < end) {
+        struct crn_ranges_item cut = *item;
+        crn_ranges_remove(&crn_coros.mapped, cut.start);
+        if (cut.start < start)
+            crn_ranges_insert(&crn_coros.mapped, cut.start, start, 0);
+        if (cut.end > end)
+            crn_ranges_insert(&crn_coros.mapped, end, cut.end, 0);
+    }
+}
+
 void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid)
 {
     if (!crn_coros.is_used)
         return;
     crn_lock_acquire(&crn_coros.lock, tid);
     destroy_overlapping_locked(start, end);
+    unmapped_locked(start, end);
+    crn_lock_release(&crn_coros.lock);
+}
+
+void crn_coro_note_mapped(uintptr_t start, uintptr_t end, int tid)
+{
+    if (!crn_coros.is_ready)
+        return;
+    crn_lock_acquire(&crn_coros.lock, tid);
+    unmapped_locked(start, end);
+    crn_ranges_insert(&crn_coros.mapped, start, end, 0);
+    crn_coros.is_used = 1;
     crn_lock_release(&crn_coros.lock);
 }
 
@@ -207,6 +234,8 @@ void crn_coros_after_fork(void)
     if (crn_coros.lock.word != 0) {
         crn_coros.stacks.chunk_count = 0;
         crn_coros.stacks.item_count = 0;
+        crn_coros.mapped.chunk_count = 0;
+        crn_coros.mapped.item_count = 0;
         crn_coros.free_first = crn_coros.free_last = 0;
     }
     crn_coros.seen = crn_coros.stacks.item_count;

@@ -46,6 +46,7 @@ struct crn_coros {
     uint32_t records_made;    /* ids below were used */
     uint32_t free_first, free_last;
     struct crn_ranges stacks; /* stack range -> id */
+    struct crn_ranges mapped; /* what the program mapped for stacks (MAP_STACK) */
     uint64_t seen, destroyed, resurrected;
     _Atomic uint32_t is_used; /* any coroutine ever: spares munmap and free the look */
     bool is_ready;
@@ -81,6 +82,9 @@ void crn_coro_leave_loose_locked(struct crn_thread *thread);
  * crn_stack_call).
  */
 void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp);
+
+/* [start, end) was mapped to hold stacks (MAP_STACK): a check looks for parked ones there. */
+void crn_coro_note_mapped(uintptr_t start, uintptr_t end, int tid);
 
 /* Memory [start, end) was freed or unmapped: coroutines whose stacks lay there are destroyed. */
 void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid);

@@ -2,7 +2,7 @@
  * Reads ranges of memory word by word, around what must not be read.  See flood.h.
  */
 #include "mark/flood.h"
-#include "base/maps.h"
+#include "snap/readable.h"
 
 enum { SPARSE_FROM_BYTES = 256 * 1024 };
 
@@ -48,19 +48,6 @@ uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t byt
     return 0;
 }
 
-static size_t unreadable_above(const struct crn_snap *snap, uintptr_t address)
-{
-    size_t low = 0, high = snap->unreadable_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (snap->unreadable[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static void words_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 {
     start = crn_align_up(start, scan->step);
@@ -73,31 +60,16 @@ static void words_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
     }
 }
 
-static void readable_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+static void words_visit(uintptr_t start, uintptr_t end, void *user)
 {
-    const struct crn_snap *snap = scan->mark->snap;
-    for (size_t at = unreadable_above(snap, start);
-         at < snap->unreadable_count && snap->unreadable[at].start < end; at++) {
-        if (snap->unreadable[at].start > start)
-            words_read(scan, start, snap->unreadable[at].start);
-        start = snap->unreadable[at].end;
-    }
-    if (start < end)
-        words_read(scan, start, end);
-}
-
-static void readable_visit(uintptr_t start, uintptr_t end, void *user)
-{
-    readable_read(user, start, end);
+    words_read(user, start, end);
 }
 
 static void sparse_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,
                         bool is_copy_only)
 {
-    if (is_sparse || is_copy_only)
-        crn_pages_for_each(start, end, is_copy_only, readable_visit, scan);
-    else
-        readable_read(scan, start, end);
+    crn_readable_for_each(scan->mark->snap, (struct crn_range){start, end}, is_sparse, is_copy_only,
+                          words_visit, scan);
 }
 
 static void range_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,

@@ -56,6 +56,19 @@ void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range ran
     builder->snap->unreadable[builder->snap->unreadable_count++] = range;
 }
 
+void crn_build_code(struct crn_snap_builder *builder, struct crn_range range)
+{
+    struct crn_code *code = &builder->snap->code;
+    struct crn_range *ranges =
+        rows_grow(&builder->snap->arena, (void *)(uintptr_t)code->ranges, sizeof range, code->count,
+                  1, &builder->code_room);
+    if (ranges == NULL)
+        return;
+    ranges[code->count] = range;
+    code->ranges = ranges;
+    code->count++;
+}
+
 void crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count,
                           enum crn_root_kind kind, uint32_t name)
 {
@@ -80,6 +93,17 @@ uint32_t crn_build_words(struct crn_snap_builder *builder, const uintptr_t *word
     snap->word_count += count;
     return (uint32_t)(snap->word_count - count);
 }
+
+#undef GROW_FAILED
+#define GROW_FAILED UINT32_MAX
+uint32_t crn_build_coro(struct crn_snap_builder *builder, struct crn_snap_coro coro)
+{
+    GROW(coros, coro_count, 1, coros_room);
+    builder->snap->coros[builder->snap->coro_count] = coro;
+    return (uint32_t)builder->snap->coro_count++;
+}
+#undef GROW_FAILED
+#define GROW_FAILED 0
 
 uint32_t crn_build_name(struct crn_snap_builder *builder, const char *format, ...)
 {

@@ -6,6 +6,7 @@
  * switch we did not see, or is being switched to right now: unknown, hence live.
  */
 #include "snap/build.h"
+#include "snap/readable.h"
 #include "base/sort.h"
 
 #include <string.h>
@@ -20,8 +21,6 @@ static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr
         return;
     coro->state = CRN_CORO_RUNNING;
     coro->is_root = true;
-    if (coro->mechanism == CRN_MECHANISM_STACK)
-        return; /* its bounds are those of a mapping: other data may lie below sp */
     coro->is_exact = true;
     coro->body_start = sp;
     coro->body_end = coro->stack_end;
@@ -36,30 +35,40 @@ static void contexts_add(struct crn_snap_builder *builder, const struct crn_coro
                                                       true, contexts[i].is_handle});
 }
 
-static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *coro, uint32_t id,
-                     uint32_t index)
+/* Whether it was left by a switch that we did not see, so that its sp is not known. */
+static bool is_loose(const struct crn_coro *coro)
+{
+    return (coro->flags & CRN_CORO_LOOSE) != 0 || coro->state == CRN_CORO_RUNNING ||
+           coro->mechanism == CRN_MECHANISM_STACK;
+}
+
+static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *coro, uint32_t id)
 {
     struct crn_coro_context contexts[4];
     struct crn_coro_body body;
+    struct crn_frame stopped = {0, 0, 0, false};
     coro->recogniser->body_get(coro, &body);
-    bool is_loose = (coro->flags & CRN_CORO_LOOSE) != 0 || coro->state == CRN_CORO_RUNNING ||
-                    coro->mechanism == CRN_MECHANISM_STACK;
-    builder->snap->coros[index] = (struct crn_snap_coro){
-        .id = id,
-        .mechanism = coro->mechanism,
-        .state = coro->state == CRN_CORO_RUNNING ? CRN_CORO_SUSPENDED : coro->state,
-        .is_root = is_loose,
-        .is_exact = body.is_exact,
-        .is_sure = coro->recogniser->is_completion_exact,
-        .stack_start = coro->stack_start,
-        .stack_end = coro->stack_end,
-        .body_start = is_loose ? coro->stack_start : body.start,
-        .body_end = body.end,
-        .first_word = crn_build_words(builder, body.words, body.word_count),
-        .word_count = body.word_count,
-        .created_node = coro->created_node,
-        .entry = coro->entry,
-    };
+    if (coro->state == CRN_CORO_SUSPENDED)
+        coro->recogniser->frame_get(coro, &stopped);
+    uint32_t index = crn_build_coro(
+        builder, (struct crn_snap_coro){
+                     .id = id,
+                     .mechanism = coro->mechanism,
+                     .state = coro->state,
+                     .is_exact = body.is_exact,
+                     .is_sure = coro->recogniser->is_completion_exact,
+                     .stack_start = coro->stack_start,
+                     .stack_end = coro->stack_end,
+                     .body_start = body.start,
+                     .body_end = body.end,
+                     .first_word = crn_build_words(builder, body.words, body.word_count),
+                     .word_count = body.word_count,
+                     .created_node = coro->created_node,
+                     .entry = coro->entry,
+                     .stopped = stopped,
+                 });
+    if (index == UINT32_MAX)
+        return;
     crn_build_opaque(builder, (struct crn_opaque){coro->stack_start, coro->stack_end, index, false,
                                                   false});
     contexts_add(builder, contexts, coro->recogniser->contexts_get(coro, contexts), index);
@@ -92,31 +101,89 @@ static void opaques_tidy(struct crn_snap *snap)
 
 static uint32_t suspended_node_get(const struct crn_snap *snap, const struct crn_snap_coro *coro)
 {
-    struct crn_frame frame;
-    const struct crn_coro *record = crn_coro_at(coro->id);
     (void)snap;
-    if (coro->state != CRN_CORO_SUSPENDED || !record->recogniser->frame_get(record, &frame))
+    if (coro->state != CRN_CORO_SUSPENDED || coro->stopped.pc == 0)
         return 0;
-    return crn_stack_capture_still(&crn_tree, frame,
+    return crn_stack_capture_still(&crn_tree, coro->stopped,
                                    (struct crn_stack_bounds){coro->stack_start, coro->stack_end});
+}
+
+static bool is_stack_of_thread(struct crn_range range)
+{
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        const struct crn_thread *thread = crn_thread_at(i);
+        if (thread->state != CRN_THREAD_FREE && thread->own_start < range.end &&
+            range.start < thread->own_end)
+            return true;
+    }
+    return false;
+}
+
+struct territory_list {
+    struct crn_territory *rows;
+    size_t count, room;
+};
+
+/* The parts of memory mapped for stacks, between guard pages, on which nothing allocated yet. */
+static void mapped_add(struct crn_snap_builder *builder, struct territory_list *list)
+{
+    for (struct crn_ranges_item *item = crn_ranges_first_above(&crn_coros.mapped, 0); item != NULL;
+         item = crn_ranges_first_above(&crn_coros.mapped, item->end)) {
+        const struct crn_snap *snap = builder->snap;
+        struct crn_range part = {item->start, item->start};
+        for (size_t at = crn_unreadable_above(snap, item->start); part.start < item->end; at++) {
+            bool is_last = at == snap->unreadable_count || snap->unreadable[at].start >= item->end;
+            part.end = is_last ? item->end : snap->unreadable[at].start;
+            struct crn_ranges_item *known = crn_ranges_first_above(&crn_coros.stacks, part.start);
+            if (part.start < part.end && (known == NULL || known->start >= part.end) &&
+                !is_stack_of_thread(part) && list->count < list->room)
+                list->rows[list->count++] = (struct crn_territory){
+                    .start = part.start, .end = part.end, .has_floor = true};
+            part.start = is_last ? item->end : snap->unreadable[at].end;
+        }
+    }
+}
+
+static bool territory_less(const void *a, const void *b)
+{
+    return ((const struct crn_territory *)a)->start < ((const struct crn_territory *)b)->start;
+}
+
+/* Whether the kernel would fault just below: a stack begins there. */
+static bool has_floor(const struct crn_snap *snap, const struct crn_coro *coro)
+{
+    size_t at = crn_unreadable_above(snap, coro->stack_start - 1);
+    return at < snap->unreadable_count && snap->unreadable[at].start < coro->stack_start;
 }
 
 void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *taker)
 {
     struct crn_snap *snap = builder->snap;
-    if (!crn_coros.is_ready || snap->is_torn || crn_coros.stacks.item_count == 0)
+    if (!crn_coros.is_ready || snap->is_torn ||
+        crn_coros.stacks.item_count + crn_coros.mapped.item_count == 0)
         return;
     snap->suspended_node_get = suspended_node_get;
-    size_t most = crn_coros.stacks.item_count;
-    snap->coros = crn_arena_alloc(&snap->arena, most * sizeof *snap->coros);
+    struct territory_list loose = {
+        .room = crn_coros.stacks.item_count + crn_coros.mapped.item_count + snap->unreadable_count};
+    loose.rows = crn_arena_alloc(&snap->arena, loose.room * sizeof *loose.rows);
     uint32_t *index_of = crn_arena_alloc(&snap->arena, crn_coros.records_made * sizeof *index_of);
-    if (snap->coros == NULL || index_of == NULL)
+    if (loose.rows == NULL || index_of == NULL)
         return;
     for (struct crn_ranges_item *item = crn_ranges_first_above(&crn_coros.stacks, 0); item != NULL;
          item = crn_ranges_first_above(&crn_coros.stacks, item->end)) {
         uint32_t id = (uint32_t)item->value;
-        index_of[id] = (uint32_t)snap->coro_count + 1;
-        coro_add(builder, crn_coro_at(id), id, (uint32_t)snap->coro_count++);
+        const struct crn_coro *coro = crn_coro_at(id);
+        if (is_loose(coro)) {
+            loose.rows[loose.count++] = (struct crn_territory){
+                .start = coro->stack_start,
+                .end = coro->stack_end,
+                .id = id,
+                .is_whole_stack = coro->mechanism != CRN_MECHANISM_STACK,
+                .has_floor = has_floor(snap, coro)};
+        } else {
+            index_of[id] = (uint32_t)snap->coro_count + 1;
+            coro_add(builder, coro, id);
+        }
     }
     for (uint32_t i = 0; i < builder->stopped->count; i++)
         if (builder->stopped->threads[i].tid != 0)
@@ -129,6 +196,9 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }
+    mapped_add(builder, &loose);
+    crn_sort(loose.rows, loose.count, sizeof *loose.rows, territory_less);
+    crn_build_parked(builder, taker, loose.rows, loose.count);
 }
 
 void crn_build_opaques_finish(struct crn_snap *snap)

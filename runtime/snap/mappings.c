@@ -7,6 +7,7 @@
  * threads are left to threads.c, our own memory and our allocator's to nobody.
  */
 #include "snap/build.h"
+#include "snap/uring.h"
 #include "base/maps.h"
 
 #include <dlfcn.h>
@@ -84,10 +85,16 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
         crn_build_unreadable(builder, (struct crn_range){entry->start, entry->end});
         return true;
     }
+    /* Some map their stacks executable (perl's Coro): what can be written and is no file is data. */
+    if ((entry->flags & CRN_MAP_EXECUTE) != 0 && entry->path[0] != '[' &&
+        (entry->flags & (CRN_MAP_WRITE | CRN_MAP_FILE)) != CRN_MAP_WRITE)
+        crn_build_code(builder, (struct crn_range){entry->start, entry->end});
     bool is_file = (entry->flags & CRN_MAP_FILE) != 0 && entry->path[0] == '/';
     bool is_bss = !is_file && entry->start == walk->module_end && entry->path[0] == 0;
     if (is_file)
         walk->module_end = entry->end;
+    if (crn_ring_is_mapping(entry)) /* kernel.c knows what of it counts */
+        return true;
     if (is_device(entry->path) || strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
         return true;
     bool is_global = (is_file && (entry->flags & CRN_MAP_SHARED) == 0) || is_bss;

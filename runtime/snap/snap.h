@@ -6,6 +6,8 @@
  * crn_snap_take fills it from the live process while every other thread stands still; tests fill
  * it by hand.  Marking reads nothing else but the memory that the picture points to.
  */
+#include "coro/code.h"
+#include "coro/cxx20.h"
 #include "coro/recogniser.h"
 #include "base/vm.h"
 
@@ -30,6 +32,7 @@ struct crn_snap_coro {
     uint32_t first_word, word_count;  /* in `words` */
     uint32_t created_node;
     uintptr_t entry;
+    struct crn_frame stopped; /* the frame a suspended one stopped in; pc 0: not known */
 };
 
 /* Memory that is not read like other memory. */
@@ -38,6 +41,16 @@ struct crn_opaque {
     uint32_t coro;   /* index in `coros` */
     bool is_context; /* a register area; else a stack */
     bool is_handle;  /* reaching it is reaching the coroutine */
+};
+
+/* A coroutine frame of C++20: the heap block that holds it.  There may be millions. */
+struct crn_snap_frame {
+    uintptr_t start;     /* of the block */
+    uint32_t kind;       /* index in `frame_kinds` */
+    uint16_t suspension; /* number of its suspension point; 0: not known */
+    uint8_t offset;      /* of the frame in its block */
+    bool is_final : 1;   /* at its final suspension point: it has run to its end */
+    bool is_sure : 1;    /* that it is a frame does not hang on a guess */
 };
 
 struct crn_snap {
@@ -53,19 +66,29 @@ struct crn_snap {
     size_t word_count;
     struct crn_opaque *opaques; /* ascending by start; stacks are disjoint, areas may lie in them */
     size_t opaque_count;
+    struct crn_snap_frame *frames; /* ascending by start */
+    size_t frame_count;
+    const struct crn_cxx20_kind *frame_kinds;
+    size_t frame_kind_count;
     struct crn_range *unreadable; /* ascending: memory that may not be read */
     size_t unreadable_count;
     struct crn_outside_block *outside; /* ascending by start */
     size_t outside_count;
+    struct crn_code code; /* where code lies */
     char *names; /* NUL-terminated texts; offset 0 is "" */
     size_t names_bytes;
 
     /* The stack a suspended coroutine stopped in, as a node; NULL: not known. */
     uint32_t (*suspended_node_get)(const struct crn_snap *snap, const struct crn_snap_coro *coro);
 
+    /* The same of a coroutine frame. */
+    uint32_t (*frame_node_get)(const struct crn_snap *snap, const struct crn_snap_frame *frame);
+
     unsigned unseen_threads;
+    const char *unknown_holder; /* may hold memory, we cannot see which; NULL: there is none */
     bool is_torn; /* the registry was being changed under us: coroutine verdicts are off */
-    struct crn_arena arena; /* owns all arrays */
+    struct crn_arena arena; /* owns all arrays but this one */
+    struct crn_span frames_span;
 };
 
 #endif

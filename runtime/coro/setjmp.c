@@ -1,0 +1,40 @@
+/*
+ * The recogniser of stacks left by siglongjmp: QEMU, GNU Pth, libpcl.
+ *
+ * glibc's jmp_buf (sysdeps/x86_64/jmpbuf-offsets.h), with what PTR_MANGLE hides in brackets:
+ *
+ *     rbx [rbp] r12 r13 r14 r15 [rsp] [rip]
+ *
+ * The proof is that both hidden words, undone, make sense together: rsp lies on a coroutine's stack,
+ * and rip behind a call.
+ */
+#include "coro/parked.h"
+#include "base/sys.h"
+
+#include <string.h>
+
+enum { RBX, RBP_, R12, R13, R14, R15, RSP_, RIP_, WORDS };
+
+bool crn_setjmp_find(const struct crn_code *code, uintptr_t address, uintptr_t rsp,
+                     struct crn_stack_bounds bounds, struct crn_place *place)
+{
+    uintptr_t words[WORDS], guard = crn_setjmp_guard();
+    uintptr_t start = address - RSP_ * sizeof words[0];
+    if (!crn_memory_read(words, start, sizeof words))
+        return false;
+    memset(place, 0, sizeof *place);
+    place->pc = crn_setjmp_unmangle(words[RIP_], guard);
+    if (!crn_code_follows_call(code, place->pc))
+        return false;
+    place->mechanism = CRN_MECHANISM_SETJMP;
+    place->sp = rsp;
+    place->bp = crn_setjmp_unmangle(words[RBP_], guard);
+    place->area_start = start;
+    place->area_end = start + sizeof words;
+    place->is_held = true;
+    const uintptr_t kept[6] = {words[RBX], place->bp,  words[R12],
+                               words[R13], words[R14], words[R15]};
+    memcpy(place->registers, kept, sizeof kept);
+    crn_place_follow(code, bounds, false, place);
+    return true;
+}

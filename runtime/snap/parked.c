@@ -1,0 +1,471 @@
+/*
+ * Who is parked where: stacks that were left by a switch nobody told us of.
+ *
+ * Three steps, each only as far as needed:
+ *
+ *   1. Read the stacks themselves.  A switch leaves a return address that says so (coro/pushed.c).
+ *   2. Where a stack shows none, or several, read all of the program's memory once: for registers
+ *      that setjmp saved (coro/setjmp.c), and for words that are the sp of a place.
+ *   3. Of the places with one base, the lowest that somebody holds is where that coroutine is
+ *      parked: what lies above it is certainly part of it.  The others are what it left behind.
+ *
+ * A stack on which nothing is found counts as live, all of it.
+ */
+#include "snap/build.h"
+#include "snap/readable.h"
+#include "base/sort.h"
+#include "coro/parked.h"
+
+#include <string.h>
+
+enum { CACHE_ROWS = 1 << 12, SPARSE_FROM_BYTES = 256 * 1024 };
+
+struct cached {
+    uintptr_t return_address;
+    bool is_switch;
+};
+
+struct search {
+    struct crn_snap_builder *builder;
+    const struct crn_snap *snap;
+    struct crn_territory *territories;
+    size_t territory_count;
+    struct crn_place *places;
+    size_t place_count, place_room;
+    uint32_t current; /* the territory that is read */
+    struct cached *cache;
+    uintptr_t low, span;     /* all territories lie in [low, low + span) */
+    uintptr_t guard;
+    uint32_t *held_slots;    /* a hash of the places' sps: index + 1 */
+    size_t held_mask;
+    bool looks_for_holders, looks_for_setjmp;
+};
+
+static void place_add(struct search *search, struct crn_place place, uint32_t territory)
+{
+    if (search->place_count == search->place_room) {
+        size_t room = search->place_room == 0 ? 256 : search->place_room * 2;
+        struct crn_place *fresh =
+            crn_arena_alloc(&search->builder->snap->arena, room * sizeof *fresh);
+        if (fresh == NULL)
+            return;
+        if (search->place_count > 0)
+            memcpy(fresh, search->places, search->place_count * sizeof *fresh);
+        search->places = fresh;
+        search->place_room = room;
+    }
+    place.territory = territory;
+    search->places[search->place_count++] = place;
+}
+
+static struct crn_territory *territory_find(const struct search *search, uintptr_t address)
+{
+    size_t low = 0, high = search->territory_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (search->territories[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < search->territory_count && search->territories[low].start <= address
+               ? &search->territories[low]
+               : NULL;
+}
+
+static struct crn_stack_bounds bounds_of(const struct crn_territory *territory)
+{
+    return (struct crn_stack_bounds){territory->start, territory->end};
+}
+
+/* A thread's sp is in a territory: that stack runs. */
+static void runner_note(struct search *search, struct crn_frame frame)
+{
+    struct crn_territory *territory = territory_find(search, frame.sp);
+    struct crn_place place = {.pc = frame.pc, .sp = frame.sp, .bp = frame.bp};
+    if (territory == NULL)
+        return;
+    crn_place_follow(&search->snap->code, bounds_of(territory), frame.is_exact, &place);
+    if (place.quality == CRN_BASE_BROKEN && !territory->is_whole_stack)
+        territory->is_opaque = true;
+    territory->running_sp = frame.sp;
+    territory->running_base = territory->is_whole_stack ? territory->end : place.base;
+}
+
+static void runners_note(struct search *search, const struct crn_taker *taker)
+{
+    const struct crn_stopped_list *stopped = search->builder->stopped;
+    for (uint32_t i = 0; i < stopped->count; i++) {
+        const greg_t *registers = stopped->threads[i].tid != 0
+                                      ? stopped->threads[i].context->uc_mcontext.gregs
+                                      : NULL;
+        if (registers != NULL)
+            runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
+                                                   (uintptr_t)registers[REG_RSP],
+                                                   (uintptr_t)registers[REG_RBP], true});
+    }
+    if (taker->interrupted != NULL) {
+        const greg_t *registers = taker->interrupted->uc_mcontext.gregs;
+        runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
+                                               (uintptr_t)registers[REG_RSP],
+                                               (uintptr_t)registers[REG_RBP], true});
+    } else {
+        runner_note(search, (struct crn_frame){taker->registers->pc, taker->registers->rsp,
+                                               taker->registers->rbp, false});
+    }
+}
+
+/* Whether a word is the return address of a switch, by a small cache of those that were asked. */
+static bool is_switch(struct search *search, uintptr_t word)
+{
+    struct cached *row = &search->cache[crn_hash64(word) & (CACHE_ROWS - 1)];
+    if (row->return_address != word)
+        *row = (struct cached){word, crn_switcher_of(&search->snap->code, word).is_switch};
+    return row->is_switch;
+}
+
+static void stack_read(uintptr_t start, uintptr_t end, void *user)
+{
+    struct search *search = user;
+    const struct crn_territory *territory = &search->territories[search->current];
+    for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end; at += 8) {
+        struct crn_place place;
+        uintptr_t word = *(const uintptr_t *)at;
+        if (crn_code_holds(&search->snap->code, word, 1) && is_switch(search, word) &&
+            crn_pushed_find(&search->snap->code, at, bounds_of(territory), &place) &&
+            place.quality != CRN_BASE_BROKEN)
+            place_add(search, place, search->current);
+    }
+}
+
+static bool place_less(const void *a, const void *b)
+{
+    const struct crn_place *x = a, *y = b;
+    if (x->territory != y->territory)
+        return x->territory < y->territory;
+    return x->base != y->base ? x->base < y->base : x->sp < y->sp;
+}
+
+/* Keeps the best places of each territory; where all of it is one stack, they have one base. */
+static void places_sort(struct search *search)
+{
+    uint8_t *best = crn_arena_alloc(&search->builder->snap->arena, search->territory_count + 1);
+    size_t kept = 0;
+    if (best == NULL) {
+        search->place_count = 0;
+        return;
+    }
+    for (size_t i = 0; i < search->place_count; i++)
+        if (search->places[i].quality > best[search->places[i].territory])
+            best[search->places[i].territory] = search->places[i].quality;
+    for (size_t i = 0; i < search->place_count; i++) {
+        struct crn_place place = search->places[i];
+        const struct crn_territory *territory = &search->territories[place.territory];
+        if (place.quality < best[place.territory])
+            continue;
+        if (territory->is_whole_stack)
+            place.base = territory->end;
+        search->places[kept++] = place;
+    }
+    search->place_count = kept;
+    crn_sort(search->places, kept, sizeof *search->places, place_less);
+}
+
+/* Whether reading the stacks left questions: none found on one, or several with one base. */
+static void questions_find(struct search *search)
+{
+    size_t place = 0;
+    for (uint32_t i = 0; i < search->territory_count; i++) {
+        const struct crn_territory *territory = &search->territories[i];
+        bool is_parked = territory->running_base == 0 && !territory->is_opaque;
+        bool is_found = false;
+        for (; place < search->place_count && search->places[place].territory == i; place++) {
+            is_found = true;
+            if (place > 0 && search->places[place - 1].territory == i &&
+                search->places[place - 1].base == search->places[place].base)
+                search->looks_for_holders = true;
+        }
+        if (is_parked && !is_found && territory->id != 0)
+            search->looks_for_setjmp = true;
+        /* What setjmp saved must be found even so: it may be the later one. */
+        if (is_parked && territory->is_whole_stack)
+            search->looks_for_setjmp = true;
+    }
+}
+
+static void held_prepare(struct search *search)
+{
+    size_t slots = 256;
+    while (slots < search->place_count * 2)
+        slots *= 2;
+    search->held_slots =
+        crn_arena_alloc(&search->builder->snap->arena, slots * sizeof *search->held_slots);
+    search->held_mask = slots - 1;
+    search->looks_for_holders &= search->held_slots != NULL;
+    if (!search->looks_for_holders)
+        return;
+    for (size_t i = 0; i < search->place_count; i++) {
+        size_t at = crn_hash64(search->places[i].sp) & search->held_mask;
+        while (search->held_slots[at] != 0)
+            at = (at + 1) & search->held_mask;
+        search->held_slots[at] = (uint32_t)i + 1;
+    }
+}
+
+static void held_note(struct search *search, uintptr_t word, uintptr_t address)
+{
+    for (size_t at = crn_hash64(word) & search->held_mask; search->held_slots[at] != 0;
+         at = (at + 1) & search->held_mask) {
+        struct crn_place *place = &search->places[search->held_slots[at] - 1];
+        if (place->sp != word)
+            continue;
+        place->is_held = true;
+        struct crn_switcher switcher = crn_switcher_of(&search->snap->code, place->pc);
+        if (place->bp == 0 && switcher.bp_beside != CRN_SWITCHER_NO_BP &&
+            crn_memory_read(&place->bp, address + (uintptr_t)(intptr_t)switcher.bp_beside,
+                            sizeof place->bp)) {
+            /* rbp lies beside it: now the frames can be followed for good. */
+            uintptr_t sp = place->sp;
+            place->sp = sp + (uintptr_t)(intptr_t)switcher.depth + sizeof sp;
+            crn_place_follow(&search->snap->code,
+                             bounds_of(&search->territories[place->territory]), false, place);
+            place->sp = sp;
+        }
+    }
+}
+
+static void setjmp_note(struct search *search, uintptr_t rsp, uintptr_t address)
+{
+    struct crn_place place;
+    struct crn_territory *territory = territory_find(search, rsp);
+    if (territory != NULL &&
+        crn_setjmp_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
+        (territory->is_whole_stack || place.quality != CRN_BASE_BROKEN))
+        place_add(search, place, (uint32_t)(territory - search->territories));
+}
+
+static void memory_read(uintptr_t start, uintptr_t end, void *user)
+{
+    struct search *search = user;
+    const uintptr_t low = search->low, span = search->span, guard = search->guard;
+    const uintptr_t mask = ((uintptr_t)1 << 48) - 1;
+    for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end; at += 8) {
+        uintptr_t word = *(const uintptr_t *)at;
+        if ((word & mask) - low < span && search->looks_for_holders)
+            held_note(search, word & mask, at);
+        uintptr_t plain = crn_setjmp_unmangle(word, guard);
+        if (plain - low < span && search->looks_for_setjmp)
+            setjmp_note(search, plain, at);
+    }
+}
+
+static bool block_read(const struct crn_block *block, void *user)
+{
+    struct search *search = user;
+    crn_readable_for_each(search->snap,
+                          (struct crn_range){block->start, block->start + block->usable},
+                          block->usable >= SPARSE_FROM_BYTES, false, memory_read, search);
+    return true;
+}
+
+static void memory_search(struct search *search)
+{
+    const struct crn_snap *snap = search->snap;
+    search->guard = crn_setjmp_guard();
+    for (size_t i = 0; i < snap->root_count; i++)
+        crn_readable_for_each(snap, (struct crn_range){snap->roots[i].start, snap->roots[i].end},
+                              snap->roots[i].must_be_sparse, snap->roots[i].is_copy_only,
+                              memory_read, search);
+    crn_index_for_each(&snap->heap->index, snap->heap_end, block_read, search);
+    for (size_t i = 0; i < snap->outside_count; i++)
+        crn_readable_for_each(
+            snap,
+            (struct crn_range){snap->outside[i].start,
+                               snap->outside[i].start + snap->outside[i].usable},
+            snap->outside[i].usable >= SPARSE_FROM_BYTES, false, memory_read, search);
+}
+
+/* Where the memory of a stack was allocated: the closest we come to where it was created. */
+static uint32_t created_node_of(const struct crn_territory *territory, uintptr_t sp)
+{
+    struct crn_block block;
+    const struct crn_coro *coro = territory->id != 0 ? crn_coro_at(territory->id) : NULL;
+    if (coro != NULL && coro->created_node != 0)
+        return coro->created_node;
+    return crn_index_find(&crn_heap.index, sp, &block) ? block.record->stack : 0;
+}
+
+/* A territory of which we know nothing better: live, all of it. */
+static void unknown_add(struct search *search, const struct crn_territory *territory)
+{
+    bool is_running = territory->running_sp != 0;
+    const struct crn_coro *coro = crn_coro_at(territory->id);
+    struct crn_coro_context contexts[4];
+    if (territory->id == 0)
+        return; /* only mapped for stacks: it stays ordinary memory, hence live */
+    bool is_exact = is_running && territory->is_whole_stack;
+    uint32_t index = crn_build_coro(
+        search->builder,
+        (struct crn_snap_coro){
+            .id = territory->id,
+            .mechanism = coro->mechanism,
+            .state = is_running ? CRN_CORO_RUNNING
+                                : (coro->state == CRN_CORO_RUNNING ? CRN_CORO_SUSPENDED
+                                                                   : coro->state),
+            .is_root = true,
+            .is_exact = is_exact,
+            .is_sure = coro->recogniser->is_completion_exact,
+            .stack_start = territory->start,
+            .stack_end = territory->end,
+            .body_start = is_exact ? territory->running_sp : territory->start,
+            .body_end = territory->end,
+            .created_node = coro->created_node,
+            .entry = coro->entry,
+        });
+    if (index == UINT32_MAX)
+        return;
+    crn_build_opaque(search->builder,
+                     (struct crn_opaque){territory->start, territory->end, index, false, false});
+    for (unsigned i = 0, count = coro->recogniser->contexts_get(coro, contexts); i < count; i++)
+        crn_build_opaque(search->builder, (struct crn_opaque){contexts[i].start, contexts[i].end,
+                                                              index, true, false});
+}
+
+/* The stack in a territory that runs, when only part of the territory is that stack. */
+static void running_add(struct search *search, const struct crn_territory *territory, uintptr_t low)
+{
+    uint32_t index = crn_build_coro(
+        search->builder, (struct crn_snap_coro){.id = territory->id,
+                                                .mechanism = CRN_MECHANISM_STACK,
+                                                .state = CRN_CORO_RUNNING,
+                                                .is_root = true,
+                                                .is_exact = true,
+                                                .stack_start = low,
+                                                .stack_end = territory->running_base,
+                                                .body_start = territory->running_sp,
+                                                .body_end = territory->running_base});
+    if (index != UINT32_MAX)
+        crn_build_opaque(search->builder,
+                         (struct crn_opaque){low, territory->running_base, index, false, false});
+}
+
+/* The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower. */
+static void group_add(struct search *search, size_t first, size_t end, uintptr_t low, uint32_t id)
+{
+    const struct crn_place *places = search->places;
+    const struct crn_territory *territory = &search->territories[places[first].territory];
+    size_t at = first;
+    while (at < end && !places[at].is_held)
+        at++;
+    const struct crn_place *place = &places[at < end ? at : first];
+    const struct crn_coro *coro = crn_coro_at(territory->id);
+    bool has_registers = place->area_end != 0;
+    struct crn_snap_coro row = {
+        .id = id,
+        .mechanism = place->mechanism,
+        .state = CRN_CORO_SUSPENDED,
+        .is_exact = true,
+        .is_sure = place->quality == CRN_BASE_PROPER && (at < end || end - first == 1),
+        .stack_start = low,
+        .stack_end = place->base,
+        .body_start = place->sp,
+        .body_end = place->base,
+        .first_word = crn_build_words(search->builder, place->registers, has_registers ? 6 : 0),
+        .word_count = has_registers ? 6 : 0,
+        .created_node = created_node_of(territory, place->sp),
+        .entry = territory->id != 0 && coro->entry != 0 ? coro->entry : place->entry,
+    };
+    row.stopped = (struct crn_frame){place->pc, place->sp, place->bp, false};
+    if (!has_registers)
+        row.stopped.sp +=
+            (uintptr_t)(intptr_t)crn_switcher_of(&search->snap->code, place->pc).depth + 8;
+    uint32_t index = crn_build_coro(search->builder, row);
+    if (index == UINT32_MAX)
+        return;
+    crn_build_opaque(search->builder, (struct crn_opaque){low, place->base, index, false, false});
+    for (size_t i = first; i < end; i++)
+        if (places[i].area_end != 0)
+            crn_build_opaque(search->builder, (struct crn_opaque){places[i].area_start,
+                                                                  places[i].area_end, index, true,
+                                                                  true});
+}
+
+/* The coroutines of one territory, whose places are [first, end), from the highest base down. */
+static void territory_add(struct search *search, uint32_t number, size_t first, size_t end)
+{
+    const struct crn_territory *territory = &search->territories[number];
+    if (territory->is_opaque || (territory->is_whole_stack && territory->running_sp != 0) ||
+        (first == end && territory->running_sp == 0)) {
+        unknown_add(search, territory);
+        return;
+    }
+    bool is_single = territory->running_sp == 0 &&
+                     search->places[first].base == search->places[end - 1].base;
+    uintptr_t covered = UINTPTR_MAX; /* live frames of a coroutine above begin here */
+    bool has_run = territory->running_sp == 0;
+    while (end > first || !has_run) {
+        size_t start = end;
+        uintptr_t base = end > first ? search->places[end - 1].base : 0;
+        while (start > first && search->places[start - 1].base == base)
+            start--;
+        uintptr_t next = start > first ? search->places[start - 1].base : 0;
+        if (!has_run && territory->running_base >= base) {
+            has_run = true;
+            uintptr_t low = territory->has_floor && base < territory->running_sp
+                                ? (base > territory->start ? base : territory->start)
+                                : territory->running_sp;
+            running_add(search, territory, low);
+            covered = territory->running_sp;
+            if (territory->running_base == base)
+                end = start;
+            continue;
+        }
+        if (base <= covered) {
+            uintptr_t lowest = search->places[start].sp;
+            uintptr_t low = lowest;
+            if (territory->is_whole_stack || (territory->has_floor && next < lowest))
+                low = next > territory->start ? next : territory->start;
+            group_add(search, start, end, low, is_single ? territory->id : 0);
+            covered = lowest;
+        }
+        end = start;
+    }
+}
+
+void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *taker,
+                      struct crn_territory *territories, size_t count)
+{
+    struct search search = {.builder = builder,
+                            .snap = builder->snap,
+                            .territories = territories,
+                            .territory_count = count};
+    if (count == 0)
+        return;
+    search.low = territories[0].start;
+    search.span = territories[count - 1].end - search.low;
+    search.cache = crn_arena_alloc(&builder->snap->arena, CACHE_ROWS * sizeof *search.cache);
+    if (search.cache == NULL)
+        return;
+    runners_note(&search, taker);
+    for (uint32_t i = 0; i < count; i++) {
+        search.current = i;
+        if (!territories[i].is_opaque)
+            crn_readable_for_each(search.snap,
+                                  (struct crn_range){territories[i].start, territories[i].end},
+                                  true, false, stack_read, &search);
+    }
+    places_sort(&search);
+    questions_find(&search);
+    if (search.looks_for_holders || search.looks_for_setjmp) {
+        held_prepare(&search);
+        memory_search(&search);
+        places_sort(&search);
+    }
+    for (size_t i = 0, first = 0; i < count; i++) {
+        size_t end = first;
+        while (end < search.place_count && search.places[end].territory == i)
+            end++;
+        territory_add(&search, (uint32_t)i, first, end);
+        first = end;
+    }
+}
