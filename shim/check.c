@@ -186,7 +186,8 @@ static void process_fill(int exit_code, int exit_signal)
     process->unseen_threads = unseen_threads;
     process->check_pause_ns = pause_ns;
     process->check_ns = check_ns;
-    process->coroutines_seen = crn_coros.seen;
+    process->coroutines_seen =
+        crn_coros.seen + (first_pass.is_done ? first_pass.snap.frame_count : 0);
     process->coroutines[CRN_CORO_DESTROYED] = crn_coros.destroyed;
     if (process->peak_bytes < process->live_bytes)
         process->peak_bytes = process->live_bytes;

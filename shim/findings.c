@@ -21,11 +21,10 @@ static uint64_t touched_bytes(uintptr_t start, uintptr_t end)
     return bytes;
 }
 
-static uint32_t coro_row_add(struct crn_draft *draft, const struct crn_holder *holder,
-                             const struct crn_snap_coro *example)
+static uint32_t coro_row_add(struct crn_draft *draft, const struct crn_snap *snap,
+                             const struct crn_holder *holder)
 {
-    const struct crn_record_coro row = {
-        .id = example->id,
+    struct crn_record_coro row = {
         .mechanism = holder->mechanism,
         .state = holder->state,
         .entry = holder->entry,
@@ -33,10 +32,27 @@ static uint32_t coro_row_add(struct crn_draft *draft, const struct crn_holder *h
         .suspended_node = crn_draft_node(draft, holder->suspended_node),
         .count = holder->count,
         .stack_bytes = holder->stack_bytes,
-        .touched_bytes = touched_bytes(example->stack_start, example->stack_end),
+        .touched_bytes = holder->stack_bytes,
         .retained_bytes = holder->retained_bytes,
     };
+    if (holder->example_coro < snap->coro_count) {
+        const struct crn_snap_coro *example = &snap->coros[holder->example_coro];
+        row.id = example->id;
+        row.touched_bytes = touched_bytes(example->stack_start, example->stack_end);
+    }
     return crn_draft_coro(draft, &row) + 1;
+}
+
+/* Where in its stack or frame a word of a coroutine lies; 0: elsewhere. */
+static uint64_t offset_in_coro(const struct crn_snap *snap, uint32_t number, uintptr_t address)
+{
+    if (number < snap->coro_count) {
+        const struct crn_snap_coro *coro = &snap->coros[number];
+        uintptr_t in_stack = address - coro->stack_start;
+        return in_stack < coro->stack_end - coro->stack_start ? in_stack : 0;
+    }
+    const struct crn_snap_frame *frame = &snap->frames[number - snap->coro_count];
+    return address > frame->start + frame->offset ? address - frame->start - frame->offset : 0;
 }
 
 static void holders_add(struct crn_findings *findings, struct crn_draft *draft)
@@ -48,8 +64,7 @@ static void holders_add(struct crn_findings *findings, struct crn_draft *draft)
             mark->holders[group->holder - 1].retained_bytes += mark->suspects[i].size;
     }
     for (size_t i = 0; i < mark->holder_count; i++)
-        findings->holder_rows[i] = coro_row_add(
-            draft, &mark->holders[i], &mark->snap->coros[mark->holders[i].example_coro]);
+        findings->holder_rows[i] = coro_row_add(draft, mark->snap, &mark->holders[i]);
 }
 
 /* Coroutines that are not dead, alike ones together; the dead are there as holders. */
@@ -59,27 +74,18 @@ static void living_add(struct crn_mark *mark, struct crn_draft *draft)
     const struct crn_snap *snap = mark->snap;
     struct crn_holder *kinds = crn_arena_alloc(&draft->arena, KINDS_MAX * sizeof *kinds);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < snap->coro_count && kinds != NULL; i++) {
-        const struct crn_snap_coro *coro = &snap->coros[i];
+    uint32_t coros = (uint32_t)(snap->coro_count + snap->frame_count);
+    for (uint32_t i = 0; i < coros && kinds != NULL; i++) {
         if (mark->holder_of[i] != 0)
             continue;
-        struct crn_holder kind = {
-            .mechanism = coro->mechanism,
-            .state = coro->state,
-            .created_node = coro->created_node,
-            .suspended_node =
-                snap->suspended_node_get != NULL ? snap->suspended_node_get(snap, coro) : 0,
-            .entry = coro->entry,
-            .count = 1,
-            .example_coro = i,
-            .stack_bytes = coro->stack_end - coro->stack_start,
-            .retained_bytes = UINT64_MAX,
-        };
+        struct crn_holder kind = crn_coro_describe(snap, i);
+        kind.retained_bytes = UINT64_MAX;
         uint32_t at = 0;
         while (at < count && (kinds[at].mechanism != kind.mechanism || kinds[at].state != kind.state ||
                               kinds[at].entry != kind.entry ||
                               kinds[at].created_node != kind.created_node ||
-                              kinds[at].suspended_node != kind.suspended_node))
+                              kinds[at].suspended_node != kind.suspended_node ||
+                              kinds[at].suspension != kind.suspension))
             at++;
         if (at < count)
             kinds[at].count++;
@@ -87,7 +93,7 @@ static void living_add(struct crn_mark *mark, struct crn_draft *draft)
             kinds[count++] = kind;
     }
     for (uint32_t i = 0; i < count; i++)
-        coro_row_add(draft, &kinds[i], &snap->coros[kinds[i].example_coro]);
+        coro_row_add(draft, snap, &kinds[i]);
 }
 
 static void chain_link_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
@@ -109,18 +115,13 @@ static void step_add(struct crn_findings *findings, struct crn_draft *draft, siz
         link.root = root->kind;
         link.name = root->name != 0 ? crn_draft_string(draft, snap->names + root->name) : 0;
     } else if (step->coro != 0) {
-        const struct crn_snap_coro *coro = &snap->coros[step->coro - 1];
-        struct crn_holder holder = {.mechanism = coro->mechanism,
-                                    .state = coro->state,
-                                    .created_node = coro->created_node,
-                                    .entry = coro->entry,
-                                    .count = 0,
-                                    .stack_bytes = coro->stack_end - coro->stack_start,
-                                    .retained_bytes = UINT64_MAX};
+        struct crn_holder holder = crn_coro_describe(snap, step->coro - 1);
+        holder.suspended_node = 0;
+        holder.count = 0;
+        holder.retained_bytes = UINT64_MAX;
         link.kind = CRN_LINK_CORO;
-        link.coro = coro_row_add(draft, &holder, coro);
-        uintptr_t in_stack = step->address - coro->stack_start;
-        link.offset = in_stack < coro->stack_end - coro->stack_start ? in_stack : 0;
+        link.coro = coro_row_add(draft, snap, &holder);
+        link.offset = offset_in_coro(snap, step->coro - 1, step->address);
     } else {
         struct crn_block block;
         link.kind = CRN_LINK_BLOCK;
@@ -138,8 +139,6 @@ static void chain_end_add(struct crn_findings *findings, struct crn_draft *draft
 {
     const struct crn_mark *mark = findings->mark;
     const struct crn_group *group = &mark->groups[index];
-    const struct crn_snap_coro *coro = &mark->snap->coros[group->example_coro - 1];
-    uintptr_t in_stack = group->example_word - coro->stack_start;
     struct crn_block block = {.size = 0};
     crn_index_find(&mark->snap->heap->index, group->example, &block);
     chain_link_add(findings, draft, index,
@@ -147,7 +146,8 @@ static void chain_end_add(struct crn_findings *findings, struct crn_draft *draft
                        .kind = CRN_LINK_CORO,
                        .coro = findings->holder_rows[group->holder - 1],
                        .address = group->example_word,
-                       .offset = in_stack < coro->stack_end - coro->stack_start ? in_stack : 0});
+                       .offset = offset_in_coro(mark->snap, group->example_coro - 1,
+                                                group->example_word)});
     chain_link_add(findings, draft, index,
                    (struct crn_record_link){.kind = CRN_LINK_LEAK,
                                             .address = group->example,
@@ -220,8 +220,19 @@ static void refuted_find(const struct crn_mark *mark, uint8_t *is_refuted)
             is_refuted[mark->holder_of[i] - 1] = 1;
 }
 
-static const char *why_of(const struct crn_group *group)
+static const char *frame_why(const struct crn_group *group)
 {
+    if (group->verdict == CRN_VERDICT_ABANDONED)
+        return "its coroutine frame is suspended, and nothing live points to it";
+    return group->confidence == CRN_PROVEN
+               ? "its coroutine is at its final suspend point, and nothing else points to it"
+               : "its coroutine is at its final suspend point; something live still holds its handle";
+}
+
+static const char *why_of(const struct crn_mark *mark, const struct crn_group *group)
+{
+    if (group->holder != 0 && mark->holders[group->holder - 1].mechanism == CRN_MECHANISM_CXX20)
+        return frame_why(group);
     switch (group->verdict) {
     case CRN_VERDICT_COMPLETED:
         return "its coroutine has run to its end, and nothing else points to it";
@@ -232,6 +243,18 @@ static const char *why_of(const struct crn_group *group)
                    ? "no memory of the program points to it"
                    : "nothing we saw points to it, but a thread did not stop";
     }
+}
+
+/* Where somebody may hold memory and does not tell, the reason says who. */
+static const char *why_text(const struct crn_mark *mark, const struct crn_group *group, char *text,
+                            size_t text_bytes)
+{
+    const char *why =
+        group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it" : why_of(mark, group);
+    if (mark->snap->unknown_holder == NULL)
+        return why_of(mark, group);
+    __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, mark->snap->unknown_holder);
+    return text;
 }
 
 static void totals_fill(const struct crn_mark *mark, struct crn_draft *draft, uint64_t blocks,
@@ -272,10 +295,11 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
         const struct crn_group *group = &mark->groups[i];
         if (group->blocks == 0 || (group->holder != 0 && is_refuted[group->holder - 1]))
             continue;
+        char why[256];
         const struct crn_record_leak leak = {
             .verdict = group->verdict,
             .confidence = group->confidence,
-            .why = crn_draft_string(draft, why_of(group)),
+            .why = crn_draft_string(draft, why_text(mark, group, why, sizeof why)),
             .alloc_node = crn_draft_node(draft, group->alloc_node),
             .coro = group->holder != 0 ? findings->holder_rows[group->holder - 1] : 0,
             .coro_count = group->holder != 0 ? mark->holders[group->holder - 1].count : 0,

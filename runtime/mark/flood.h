@@ -96,6 +96,13 @@ CRN_INLINE uintptr_t crn_ahead_next(struct crn_ahead *ahead, struct crn_worklist
 /* Builds colours and cover; every live block is then white. */
 enum crn_status crn_colours_build(struct crn_mark *mark);
 
+/* Enters the coroutine frames of the snapshot, before the live flood; and tells those it reached. */
+void crn_frames_begin(struct crn_mark *mark);
+void crn_frames_settle(struct crn_mark *mark);
+
+/* A word leads to a dead frame: something holds its handle.  True: that is news. */
+bool crn_frame_hold(struct crn_mark *mark, uintptr_t start);
+
 /* Floods `live` from the roots. */
 enum crn_status crn_flood_live(struct crn_mark *mark);
 

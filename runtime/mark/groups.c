@@ -33,15 +33,15 @@ bool crn_groups_init(struct crn_groups *groups, struct crn_mark *mark)
     groups->group_mask = groups->holder_mask = SLOTS_FIRST - 1;
     groups->group_slots = crn_arena_alloc(&mark->arena, SLOTS_FIRST * sizeof(uint32_t));
     groups->holder_slots = crn_arena_alloc(&mark->arena, SLOTS_FIRST * sizeof(uint32_t));
-    groups->holder_of =
-        crn_arena_alloc(&mark->arena, (mark->snap->coro_count + 1) * sizeof(uint32_t));
+    size_t coros = mark->snap->coro_count + mark->snap->frame_count;
+    groups->holder_of = crn_arena_alloc(&mark->arena, (coros + 1) * sizeof(uint32_t));
     return groups->group_slots != NULL && groups->holder_slots != NULL &&
            groups->holder_of != NULL &&
            span_init_at_most(&groups->suspects_span,
                              mark->slot_count * sizeof(struct crn_suspect)) &&
            span_init_at_most(&groups->groups_span, mark->slot_count * sizeof(struct crn_group)) &&
            span_init_at_most(&groups->holders_span,
-                             mark->snap->coro_count * sizeof(struct crn_holder));
+                             coros * sizeof(struct crn_holder));
 }
 
 static uint64_t group_hash(const struct crn_group *group)
@@ -53,7 +53,8 @@ static uint64_t group_hash(const struct crn_group *group)
 static uint64_t holder_hash(const struct crn_holder *holder)
 {
     return crn_hash64(((uint64_t)holder->created_node << 32 | holder->suspended_node) ^
-                      crn_hash64(holder->entry + holder->state * 64u + holder->mechanism));
+                      crn_hash64(holder->entry + holder->state * 64u + holder->mechanism +
+                                 holder->suspension * 1024u));
 }
 
 /* Doubles a table of slots when it is half full. */
@@ -105,22 +106,13 @@ uint32_t crn_groups_group(struct crn_groups *groups, const struct crn_group *key
     return groups->group_slots[at] = (uint32_t)++groups->group_count;
 }
 
-uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t index, enum crn_verdict verdict)
+uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t number, enum crn_verdict verdict)
 {
-    const struct crn_snap *snap = groups->mark->snap;
-    const struct crn_snap_coro *coro = &snap->coros[index];
-    if (groups->holder_of[index] != 0)
-        return groups->holder_of[index];
-    struct crn_holder key = {
-        .mechanism = coro->mechanism,
-        .state = verdict == CRN_VERDICT_COMPLETED ? CRN_CORO_COMPLETED : CRN_CORO_ABANDONED,
-        .created_node = coro->created_node,
-        .suspended_node =
-            snap->suspended_node_get != NULL ? snap->suspended_node_get(snap, coro) : 0,
-        .entry = coro->entry,
-        .example_coro = index,
-        .stack_bytes = coro->stack_end - coro->stack_start,
-    };
+    if (groups->holder_of[number] != 0)
+        return groups->holder_of[number];
+    struct crn_holder key = crn_coro_describe(groups->mark->snap, number);
+    key.state = verdict == CRN_VERDICT_COMPLETED ? CRN_CORO_COMPLETED : CRN_CORO_ABANDONED;
+    key.count = 0;
     slots_grow(groups, &groups->holder_slots, &groups->holder_mask, groups->holder_count,
                holder_hash_at);
     size_t at = holder_hash(&key) & groups->holder_mask;
@@ -128,7 +120,7 @@ uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t index, enum crn_v
         struct crn_holder *found = holder_at(groups, groups->holder_slots[at] - 1);
         if (found->mechanism == key.mechanism && found->state == key.state &&
             found->entry == key.entry && found->created_node == key.created_node &&
-            found->suspended_node == key.suspended_node)
+            found->suspended_node == key.suspended_node && found->suspension == key.suspension)
             break;
     }
     if (groups->holder_slots[at] == 0) {
@@ -138,7 +130,7 @@ uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t index, enum crn_v
         groups->holder_slots[at] = (uint32_t)++groups->holder_count;
     }
     holder_at(groups, groups->holder_slots[at] - 1)->count++;
-    return groups->holder_of[index] = groups->holder_slots[at];
+    return groups->holder_of[number] = groups->holder_slots[at];
 }
 
 bool crn_groups_suspect(struct crn_groups *groups, const struct crn_suspect *suspect)

@@ -15,7 +15,7 @@ struct crn_groups {
     uint32_t *group_slots, *holder_slots; /* open addressing: index + 1 */
     size_t group_mask, holder_mask;
     size_t group_count, holder_count;
-    uint32_t *holder_of; /* by coroutine: index + 1, 0: not asked yet */
+    uint32_t *holder_of; /* by number of a coroutine: index + 1, 0: not asked yet */
 };
 
 bool crn_groups_init(struct crn_groups *groups, struct crn_mark *mark);
@@ -24,7 +24,7 @@ bool crn_groups_init(struct crn_groups *groups, struct crn_mark *mark);
 uint32_t crn_groups_group(struct crn_groups *groups, const struct crn_group *key);
 
 /* The holder of a dead coroutine, as index + 1; 0: no memory. */
-uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t coro, enum crn_verdict verdict);
+uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t number, enum crn_verdict verdict);
 
 /* Enters a suspect.  Its group counts it later, if it is still there when it is reported. */
 bool crn_groups_suspect(struct crn_groups *groups, const struct crn_suspect *suspect);

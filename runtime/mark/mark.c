@@ -112,6 +112,7 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
     mark->colours = crn_arena_alloc(&mark->arena, mark->slot_count + 1);
     mark->cover = crn_arena_alloc(&mark->arena, (mark->pages + 1) * sizeof *mark->cover);
     mark->coro_reached = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
+    mark->frame_fates = crn_arena_alloc(&mark->arena, snap->frame_count + 1);
     if (mark->arena.exhausted)
         return CRN_ERR_NO_MEMORY;
     crn_index_for_each(index, snap->heap_end, block_colour, mark);
@@ -131,6 +132,7 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
         if (!snap->opaques[i].is_context && crn_target_find(mark, snap->opaques[i].end, &target))
             mark->colours[target.slot] |= CRN_COLOUR_SPECIAL;
     }
+    crn_frames_begin(mark);
     return CRN_OK;
 }
 
@@ -163,6 +165,10 @@ CRN_INLINE void word_settle(struct live_flood *flood, uintptr_t word)
     }
     if ((colour & CRN_COLOUR_MASK) != CRN_COLOUR_WHITE)
         return;
+    if (CRN_UNLIKELY(colour & CRN_COLOUR_FRAME)) {
+        crn_frame_hold(mark, target.start);
+        return;
+    }
     crn_colour_set(mark, target.slot, CRN_VERDICT_LIVE);
     flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, target.start);
 }
@@ -248,6 +254,7 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
     } while (flood.blocks.count > 0 || flood.coros.count > 0);
     crn_worklist_free(&flood.blocks);
     crn_worklist_free(&flood.coros);
+    crn_frames_settle(mark);
     return flood.is_out_of_memory ? CRN_ERR_NO_MEMORY : CRN_OK;
 }
 

@@ -10,6 +10,9 @@
  *
  * Memory: 1 byte a record and 4 a page of the heap, 8 a block on the worklist at worst, all
  * outside the program's heap.
+ *
+ * Coroutines have numbers: the stackful ones as in the snapshot's `coros`, then coroutine frames as
+ * in its `frames`.
  */
 #include "snap/snap.h"
 
@@ -18,7 +21,8 @@ enum {
     CRN_COLOUR_NONE = 0,    /* no block */
     CRN_COLOUR_WHITE = 1,   /* not reached yet */
     CRN_COLOUR_VERDICT = 2, /* + enum crn_verdict */
-    CRN_COLOUR_MASK = 0x0f,
+    CRN_COLOUR_MASK = 0x07,
+    CRN_COLOUR_FRAME = 0x08, /* a coroutine frame that is dead: only its own verdict enters it */
     CRN_COLOUR_DIRECT = 0x10,  /* of a leak: what the dead holder itself points to */
     CRN_COLOUR_SPECIAL = 0x20, /* opaque ranges lie in it */
     CRN_COLOUR_FOREIGN = 0x40, /* not ours to judge: inherited by fork, or born before the line */
@@ -47,7 +51,7 @@ struct crn_group {
     uint64_t blocks, bytes, indirect_blocks, indirect_bytes; /* counted when reported */
     uintptr_t example;                                       /* one of its blocks */
     uintptr_t example_word; /* the word of the holder that points to it; 0: none */
-    uint32_t example_coro;  /* the snapshot's coroutine that holds it, index + 1 */
+    uint32_t example_coro;  /* the coroutine that holds it, number + 1 */
 };
 
 /* Dead coroutines alike: same mechanism, state, entry function and stacks. */
@@ -55,9 +59,18 @@ struct crn_holder {
     uint8_t mechanism, state; /* state: enum crn_coro_state */
     uint32_t created_node, suspended_node;
     uintptr_t entry;
+    uint32_t suspension;   /* of frames: number of the suspension point; 0: not known */
     uint32_t count;
-    uint32_t example_coro; /* index in the snapshot's `coros` */
+    uint32_t example_coro; /* number of one of them */
     uint64_t stack_bytes, retained_bytes;
+};
+
+/* What the live flood found out about a coroutine frame. */
+enum crn_frame_fate {
+    CRN_FRAME_LIVE,      /* suspended, reached; or not ours to judge */
+    CRN_FRAME_ABANDONED, /* suspended, not reached */
+    CRN_FRAME_HELD,      /* at its final suspension point, something live has its handle */
+    CRN_FRAME_FINISHED,  /* at its final suspension point, nothing has */
 };
 
 struct crn_mark {
@@ -69,13 +82,14 @@ struct crn_mark {
     size_t pages;
     size_t slot_count, record_count;
     uint8_t *coro_reached; /* by coroutine: a live handle was found */
+    uint8_t *frame_fates;  /* by frame: enum crn_frame_fate */
     struct crn_suspect *suspects;
     size_t suspect_count;
     struct crn_group *groups;
     size_t group_count;
     struct crn_holder *holders;
     size_t holder_count;
-    uint32_t *holder_of;              /* by coroutine: index + 1 of a dead one's holder; 0: none */
+    uint32_t *holder_of; /* by number: index + 1 of a dead coroutine's holder; 0: none */
     uint64_t live_blocks, live_bytes; /* everything alive that is ours, leaked or not */
     uint64_t coros_in_state[CRN_CORO_STATE_COUNT];
 };
@@ -97,17 +111,23 @@ bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_su
 /* The verdict of the block that `address` points into; for tests. */
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct);
 
+/* What is common to coroutines like this one, in the state it was found in; it counts as one. */
+struct crn_holder crn_coro_describe(const struct crn_snap *snap, uint32_t number);
+
+/* The frame that a block is, as index + 1; 0: none.  `start` is the block's. */
+uint32_t crn_frame_find(const struct crn_snap *snap, uintptr_t start);
+
 /* A step of a chain: a word, at `address` in the block that starts at `block` (0: in a root). */
 struct crn_chain_step {
     uintptr_t address, block;
     uint32_t root; /* index + 1 in the snapshot's `roots`, of the first step */
-    uint32_t coro; /* index + 1: the word lies in the body of this live coroutine */
+    uint32_t coro; /* index + 1: the word lies in the body of this live stackful coroutine */
 };
 enum { CRN_CHAIN_STEPS_MAX = 64 };
 
 /*
- * The shortest way from a root to each of `count` dead coroutines' stacks or contexts, over live
- * memory.  steps[i] gets up to CRN_CHAIN_STEPS_MAX steps, root first; step_counts[i] is 0 where
+ * The shortest way from a root to each of `count` dead coroutines' stacks, contexts or frames,
+ * over live memory; `coros` are numbers.  steps[i] gets up to CRN_CHAIN_STEPS_MAX steps, root first; step_counts[i] is 0 where
  * none was found.
  */
 void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,

@@ -24,7 +24,7 @@ struct trace {
     struct crn_span rows;
     size_t count, done;
     uint32_t current;      /* row being scanned */
-    uint8_t *coro_visited; /* by coroutine */
+    uint8_t *coro_visited; /* by number of a coroutine */
     uint32_t *row_of_coro; /* dead ones: the row whose word hit it, + 1 */
     uintptr_t *word_of_coro;
     size_t wanted_left;
@@ -43,10 +43,10 @@ static void row_add(struct trace *trace, struct visited row)
 
 static void coro_meet(struct trace *trace, uint32_t index, uintptr_t address)
 {
-    const struct crn_snap_coro *coro = &trace->mark->snap->coros[index];
+    const struct crn_snap *snap = trace->mark->snap;
     if (trace->coro_visited[index] == 1)
         return;
-    if (coro->state == CRN_CORO_COMPLETED) {
+    if (index >= snap->coro_count || snap->coros[index].state == CRN_CORO_COMPLETED) {
         trace->wanted_left -= trace->coro_visited[index] == 2;
         trace->row_of_coro[index] = trace->current + 1;
         trace->word_of_coro[index] = address;
@@ -69,8 +69,14 @@ static void trace_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address
     uint32_t coro = crn_word_coro(mark, word);
     if (coro != 0)
         coro_meet(trace, coro - 1, address);
-    if (!crn_target_find(mark, word, &target) ||
-        (mark->colours[target.slot] & CRN_COLOUR_TRACED) != 0 ||
+    if (!crn_target_find(mark, word, &target))
+        return;
+    uint32_t frame = (mark->colours[target.slot] & CRN_COLOUR_FRAME) != 0
+                         ? crn_frame_find(mark->snap, target.start)
+                         : 0;
+    if (frame != 0)
+        coro_meet(trace, (uint32_t)mark->snap->coro_count + frame - 1, address);
+    if ((mark->colours[target.slot] & CRN_COLOUR_TRACED) != 0 ||
         (mark->colours[target.slot] & CRN_COLOUR_MASK) != CRN_COLOUR_VERDICT + CRN_VERDICT_LIVE)
         return;
     mark->colours[target.slot] |= CRN_COLOUR_TRACED;
@@ -123,7 +129,7 @@ void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
     struct trace trace = {.scan = {.mark = mark, .visit = trace_visit, .reach = trace_reach},
                           .mark = mark};
     memset(step_counts, 0, count * sizeof *step_counts);
-    size_t coro_room = snap->coro_count + 1;
+    size_t coro_room = snap->coro_count + snap->frame_count + 1;
     trace.coro_visited = crn_arena_alloc(&mark->arena, coro_room);
     trace.row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace.row_of_coro);
     trace.word_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace.word_of_coro);

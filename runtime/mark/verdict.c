@@ -24,9 +24,10 @@ struct leak_flood {
     struct crn_worklist blocks;
     enum crn_verdict verdict;
     enum crn_confidence confidence;
-    uint32_t coro; /* whose body is scanned, index + 1 */
+    uint32_t coro; /* whose body is scanned, number + 1 */
     uint32_t holder;
     uint32_t group; /* of the direct block that is flooded from */
+    bool has_held_more; /* a frame's handle was found in what a likely one left */
     bool is_out_of_memory;
 };
 
@@ -52,7 +53,8 @@ static uint32_t leak_enter(struct leak_flood *flood, const struct crn_target *ta
         mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
         struct crn_group key = {
             .verdict = (uint8_t)flood->verdict,
-            .confidence = (uint8_t)flood->confidence,
+            .confidence = (uint8_t)(mark->snap->unknown_holder != NULL ? CRN_LIKELY
+                                                                       : flood->confidence),
             .alloc_node = record->stack,
             .holder = flood->holder,
             .example = target->start,
@@ -78,10 +80,16 @@ static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdic
 
 /*
  * What a completed coroutine left may name, by accident, memory that has become an abandoned one's
- * stack or control block: those are the abandoned one's own.
+ * stack or control block: those are the abandoned one's own.  A dead frame is its own coroutine
+ * whoever leads there.
  */
-static bool is_anothers_own(const struct leak_flood *flood, const struct crn_target *target)
+static bool is_anothers_own(struct leak_flood *flood, const struct crn_target *target)
 {
+    if ((flood->mark->colours[target->slot] & CRN_COLOUR_FRAME) != 0) {
+        if (flood->verdict == CRN_VERDICT_COMPLETED && flood->confidence == CRN_LIKELY)
+            flood->has_held_more |= crn_frame_hold(flood->mark, target->start);
+        return true;
+    }
     if (flood->verdict != CRN_VERDICT_COMPLETED ||
         (flood->mark->colours[target->slot] & CRN_COLOUR_SPECIAL) == 0)
         return false;
@@ -93,10 +101,13 @@ static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addres
 {
     struct leak_flood *flood = (struct leak_flood *)scan;
     struct crn_target target;
-    const struct crn_snap_coro *coro = &flood->mark->snap->coros[flood->coro - 1];
+    const struct crn_snap *snap = flood->mark->snap;
     /* A body never vouches for its own stack. */
-    if (word - coro->stack_start < coro->stack_end - coro->stack_start ||
-        !crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot) ||
+    if (flood->coro <= snap->coro_count &&
+        word - snap->coros[flood->coro - 1].stack_start <
+            snap->coros[flood->coro - 1].stack_end - snap->coros[flood->coro - 1].stack_start)
+        return;
+    if (!crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot) ||
         is_anothers_own(flood, &target))
         return;
     leak_enter(flood, &target, true, address);
@@ -175,20 +186,66 @@ static void abandoned_blocks_enter(struct leak_flood *flood)
     }
 }
 
+/* Whether a frame's turn has come. */
+static bool frame_is_due(const struct leak_flood *flood, size_t frame)
+{
+    bool is_proven = flood->confidence == CRN_PROVEN;
+    switch (flood->mark->frame_fates[frame]) {
+    case CRN_FRAME_ABANDONED:
+        return flood->verdict == CRN_VERDICT_ABANDONED &&
+               flood->mark->snap->frames[frame].is_sure == is_proven;
+    case CRN_FRAME_HELD:
+        return flood->verdict == CRN_VERDICT_COMPLETED && !is_proven;
+    case CRN_FRAME_FINISHED:
+        return flood->verdict == CRN_VERDICT_COMPLETED && is_proven;
+    default:
+        return false;
+    }
+}
+
+/* Dead frames, and the blocks their words point to. */
+static void frames_scan(struct leak_flood *flood)
+{
+    const struct crn_snap *snap = flood->mark->snap;
+    for (size_t i = 0; i < snap->frame_count; i++) {
+        struct crn_target target;
+        uint32_t number = (uint32_t)(snap->coro_count + i);
+        if (!frame_is_due(flood, i) ||
+            !crn_target_find(flood->mark, snap->frames[i].start, &target) ||
+            !crn_is_white(flood->mark, target.slot))
+            continue;
+        flood->coro = number + 1;
+        flood->holder = crn_groups_holder(flood->groups, number, flood->verdict);
+        flood->scan.visit = direct_visit;
+        leak_enter(flood, &target, true, 0);
+        crn_scan_block(&flood->scan, target.start, target.bytes);
+    }
+}
+
+/* Direct ones first, then what they lead to. */
+static void coro_leaks_pass(struct leak_flood *flood)
+{
+    size_t first = flood->groups->suspect_count;
+    frames_scan(flood);
+    coro_bodies_scan(flood);
+    if (flood->verdict == CRN_VERDICT_ABANDONED)
+        abandoned_blocks_enter(flood);
+    size_t directs = flood->groups->suspect_count;
+    for (size_t i = first; i < directs; i++) {
+        struct crn_suspect direct = flood->groups->suspects[i];
+        indirect_flood(flood, direct.start, direct.group);
+    }
+}
+
 static void coro_leaks_find(struct leak_flood *flood, enum crn_verdict verdict)
 {
     flood->verdict = verdict;
     for (int confidence = CRN_LIKELY; confidence <= CRN_PROVEN; confidence++) {
-        size_t first = flood->groups->suspect_count;
         flood->confidence = (enum crn_confidence)confidence;
-        coro_bodies_scan(flood);
-        if (verdict == CRN_VERDICT_ABANDONED)
-            abandoned_blocks_enter(flood);
-        size_t directs = flood->groups->suspect_count;
-        for (size_t i = first; i < directs; i++) {
-            struct crn_suspect direct = flood->groups->suspects[i];
-            indirect_flood(flood, direct.start, direct.group);
-        }
+        do {
+            flood->has_held_more = false;
+            coro_leaks_pass(flood);
+        } while (flood->has_held_more);
     }
 }
 
@@ -331,6 +388,10 @@ static void states_count(struct crn_mark *mark)
         bool is_abandoned = is_dead(mark, i, CRN_VERDICT_ABANDONED);
         mark->coros_in_state[is_abandoned ? CRN_CORO_ABANDONED : state]++;
     }
+    for (size_t i = 0; i < mark->snap->frame_count; i++)
+        mark->coros_in_state[mark->snap->frames[i].is_final                   ? CRN_CORO_COMPLETED
+                             : mark->frame_fates[i] == CRN_FRAME_ABANDONED ? CRN_CORO_ABANDONED
+                                                                           : CRN_CORO_SUSPENDED]++;
 }
 
 enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)

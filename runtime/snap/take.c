@@ -1,5 +1,6 @@
 /*
- * Takes the picture.  See take.h; the parts are in mappings.c, threads.c, coros.c and kernel.c.
+ * Takes the picture.  See take.h; the parts are in mappings.c, threads.c, coros.c, kernel.c and
+ * frames.c.
  */
 #include "snap/build.h"
 #include "base/maps.h"
@@ -73,6 +74,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
         crn_build_kernel(&builder);
+        crn_build_frames(&builder);
         crn_build_opaques_finish(snap);
     }
     if (snap->arena.exhausted)
@@ -85,5 +87,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
 void crn_snap_free(struct crn_snap *snap)
 {
     crn_pages_close();
+    if (snap->frames_span.base != NULL)
+        crn_vm_unmap(snap->frames_span.base, snap->frames_span.reserved);
     crn_arena_free_all(&snap->arena);
 }

@@ -395,41 +395,71 @@ static bool is_sigreturn(uintptr_t address)
     return memcmp((const void *)address, code, sizeof code) == 0;
 }
 
+/* The record of one function. */
+struct fde {
+    struct reader instructions;
+    struct cie cie;
+    uintptr_t start, length;
+};
+
+static bool fde_read(const uint8_t *record, struct fde *fde)
+{
+    struct reader reader = record_open(record);
+    const uint8_t *cie_field = reader.at;
+    uint64_t distance = bytes_read(&reader, 4);
+    if (reader.failed || distance == 0 || !cie_read(cie_field - distance, &fde->cie))
+        return false;
+    fde->start = encoded_read(&reader, fde->cie.pointer_encoding, 0);
+    fde->length = encoded_read(&reader, fde->cie.pointer_encoding & 0x0f, 0);
+    if (fde->cie.has_augmentation) {
+        uint64_t skip = uleb_read(&reader);
+        reader.at += skip;
+    }
+    fde->instructions = reader;
+    return !reader.failed;
+}
+
+bool crn_function_find(uintptr_t address, struct crn_function *function)
+{
+    struct dl_find_object object;
+    struct fde fde;
+    if (_dl_find_object((void *)address, &object) != 0 || object.dlfo_eh_frame == NULL)
+        return false;
+    const uint8_t *record = fde_find(object.dlfo_eh_frame, address);
+    if (record == NULL || !fde_read(record, &fde) || fde.start > address)
+        return false;
+    *function = (struct crn_function){fde.start, fde.start + fde.length,
+                                      (uintptr_t)object.dlfo_map_start,
+                                      (uintptr_t)object.dlfo_map_end};
+    return true;
+}
+
 struct crn_rule crn_rule_compile(uintptr_t address)
 {
     const struct crn_rule none = {CRN_RULE_NONE, CRN_RBP_SAME, 0, 0};
     const struct crn_rule other = {CRN_RULE_OTHER, CRN_RBP_SAME, 0, 0};
     struct dl_find_object object;
-    struct cie cie;
+    struct fde fde;
 
     if (_dl_find_object((void *)address, &object) != 0 || object.dlfo_eh_frame == NULL)
         return none;
-    const uint8_t *fde = fde_find(object.dlfo_eh_frame, address);
-    if (fde == NULL)
+    const uint8_t *record = fde_find(object.dlfo_eh_frame, address);
+    if (record == NULL)
         return none;
-    struct reader reader = record_open(fde);
-    const uint8_t *cie_field = reader.at;
-    uint64_t distance = bytes_read(&reader, 4);
-    if (reader.failed || distance == 0 || !cie_read(cie_field - distance, &cie))
+    if (!fde_read(record, &fde))
         return other;
-    uintptr_t start = encoded_read(&reader, cie.pointer_encoding, 0);
-    uintptr_t length = encoded_read(&reader, cie.pointer_encoding & 0x0f, 0);
-    if (reader.failed || address < start || address - start >= length)
+    if (address < fde.start || address - fde.start >= fde.length)
         return none;
-    if (cie.has_augmentation) {
-        uint64_t skip = uleb_read(&reader);
-        reader.at += skip;
-    }
-    if (cie.is_signal) {
+    if (fde.cie.is_signal) {
         /* The record starts a byte early, so that "return address less one" finds it. */
         struct crn_rule signal = {CRN_RULE_SIGNAL, CRN_RBP_SAME, 0, 0};
-        return is_sigreturn(start) || is_sigreturn(start + 1) ? signal : other;
+        return is_sigreturn(fde.start) || is_sigreturn(fde.start + 1) ? signal : other;
     }
     struct state state = {REG_RSP, 8, CFA_REGISTER, COLUMN_SAME, COLUMN_SAME, 0, 0};
-    if (!instructions_run(cie.instructions, &cie, 0, UINTPTR_MAX, &state, &state))
+    if (!instructions_run(fde.cie.instructions, &fde.cie, 0, UINTPTR_MAX, &state, &state))
         return other;
     struct state initial = state;
-    if (!instructions_run(reader, &cie, start, address, &state, &initial))
+    if (!instructions_run(fde.instructions, &fde.cie, fde.start, address, &state, &initial))
         return other;
     return rule_from(&state);
 }

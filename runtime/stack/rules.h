@@ -41,6 +41,18 @@ struct crn_rule crn_rule_get(uintptr_t address);
 /* Compiles without looking in the table; for tests. */
 struct crn_rule crn_rule_compile(uintptr_t address);
 
+/* A function, as unwind information delimits it, and the module it lies in. */
+struct crn_function {
+    uintptr_t start, end;
+    uintptr_t module_start, module_end;
+};
+
+/*
+ * The function that holds `address`, or the last one below it in the same module (then `end` is at
+ * or below `address`).  False: there is no unwind information to tell.  Async-signal-safe.
+ */
+bool crn_function_find(uintptr_t address, struct crn_function *function);
+
 /* Forgets all rules: code was unmapped, and its addresses may come again with other code. */
 void crn_rules_flush(void);
 

@@ -1,0 +1,95 @@
+/*
+ * Coroutine frames of C++20, by one sweep over all live blocks.
+ *
+ * A frame is its heap block: nothing registers it, nothing tells when it is resumed.  One that
+ * runs right now looks suspended where it last was; the stack that runs it points to it, so it is
+ * live like any other block.
+ */
+#include "snap/build.h"
+#include "base/sort.h"
+#include "coro/cxx20.h"
+
+struct sweep {
+    struct crn_snap *snap;
+    struct crn_cxx20 cxx20;
+    size_t unreadable_at; /* the first row that may matter for the blocks to come */
+    bool is_ascending;
+};
+
+/* Heads of blocks that may not be read: a guard page in a stack from malloc. */
+static bool is_readable(struct sweep *sweep, uintptr_t start)
+{
+    enum { HEAD_BYTES = 64 };
+    const struct crn_snap *snap = sweep->snap;
+    while (sweep->unreadable_at < snap->unreadable_count &&
+           snap->unreadable[sweep->unreadable_at].end <= start)
+        sweep->unreadable_at++;
+    return sweep->unreadable_at == snap->unreadable_count ||
+           snap->unreadable[sweep->unreadable_at].start >= start + HEAD_BYTES;
+}
+
+static void block_look(struct sweep *sweep, uintptr_t start, size_t bytes)
+{
+    struct crn_snap *snap = sweep->snap;
+    struct crn_cxx20_frame found;
+    if (!is_readable(sweep, start) ||
+        !crn_cxx20_find(&sweep->cxx20, (const void *)start, bytes, &found) ||
+        !crn_span_ensure(&snap->frames_span, (snap->frame_count + 1) * sizeof *snap->frames))
+        return;
+    snap->frames = (struct crn_snap_frame *)snap->frames_span.base;
+    if (snap->frame_count > 0 && snap->frames[snap->frame_count - 1].start > start)
+        sweep->is_ascending = false;
+    snap->frames[snap->frame_count++] = (struct crn_snap_frame){
+        .start = start,
+        .kind = found.kind,
+        .suspension = found.suspension,
+        .offset = found.offset,
+        .is_final = found.is_final,
+        .is_sure = true,
+    };
+}
+
+static bool block_visit(const struct crn_block *block, void *user)
+{
+    block_look(user, block->start, block->usable);
+    return true;
+}
+
+static bool frame_less(const void *a, const void *b)
+{
+    return ((const struct crn_snap_frame *)a)->start < ((const struct crn_snap_frame *)b)->start;
+}
+
+/* Frames alike stopped in the same function: a stack of one call frame. */
+static uint32_t frame_node_get(const struct crn_snap *snap, const struct crn_snap_frame *frame)
+{
+    /* A node holds a return address, and is named by the byte before it. */
+    return crn_tree_intern(&crn_tree, 0, snap->frame_kinds[frame->kind].resume + 1);
+}
+
+static bool span_reserve(struct crn_span *span, size_t rows)
+{
+    enum { ROWS_AT_LEAST = 1 << 12 };
+    for (; rows > ROWS_AT_LEAST; rows /= 2)
+        if (crn_span_init(span, rows * sizeof(struct crn_snap_frame)))
+            return true;
+    return crn_span_init(span, ROWS_AT_LEAST * sizeof(struct crn_snap_frame));
+}
+
+void crn_build_frames(struct crn_snap_builder *builder)
+{
+    struct crn_snap *snap = builder->snap;
+    struct sweep sweep = {.snap = snap, .is_ascending = true};
+    if (!crn_cxx20_init(&sweep.cxx20, &snap->arena, &snap->code) ||
+        !span_reserve(&snap->frames_span, snap->heap->index.records_made + snap->outside_count))
+        return;
+    snap->frame_node_get = frame_node_get;
+    crn_index_for_each(&snap->heap->index, snap->heap_end, block_visit, &sweep);
+    sweep.unreadable_at = 0;
+    for (size_t i = 0; i < snap->outside_count; i++)
+        block_look(&sweep, snap->outside[i].start, snap->outside[i].usable);
+    if (!sweep.is_ascending)
+        crn_sort(snap->frames, snap->frame_count, sizeof *snap->frames, frame_less);
+    snap->frame_kinds = sweep.cxx20.kinds;
+    snap->frame_kind_count = sweep.cxx20.kind_count;
+}
