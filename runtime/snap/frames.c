@@ -17,7 +17,7 @@ struct sweep {
 };
 
 /* Heads of blocks that may not be read: a guard page in a stack from malloc. */
-static bool is_readable(struct sweep *sweep, uintptr_t start)
+static bool is_readable(struct sweep *sweep, uintptr_t start, size_t bytes)
 {
     enum { HEAD_BYTES = 64 };
     const struct crn_snap *snap = sweep->snap;
@@ -25,14 +25,15 @@ static bool is_readable(struct sweep *sweep, uintptr_t start)
            snap->unreadable[sweep->unreadable_at].end <= start)
         sweep->unreadable_at++;
     return sweep->unreadable_at == snap->unreadable_count ||
-           snap->unreadable[sweep->unreadable_at].start >= start + HEAD_BYTES;
+           snap->unreadable[sweep->unreadable_at].start >=
+               start + (bytes < HEAD_BYTES ? bytes : HEAD_BYTES);
 }
 
 static void block_look(struct sweep *sweep, uintptr_t start, size_t bytes)
 {
     struct crn_snap *snap = sweep->snap;
     struct crn_cxx20_frame found;
-    if (!is_readable(sweep, start) ||
+    if (!is_readable(sweep, start, bytes) ||
         !crn_cxx20_find(&sweep->cxx20, (const void *)start, bytes, &found) ||
         !crn_span_ensure(&snap->frames_span, (snap->frame_count + 1) * sizeof *snap->frames))
         return;

@@ -1,20 +1,64 @@
 /*
  * Names as a programmer wrote them, by libiberty's demangler.
+ *
+ * Compilers split a C++20 coroutine into functions that nobody wrote.  clang adds a suffix to the
+ * coroutine's name; gcc does so too, to the name of a function that takes the frame, which carries
+ * the coroutine's own in that of its argument:
+ *
+ *     clang   _Z5inneri.resume, .destroy, .cleanup
+ *     gcc     _Z5innerPZ5inneriE15_Z5inneri.Frame.actor, .destroy
  */
 #include "sym/demangle.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libiberty/demangle.h>
+
+/* The coroutine that gcc made a function for, within its name; NULL: none. */
+static const char *gcc_coroutine(struct crn_store *store, const char *raw)
+{
+    const char *frame = strstr(raw, ".Frame");
+    if (frame == NULL)
+        return NULL;
+    /* The argument's name ends with ".Frame" and has its length in front. */
+    for (const char *at = raw + 1; at < frame; at++) {
+        unsigned long length = 0, unit = 1;
+        if (at[0] != '_' || at[1] != 'Z')
+            continue;
+        for (const char *digit = at - 1; digit > raw && isdigit((unsigned char)*digit); digit--) {
+            length += unit * (unsigned long)(*digit - '0');
+            unit *= 10;
+            if (length == (unsigned long)(frame - at) + strlen(".Frame"))
+                return crn_store_print(store, "%.*s", (int)(frame - at), at);
+        }
+    }
+    return NULL;
+}
+
+/* The name of the coroutine that `raw` is a part of; else `raw`. */
+static const char *coroutine_name(struct crn_store *store, const char *raw)
+{
+    static const char *const parts[] = {".actor", ".resume", ".destroy", ".cleanup"};
+    const char *name = gcc_coroutine(store, raw);
+    if (name != NULL)
+        return name;
+    for (size_t i = 0; i < CRN_COUNT_OF(parts); i++) {
+        const char *suffix = strstr(raw, parts[i]);
+        if (suffix != NULL && (suffix[strlen(parts[i])] == 0 || suffix[strlen(parts[i])] == '.'))
+            return crn_store_print(store, "%.*s", (int)(suffix - raw), raw);
+    }
+    return raw;
+}
 
 const char *crn_demangle(struct crn_store *store, const char *raw, bool has_parameters)
 {
     /* Both schemes mark their names; everything else is C and stays away from the demangler. */
     if (strncmp(raw, "_Z", 2) != 0 && strncmp(raw, "_R", 2) != 0)
         return crn_store_text(store, raw);
-    char *readable =
-        cplus_demangle(raw, DMGL_AUTO | (has_parameters ? DMGL_PARAMS | DMGL_ANSI : 0));
+    char *readable = cplus_demangle(coroutine_name(store, raw),
+                                    DMGL_AUTO | (has_parameters ? DMGL_PARAMS | DMGL_ANSI : 0));
     const char *kept = crn_store_text(store, readable != NULL ? readable : raw);
     free(readable);
     return kept;

@@ -179,3 +179,15 @@ Test(sym, cxx_and_rust_names_are_readable)
     cr_assert_str_eq(crn_demangle(store, "main", true), "main");
     cr_assert_str_eq(crn_demangle(store, "i", true), "i");
 }
+
+Test(sym, a_part_of_a_coroutine_is_named_after_the_coroutine)
+{
+    cr_assert_str_eq(crn_demangle(store, "_Z5inneri.resume", true), "inner(int)");
+    cr_assert_str_eq(crn_demangle(store, "_Z5inneri.destroy", false), "inner");
+    cr_assert_str_eq(crn_demangle(store, "_ZN2ns1T5innerEv.cleanup", false), "ns::T::inner");
+    cr_assert_str_eq(crn_demangle(store, "_Z5innerPZ5inneriE15_Z5inneri.Frame.actor", true),
+                     "inner(int)");
+    cr_assert_str_eq(crn_demangle(store, "_Z5innerPZ5inneriE15_Z5inneri.Frame.destroy.cold", false),
+                     "inner");
+    cr_assert_str_eq(crn_demangle(store, "_Z5inneri.part.0", false), "inner");
+}
