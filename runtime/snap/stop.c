@@ -99,9 +99,10 @@ static bool is_stopped(int tid)
 
 /*
  * A thread that a debugger stopped, or that is dead but not reaped, cannot run a handler, and its
- * state says so: do not wait for the latter ('Z', 'X').
+ * state says so: do not wait for the latter ('Z', 'X').  Nor for threads that the kernel made to
+ * work for io_uring: they have no code and no stack of the program's.
  */
-static bool is_dead(int tid)
+static bool is_nobody(int tid)
 {
     char path[64], text[512];
     char digits[12];
@@ -121,7 +122,15 @@ static bool is_dead(int tid)
         return true;
     text[count] = 0;
     const char *name_end = strrchr(text, ')');
-    return name_end != NULL && (name_end[2] == 'Z' || name_end[2] == 'X');
+    if (name_end == NULL)
+        return false;
+    const char *flags = name_end + 2; /* state, parent, group, session, terminal, its group, flags */
+    for (unsigned fields = 0; fields < 6 && flags != NULL; fields++)
+        if ((flags = strchr(flags, ' ')) != NULL)
+            flags++;
+    const unsigned long io_worker = 0x10; /* PF_IO_WORKER */
+    return name_end[2] == 'Z' || name_end[2] == 'X' ||
+           (flags != NULL && (strtoul(flags, NULL, 10) & io_worker) != 0);
 }
 
 void crn_threads_stop(struct crn_stopped_list *list)
@@ -161,13 +170,13 @@ void crn_threads_stop(struct crn_stopped_list *list)
             if (arrived != seen)
                 continue;
             for (uint32_t i = 0; i < signalled_count; i++)
-                if (!is_stopped(signalled[i]) && is_dead(signalled[i]))
+                if (!is_stopped(signalled[i]) && is_nobody(signalled[i]))
                     signalled[i--] = signalled[--signalled_count];
         }
         is_stable = is_stable || crn_now_ns() >= deadline;
     }
     for (uint32_t i = 0; i < signalled_count; i++) {
-        if (is_stopped(signalled[i]) || is_dead(signalled[i]))
+        if (is_stopped(signalled[i]) || is_nobody(signalled[i]))
             continue;
         if (list->unseen < CRN_COUNT_OF(list->unseen_tids))
             list->unseen_tids[list->unseen] = signalled[i];

@@ -1,0 +1,53 @@
+#ifndef CRN_KERNEL_H
+#define CRN_KERNEL_H
+/*
+ * What the kernel holds, kind by kind.  For the files of runtime/snap only.
+ *
+ * Where it does not tell, or not all, what only it could hold is at most likely to be a leak:
+ * crn_build_unknown_holder.
+ */
+#include "snap/build.h"
+#include "snap/uring.h"
+
+enum { CRN_KERNEL_TEXT_BYTES = 64 * 1024 };
+
+/* `who` may hold memory and does not tell which: "an io_uring request in flight". */
+void crn_build_unknown_holder(struct crn_snap_builder *builder, const char *who);
+
+/*
+ * Calls `visit` for each line of a file of /proc; `text` has room for CRN_KERNEL_TEXT_BYTES.
+ * Answers false when it could not be opened.
+ */
+bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *line, void *user),
+                      void *user);
+
+/*
+ * What waits in a pipe or a socket, read without taking it out, at any alignment.  `text` is room
+ * for CRN_KERNEL_TEXT_BYTES.
+ */
+void crn_in_flight_pipe(struct crn_snap_builder *builder, int fd, char *text);
+void crn_in_flight_socket(struct crn_snap_builder *builder, int fd, char *text);
+
+/* A ring's mapping, found in the memory map. */
+struct crn_ring_piece {
+    uintptr_t start, end;
+    uint64_t inode;
+    bool is_entries; /* the array of submission entries; else head, tail and completions */
+    bool is_aio;     /* the completions of io_setup(2) */
+    int fd;          /* -1: closed, or none; the mapping keeps the ring alive */
+    unsigned polls;  /* requests that wait for readiness, as far as the kernel tells */
+};
+
+enum { CRN_RINGS_MAX = 512 };
+struct crn_rings {
+    struct crn_ring_piece *pieces;
+    unsigned count;
+};
+
+/* Finds the mappings; learns which descriptors they belong to, one by one; adds the roots. */
+void crn_rings_find(struct crn_snap_builder *builder, struct crn_rings *rings);
+void crn_rings_descriptor(struct crn_snap_builder *builder, struct crn_rings *rings, int fd,
+                          char *text);
+void crn_rings_add(struct crn_snap_builder *builder, const struct crn_rings *rings);
+
+#endif
