@@ -21,6 +21,9 @@ bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_tar
  */
 uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word);
 
+/* Whether a word is a link that nobody follows to resume a coroutine. */
+bool crn_word_is_link(const struct crn_mark *mark, uintptr_t word);
+
 /* The coroutine whose stack or handle lies in a block, the first of them, as index + 1; 0: none. */
 uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t bytes);
 

@@ -156,6 +156,8 @@ CRN_INLINE void word_settle(struct live_flood *flood, uintptr_t word)
 {
     struct crn_mark *mark = flood->mark;
     struct crn_target target;
+    if (CRN_UNLIKELY(mark->snap->link_count != 0) && crn_word_is_link(mark, word))
+        return;
     bool is_found = crn_target_find(mark, word, &target);
     uint8_t colour = is_found ? mark->colours[target.slot] : 0;
     if (CRN_UNLIKELY((colour & CRN_COLOUR_SPECIAL) || (!is_found && flood->has_coros))) {
@@ -195,7 +197,7 @@ static void live_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
             word_settle(flood, waited);
         return;
     }
-    if (flood->has_coros) {
+    if (flood->has_coros && !crn_word_is_link(flood->mark, word)) {
         uint32_t coro = crn_word_coro(flood->mark, word);
         if (coro != 0)
             coro_reach(flood, coro - 1);

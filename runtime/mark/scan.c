@@ -38,6 +38,20 @@ uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word)
     return 0;
 }
 
+bool crn_word_is_link(const struct crn_mark *mark, uintptr_t word)
+{
+    const struct crn_snap *snap = mark->snap;
+    size_t low = 0, high = snap->link_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (snap->links[middle] < word)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < snap->link_count && snap->links[low] == word;
+}
+
 uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t bytes)
 {
     const struct crn_snap *snap = mark->snap;

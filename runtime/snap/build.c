@@ -56,6 +56,12 @@ void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range ran
     builder->snap->unreadable[builder->snap->unreadable_count++] = range;
 }
 
+void crn_build_link(struct crn_snap_builder *builder, uintptr_t link)
+{
+    GROW(links, link_count, 1, links_room);
+    builder->snap->links[builder->snap->link_count++] = link;
+}
+
 void crn_build_code(struct crn_snap_builder *builder, struct crn_range range)
 {
     struct crn_code *code = &builder->snap->code;

@@ -7,7 +7,7 @@
 
 struct crn_snap_builder {
     struct crn_snap *snap;
-    size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, names_room;
+    size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, links_room, names_room;
     const struct crn_stopped_list *stopped;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
@@ -24,6 +24,7 @@ void crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *wor
 uint32_t crn_build_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count);
 void crn_build_opaque(struct crn_snap_builder *builder, struct crn_opaque opaque);
 void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range range);
+void crn_build_link(struct crn_snap_builder *builder, uintptr_t link);
 void crn_build_code(struct crn_snap_builder *builder, struct crn_range range);
 
 /* Appends a text; answers its offset (0 when there is no memory). */
@@ -49,11 +50,12 @@ struct crn_territory {
     bool is_whole_stack; /* the range was told: one stack, as a whole */
     bool has_floor;      /* nothing but stack lies at its low end: a guard page is below */
     uintptr_t running_sp, running_base; /* the stack in it that runs now; 0: none */
+    bool is_guessed;     /* found by its contents: a stack only if somebody holds its sp */
     bool is_opaque;      /* one runs, we cannot tell where it begins: all of it is live */
 };
 
 /*
- * Finds out who is parked in the territories (ascending, disjoint) and appends them; where that
+ * Finds out who is parked in the territories (disjoint) and appends them; where that
  * cannot be told, the whole territory counts as live.
  */
 void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *taker,

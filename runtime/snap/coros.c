@@ -144,11 +144,6 @@ static void mapped_add(struct crn_snap_builder *builder, struct territory_list *
     }
 }
 
-static bool territory_less(const void *a, const void *b)
-{
-    return ((const struct crn_territory *)a)->start < ((const struct crn_territory *)b)->start;
-}
-
 /* Whether the kernel would fault just below: a stack begins there. */
 static bool has_floor(const struct crn_snap *snap, const struct crn_coro *coro)
 {
@@ -197,12 +192,17 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }
     mapped_add(builder, &loose);
-    crn_sort(loose.rows, loose.count, sizeof *loose.rows, territory_less);
     crn_build_parked(builder, taker, loose.rows, loose.count);
+}
+
+static bool link_less(const void *a, const void *b)
+{
+    return *(const uintptr_t *)a < *(const uintptr_t *)b;
 }
 
 void crn_build_opaques_finish(struct crn_snap *snap)
 {
+    crn_sort(snap->links, snap->link_count, sizeof *snap->links, link_less);
     crn_sort(snap->opaques, snap->opaque_count, sizeof *snap->opaques, opaque_less);
     opaques_tidy(snap);
 }

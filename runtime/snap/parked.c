@@ -4,6 +4,8 @@
  * Three steps, each only as far as needed:
  *
  *   1. Read the stacks themselves.  A switch leaves a return address that says so (coro/pushed.c).
+ *      A program that has one such stack may have more, on which nothing ever allocated: every
+ *      block and mapping with a guard page that is large enough is looked at, too.
  *   2. Where a stack shows none, or several, read all of the program's memory once: for registers
  *      that setjmp saved (coro/setjmp.c), and for words that are the sp of a place.
  *   3. Of the places with one base, the lowest that somebody holds is where that coroutine is
@@ -14,6 +16,7 @@
 #include "snap/build.h"
 #include "snap/readable.h"
 #include "base/sort.h"
+#include "coro/boost.h"
 #include "coro/parked.h"
 
 #include <string.h>
@@ -138,6 +141,95 @@ static void stack_read(uintptr_t start, uintptr_t end, void *user)
     }
 }
 
+/* Ranges that look like stacks, among memory that is not known for one. */
+struct discovery {
+    struct search *search;
+    struct crn_territory *found;
+    size_t count, room;
+    bool is_stack;               /* of the range that is looked at */
+    struct crn_stack_bounds bounds;
+};
+
+static void discovery_read(uintptr_t start, uintptr_t end, void *user)
+{
+    struct discovery *discovery = user;
+    const struct crn_code *code = &discovery->search->snap->code;
+    for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end && !discovery->is_stack; at += 8) {
+        struct crn_place place;
+        uintptr_t word = *(const uintptr_t *)at;
+        discovery->is_stack = crn_code_holds(code, word, 1) &&
+                              is_switch(discovery->search, word) &&
+                              crn_pushed_find(code, at, discovery->bounds, &place) &&
+                              place.quality == CRN_BASE_PROPER;
+    }
+}
+
+static void discovery_try(struct discovery *discovery, uintptr_t start, uintptr_t end,
+                          bool has_floor)
+{
+    struct search *search = discovery->search;
+    size_t low = 0, high = search->territory_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (search->territories[middle].end <= start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < search->territory_count && search->territories[low].start < end)
+        return;
+    discovery->is_stack = false;
+    discovery->bounds = (struct crn_stack_bounds){start, end};
+    crn_readable_for_each(search->snap, (struct crn_range){start, end}, true, false, discovery_read,
+                          discovery);
+    if (discovery->is_stack && discovery->count < discovery->room)
+        discovery->found[discovery->count++] = (struct crn_territory){
+            .start = start, .end = end, .has_floor = has_floor, .is_guessed = true};
+}
+
+static bool discovery_visit(const struct crn_block *block, void *user)
+{
+    enum { STACK_BYTES_LEAST = 4096 };
+    if (block->usable >= STACK_BYTES_LEAST)
+        discovery_try(user, block->start, block->start + block->usable, false);
+    return true;
+}
+
+static bool territory_less(const void *a, const void *b)
+{
+    return ((const struct crn_territory *)a)->start < ((const struct crn_territory *)b)->start;
+}
+
+/* Adds stacks to the territories that nothing told us of. */
+static void stacks_discover(struct search *search)
+{
+    enum { DISCOVERED_MAX = 1 << 16, MAPPED_STACK_MOST = 64 << 20 };
+    const struct crn_snap *snap = search->snap;
+    struct crn_arena *arena = &search->builder->snap->arena;
+    struct discovery discovery = {.search = search, .room = DISCOVERED_MAX};
+    discovery.found = crn_arena_alloc(arena, DISCOVERED_MAX * sizeof *discovery.found);
+    if (discovery.found == NULL)
+        return;
+    crn_index_for_each(&snap->heap->index, snap->heap_end, discovery_visit, &discovery);
+    for (size_t i = 0; i < snap->root_count; i++) {
+        const struct crn_root *root = &snap->roots[i];
+        size_t below = crn_unreadable_above(snap, root->start - 1);
+        bool has_floor = below < snap->unreadable_count && snap->unreadable[below].end == root->start;
+        if (root->kind == CRN_ROOT_MAPPING && has_floor &&
+            root->end - root->start <= MAPPED_STACK_MOST)
+            discovery_try(&discovery, root->start, root->end, true);
+    }
+    size_t count = search->territory_count + discovery.count;
+    struct crn_territory *all = crn_arena_alloc(arena, count * sizeof *all);
+    if (all == NULL || discovery.count == 0)
+        return;
+    memcpy(all, search->territories, search->territory_count * sizeof *all);
+    memcpy(all + search->territory_count, discovery.found, discovery.count * sizeof *all);
+    crn_sort(all, count, sizeof *all, territory_less);
+    search->territories = all;
+    search->territory_count = count;
+}
+
 static bool place_less(const void *a, const void *b)
 {
     const struct crn_place *x = a, *y = b;
@@ -179,6 +271,7 @@ static void questions_find(struct search *search)
         const struct crn_territory *territory = &search->territories[i];
         bool is_parked = territory->running_base == 0 && !territory->is_opaque;
         bool is_found = false;
+        search->looks_for_holders |= territory->is_guessed;
         for (; place < search->place_count && search->places[place].territory == i; place++) {
             is_found = true;
             if (place > 0 && search->places[place - 1].territory == i &&
@@ -349,6 +442,31 @@ static void running_add(struct search *search, const struct crn_territory *terri
                          (struct crn_opaque){low, territory->running_base, index, false, false});
 }
 
+/*
+ * Where the stack of a parked coroutine lies.  On memory that was mapped for it, what lies above the
+ * entry's frame on the same page is its own too: a control block, that is no root.  In a heap
+ * block that is ordinary heap, and so it is once the coroutine has ended.
+ */
+static struct crn_range extent_of(const struct crn_territory *territory, const struct crn_place *place,
+                                  uintptr_t low, bool has_ended)
+{
+    struct crn_block block;
+    struct crn_range extent = {low, place->base}, stack;
+    if (territory->is_whole_stack)
+        return extent;
+    bool is_boost = place->mechanism == CRN_MECHANISM_FCONTEXT &&
+                    crn_boost_stack_find(place->base, bounds_of(territory), &stack);
+    if (is_boost && stack.start <= place->sp)
+        extent.start = stack.start;
+    if (has_ended || crn_index_find(&crn_heap.index, place->sp, &block))
+        return extent;
+    uintptr_t end = crn_align_up(place->base, CRN_PAGE_BYTES);
+    if (is_boost && stack.end > end)
+        end = stack.end;
+    extent.end = end < territory->end ? end : territory->end;
+    return extent;
+}
+
 /* The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower. */
 static void group_add(struct search *search, size_t first, size_t end, uintptr_t low, uint32_t id)
 {
@@ -357,19 +475,23 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
     size_t at = first;
     while (at < end && !places[at].is_held)
         at++;
+    if (territory->is_guessed && (at == end || places[at].quality != CRN_BASE_PROPER))
+        return; /* a copy of a stack, perhaps */
     const struct crn_place *place = &places[at < end ? at : first];
     const struct crn_coro *coro = crn_coro_at(territory->id);
     bool has_registers = place->area_end != 0;
+    bool has_ended = crn_boost_has_ended(place->pc);
+    struct crn_range extent = extent_of(territory, place, low, has_ended);
     struct crn_snap_coro row = {
         .id = id,
         .mechanism = place->mechanism,
-        .state = CRN_CORO_SUSPENDED,
+        .state = has_ended ? CRN_CORO_COMPLETED : CRN_CORO_SUSPENDED,
         .is_exact = true,
         .is_sure = place->quality == CRN_BASE_PROPER && (at < end || end - first == 1),
-        .stack_start = low,
-        .stack_end = place->base,
+        .stack_start = extent.start,
+        .stack_end = extent.end,
         .body_start = place->sp,
-        .body_end = place->base,
+        .body_end = extent.end,
         .first_word = crn_build_words(search->builder, place->registers, has_registers ? 6 : 0),
         .word_count = has_registers ? 6 : 0,
         .created_node = created_node_of(territory, place->sp),
@@ -382,7 +504,11 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
     uint32_t index = crn_build_coro(search->builder, row);
     if (index == UINT32_MAX)
         return;
-    crn_build_opaque(search->builder, (struct crn_opaque){low, place->base, index, false, false});
+    crn_build_opaque(search->builder,
+                     (struct crn_opaque){extent.start, extent.end, index, false, false});
+    uintptr_t link = crn_boost_link_find(place->base, place->sp, bounds_of(territory));
+    if (link != 0)
+        crn_build_link(search->builder, link);
     for (size_t i = first; i < end; i++)
         if (places[i].area_end != 0)
             crn_build_opaque(search->builder, (struct crn_opaque){places[i].area_start,
@@ -432,6 +558,24 @@ static void territory_add(struct search *search, uint32_t number, size_t first, 
     }
 }
 
+static void stacks_read(struct search *search)
+{
+    for (uint32_t i = 0; i < search->territory_count; i++) {
+        const struct crn_territory *territory = &search->territories[i];
+        search->current = i;
+        if (!territory->is_opaque)
+            crn_readable_for_each(search->snap,
+                                  (struct crn_range){territory->start, territory->end}, true, false,
+                                  stack_read, search);
+    }
+}
+
+static void bounds_note(struct search *search)
+{
+    search->low = search->territories[0].start;
+    search->span = search->territories[search->territory_count - 1].end - search->low;
+}
+
 void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *taker,
                       struct crn_territory *territories, size_t count)
 {
@@ -441,19 +585,21 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
                             .territory_count = count};
     if (count == 0)
         return;
-    search.low = territories[0].start;
-    search.span = territories[count - 1].end - search.low;
     search.cache = crn_arena_alloc(&builder->snap->arena, CACHE_ROWS * sizeof *search.cache);
     if (search.cache == NULL)
         return;
+    crn_sort(territories, count, sizeof *territories, territory_less);
     runners_note(&search, taker);
-    for (uint32_t i = 0; i < count; i++) {
-        search.current = i;
-        if (!territories[i].is_opaque)
-            crn_readable_for_each(search.snap,
-                                  (struct crn_range){territories[i].start, territories[i].end},
-                                  true, false, stack_read, &search);
+    stacks_read(&search);
+    if (search.place_count > 0) {
+        stacks_discover(&search);
+        if (search.territory_count > count) {
+            search.place_count = 0;
+            runners_note(&search, taker);
+            stacks_read(&search);
+        }
     }
+    bounds_note(&search);
     places_sort(&search);
     questions_find(&search);
     if (search.looks_for_holders || search.looks_for_setjmp) {
@@ -461,7 +607,7 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
         memory_search(&search);
         places_sort(&search);
     }
-    for (size_t i = 0, first = 0; i < count; i++) {
+    for (size_t i = 0, first = 0; i < search.territory_count; i++) {
         size_t end = first;
         while (end < search.place_count && search.places[end].territory == i)
             end++;

@@ -70,6 +70,8 @@ struct crn_snap {
     size_t frame_count;
     const struct crn_cxx20_kind *frame_kinds;
     size_t frame_kind_count;
+    uintptr_t *links; /* ascending: a word that is one of these leads nowhere */
+    size_t link_count;
     struct crn_range *unreadable; /* ascending: memory that may not be read */
     size_t unreadable_count;
     struct crn_outside_block *outside; /* ascending by start */
