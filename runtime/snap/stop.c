@@ -79,7 +79,7 @@ static uint32_t threads_list(int *tids, uint32_t room)
 static bool is_listed(const int *tids, uint32_t count, int tid)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (tids[i] == tid)
+        if (tids[i] == tid || tids[i] == -tid)
             return true;
     return false;
 }
@@ -145,8 +145,8 @@ void crn_threads_stop(struct crn_stopped_list *list)
         list->unseen = 1;
         return;
     }
-    int *signalled = listed + CRN_STOPPED_MAX;
-    uint32_t signalled_count = 0;
+    int *signalled = listed + CRN_STOPPED_MAX; /* negative: nobody, not waited for */
+    uint32_t signalled_count = 0, nobodies = 0;
     while (inside != 0) /* the last round's handlers have been woken and are leaving */
         crn_syscall0(SYS_sched_yield);
     memset(stopped, 0, rows_used() * sizeof *stopped);
@@ -165,18 +165,21 @@ void crn_threads_stop(struct crn_stopped_list *list)
             }
         }
         uint32_t seen;
-        while ((seen = arrived) < signalled_count && crn_now_ns() < deadline) {
+        while ((seen = arrived) < signalled_count - nobodies && crn_now_ns() < deadline) {
             crn_futex_wait(&arrived, seen, 5000000);
             if (arrived != seen)
                 continue;
-            for (uint32_t i = 0; i < signalled_count; i++)
-                if (!is_stopped(signalled[i]) && is_nobody(signalled[i]))
-                    signalled[i--] = signalled[--signalled_count];
+            for (uint32_t i = 0; i < signalled_count; i++) {
+                if (signalled[i] > 0 && !is_stopped(signalled[i]) && is_nobody(signalled[i])) {
+                    signalled[i] = -signalled[i];
+                    nobodies++;
+                }
+            }
         }
         is_stable = is_stable || crn_now_ns() >= deadline;
     }
     for (uint32_t i = 0; i < signalled_count; i++) {
-        if (is_stopped(signalled[i]) || is_nobody(signalled[i]))
+        if (signalled[i] < 0 || is_stopped(signalled[i]) || is_nobody(signalled[i]))
             continue;
         if (list->unseen < CRN_COUNT_OF(list->unseen_tids))
             list->unseen_tids[list->unseen] = signalled[i];
