@@ -150,6 +150,21 @@ def value_facts(word, settings, processes):
             yield f"expected {word} {key}={wanted}, saw {saw}"
 
 
+def coroutine_fact(settings, processes):
+    """`coroutines key=value … count=N`: how many of those listed are so."""
+    wanted = " ".join(f"{key}={value}" for key, value in settings.items())
+    count = int(settings.pop("count"))
+    total = 0
+    for process in processes.all:
+        for entry in process["coroutines"]:
+            entry = {**entry, "suspended_in": first_function(entry["suspended_stack"]),
+                     "created_in": first_function(entry["created_stack"])}
+            if all(same(value, entry.get(key)) for key, value in settings.items()):
+                total += entry["count"]
+    if total != count:
+        yield f"expected coroutines {wanted}, saw {total}"
+
+
 def leak_fact(classes, settings, leaks, named, at_most):
     """`class key=value …`: the selected entries, added up.  Notes their positions in `named`."""
     counts = {key: settings.pop(key) for key in COUNTS if key in settings}
@@ -209,6 +224,8 @@ def broken(expects, seen, at_most=False):
                 wrong.append(f"expected a warning like {rest}, saw {warnings}")
         elif word in ("summary", "process"):
             wrong += value_facts(word, split_settings(shlex.split(rest)), processes)
+        elif word == "coroutines":
+            wrong += coroutine_fact(split_settings(shlex.split(rest)), processes)
         elif word == "none":
             speaks_of_leaks = True
             if not processes.all:

@@ -147,11 +147,11 @@ def files_of(directory, ignored):
     return seen
 
 
-def perform(program, root, reports, coroner, ports):
-    """Runs a program once; answers its transcript and its files."""
+def perform(program, root, reports, coroner, ports, kind=Session):
+    """Runs a program once, in a session of some kind; answers its transcript and its files."""
     directory = root / "work"
     directory.mkdir()
-    session = Session(directory, reports, coroner, ports)
+    session = kind(directory, reports, coroner, ports)
     try:
         program.steps(session)
     except (OSError, subprocess.SubprocessError) as error:
