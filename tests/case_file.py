@@ -34,11 +34,12 @@ class Run:
 
 @dataclasses.dataclass
 class Case:
-    """A case file: its name, its source, whether it is built once, and its runs."""
+    """A case file: its name, its source, how it is built, and its runs."""
 
     name: str
     source: pathlib.Path
     once: bool
+    header: str  # it is not built where this one is missing
     runs: list
 
 
@@ -46,7 +47,7 @@ def read(source):
     """Answers the Case in a source file."""
     opening = source.read_text(encoding="utf-8").partition("*/")[0]
     opening = re.sub(r"\\\n \*\s*", "", opening)  # a backslash joins lines
-    runs, once = [], False
+    runs, once, header = [], False, ""
     for line in opening.splitlines():
         match = re.match(r" \* (RUN|ROW|EXPECT|NEEDS|ALONE|BUILD|FLAGS):\s*(.*?)\s*$", line)
         if match is None:
@@ -55,7 +56,8 @@ def read(source):
         if word == "RUN":
             runs.append(Run(rest))
         elif word == "BUILD":
-            once = True
+            once = once or rest == "once"
+            header = rest[len("with "):] if rest.startswith("with ") else header
         elif word == "ROW":
             runs[-1].row = rest
         elif word == "EXPECT":
@@ -64,7 +66,7 @@ def read(source):
             runs[-1].needs.append(rest)
         elif word == "ALONE":
             runs[-1].alone = True
-    return Case(re.sub(r"\.(c|cc)$", "", source.name), source, once, runs)
+    return Case(re.sub(r"\.(c|cc)$", "", source.name), source, once, header, runs)
 
 
 def read_all(pattern=""):

@@ -75,8 +75,6 @@ class Test:
         return self.run.row and self.way != "unwiped"
 
     def skip_reason(self, directory, env):
-        if self.case.header and not self.program.exists():
-            return f"it is not built without {self.case.header}"
         for need in self.run.needs:
             command, _, reason = need.partition("#")
             if bash(command, directory, env, SECONDS_EACH)[0] != 0:
@@ -88,7 +86,7 @@ class Test:
         env = environment(self.build, self.program)
         if self.way == "stripped":
             env["CASE"] = str(directory / self.case.name)
-            subprocess.run(["strip", "-o", env["CASE"], str(self.program)], check=False)
+            subprocess.run(["strip", "-o", env["CASE"], str(self.program)], check=True)
         elif self.way == "unwiped":
             env["CASE_UNWIPED"] = "1"
         return env
@@ -97,6 +95,10 @@ class Test:
         """Answers ("passed" | "failed" | "skipped", lines to print)."""
         directory = pathlib.Path(tempfile.mkdtemp(prefix="coroner-case-"))
         try:
+            if not self.program.exists():
+                if self.case.header:
+                    return "skipped", [f"skipped {self.name}: built only with {self.case.header}"]
+                return "failed", [f"FAILED {self.name}: it is not built"]
             env = self.prepare(directory)
             reason = self.skip_reason(directory, env)
             if reason is not None:
