@@ -17,14 +17,25 @@
 #include <jemalloc/jemalloc.h>
 #include <string.h>
 
-enum operation { OP_MALLOC, OP_CALLOC, OP_ALIGNED, OP_REALLOC, OP_FREE };
+enum operation {
+    OP_MALLOC,
+    OP_CALLOC,
+    OP_REALLOC,
+    OP_FREE,
+    OP_MALLOCX, /* and every aligned one */
+    OP_RALLOCX,
+    OP_XALLOCX,
+    OP_DALLOCX
+};
 
 struct request {
     enum operation operation;
-    size_t bytes, alignment;
+    int flags;              /* MALLOCX_* */
+    size_t bytes, extra;
     void *block;            /* of free and realloc */
     const uintptr_t *frame; /* of the interposed function */
     void *result;
+    size_t usable;          /* the result of xallocx */
 };
 
 CRN_INLINE void counts_settle(struct crn_thread *self)
@@ -43,6 +54,9 @@ static CRN_COLD void outside_note(struct crn_thread *self, void *block, size_t b
     if (!crn_outside_add(&crn_heap.outside, (uintptr_t)block, sallocx(block, 0), record, self->tid))
         crn_shim_stand_down("there is no memory for the table of blocks outside its region");
 }
+
+/* Of MALLOCX_*: the logarithm of the alignment, and which cache of the thread's. */
+enum { ALIGNMENT_BITS = 0x3f, TCACHE_BITS = 0xfff00 };
 
 /* Records a block that jemalloc has just handed out. */
 CRN_INLINE void block_note(struct crn_thread *self, void *block, size_t bytes, unsigned class_index,
@@ -88,19 +102,11 @@ CRN_INLINE void *plain_do(struct crn_thread *self, bool is_zeroed, size_t bytes,
     return block;
 }
 
-static void *aligned_do(struct crn_thread *self, size_t alignment, size_t bytes,
-                        const uintptr_t *frame)
+static void *mallocx_do(struct crn_thread *self, size_t bytes, int flags, const uintptr_t *frame)
 {
-    if (bytes > PTRDIFF_MAX - alignment || alignment > (size_t)1 << 46) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    void *block = mallocx(rounded(bytes), MALLOCX_ALIGN(alignment));
-    if (block == NULL) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
+    void *block = crn_shim.real.je_mallocx(rounded(bytes), flags);
+    if (block != NULL)
+        block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
     return block;
 }
 
@@ -122,7 +128,7 @@ static bool is_libc_chunk(const void *block)
     return (header & ~(size_t)7) >= 32 && header < (size_t)1 << 46;
 }
 
-static CRN_COLD void foreign_free(struct crn_thread *self, void *block)
+static CRN_COLD void foreign_free(struct crn_thread *self, void *block, int flags)
 {
     struct crn_outside_block removed;
     int tid = self != NULL ? self->tid : crn_sys_gettid();
@@ -132,22 +138,23 @@ static CRN_COLD void foreign_free(struct crn_thread *self, void *block)
             self->counts.live_bytes -= (int64_t)crn_record_size(&removed.record);
         }
         crn_coro_note_memory_gone(removed.start, removed.start + removed.usable, tid);
-        crn_shim.real.je_free(block);
+        crn_shim.real.je_dallocx(block, flags);
     } else if (crn_shim.real.libc_free != NULL && is_libc_chunk(block)) {
         crn_shim.real.libc_free(block);
     }
 }
 
-CRN_INLINE void free_do(struct crn_thread *self, void *block)
+CRN_INLINE void free_do(struct crn_thread *self, void *block, int flags)
 {
     unsigned class_index = 0;
     if (CRN_UNLIKELY(!crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
-        foreign_free(self, block);
+        foreign_free(self, block, flags);
         return;
     }
     struct crn_record *record = crn_index_slot(&crn_heap.index, (uintptr_t)block, &class_index);
     if (CRN_UNLIKELY(record == NULL || !crn_record_is_live(record))) {
-        crn_shim.real.je_free(block); /* never recorded, or not a block: jemalloc's to judge */
+        /* Never recorded, or not a block: jemalloc's to judge. */
+        crn_shim.real.je_dallocx(block, flags);
         return;
     }
     uint64_t meta = record->meta;
@@ -158,7 +165,7 @@ CRN_INLINE void free_do(struct crn_thread *self, void *block)
         special_free(self, (uintptr_t)block, usable);
     crn_record_clear(record);
     counts_settle(self);
-    sdallocx(block, usable, 0);
+    crn_shim.real.je_sdallocx(block, usable, flags);
 }
 
 /* A block as realloc and malloc_usable_size need it. */
@@ -205,12 +212,24 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
         again.record->meta |= special;
 }
 
+/* Whether a block can have another size where it is; then it has it. */
+static bool stays_in_place(void *block, const struct known_block *known, size_t asked, int flags)
+{
+    size_t usable = crn_shim.real.je_nallocx(asked, flags);
+    size_t alignment = (size_t)1 << (flags & ALIGNMENT_BITS);
+    return ((uintptr_t)block & (alignment - 1)) == 0 &&
+           (usable == known->usable ||
+            (known->usable > CRN_CLASS_SMALL_MAX_BYTES && asked > CRN_CLASS_SMALL_MAX_BYTES &&
+             crn_shim.real.je_xallocx(block, asked, 0, flags) == usable));
+}
+
 static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, const uintptr_t *frame)
 {
     struct known_block known;
     if (!block_know(self, block, &known)) {
+        /* From before we could record. */
         if (crn_index_is_inside(&crn_heap.index, (uintptr_t)block))
-            return rallocx(block, rounded(bytes), 0); /* from before we could record */
+            return crn_shim.real.je_rallocx(block, rounded(bytes), 0);
         if (crn_shim.real.libc_realloc != NULL && is_libc_chunk(block))
             return crn_shim.real.libc_realloc(block, bytes);
         errno = ENOMEM;
@@ -221,9 +240,7 @@ static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, cons
         return NULL;
     }
     size_t asked = rounded(bytes);
-    if (nallocx(asked, 0) == known.usable ||
-        (known.usable > CRN_CLASS_SMALL_MAX_BYTES && asked > CRN_CLASS_SMALL_MAX_BYTES &&
-         xallocx(block, asked, 0, 0) == nallocx(asked, 0))) {
+    if (stays_in_place(block, &known, asked, 0)) {
         resized_in_place(self, block, &known, bytes, frame);
         return block;
     }
@@ -231,8 +248,43 @@ static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, cons
     if (moved == NULL)
         return NULL;
     memcpy(moved, block, known.usable < bytes ? known.usable : bytes);
-    free_do(self, block);
+    free_do(self, block, 0);
     return moved;
+}
+
+/* The same with jemalloc's flags; MALLOCX_ZERO holds for what is behind the old contents. */
+static void *rallocx_do(struct crn_thread *self, void *block, size_t bytes, int flags,
+                        const uintptr_t *frame)
+{
+    struct known_block known;
+    size_t asked = rounded(bytes);
+    if (!block_know(self, block, &known))
+        return crn_shim.real.je_rallocx(block, asked, flags);
+    if (stays_in_place(block, &known, asked, flags)) {
+        resized_in_place(self, block, &known, bytes, frame);
+        return block;
+    }
+    void *moved = mallocx_do(self, bytes, flags, frame);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, known.usable < bytes ? known.usable : bytes);
+    free_do(self, block, flags & TCACHE_BITS);
+    return moved;
+}
+
+static size_t xallocx_do(struct crn_thread *self, const struct request *request)
+{
+    struct known_block known;
+    size_t bytes = request->bytes;
+    bool is_known = block_know(self, request->block, &known);
+    size_t usable = crn_shim.real.je_xallocx(request->block, rounded(bytes), request->extra,
+                                             request->flags);
+    if (is_known && usable >= bytes) {
+        size_t most = bytes + request->extra;
+        resized_in_place(self, request->block, &known, most < usable ? most : usable,
+                         request->frame);
+    }
+    return usable;
 }
 
 static void request_do(void *argument)
@@ -245,14 +297,22 @@ static void request_do(void *argument)
         request->result =
             plain_do(self, request->operation == OP_CALLOC, request->bytes, request->frame);
         break;
-    case OP_ALIGNED:
-        request->result = aligned_do(self, request->alignment, request->bytes, request->frame);
-        break;
     case OP_REALLOC:
         request->result = realloc_do(self, request->block, request->bytes, request->frame);
         break;
     case OP_FREE:
-        free_do(self, request->block);
+    case OP_DALLOCX:
+        free_do(self, request->block, request->flags);
+        break;
+    case OP_MALLOCX:
+        request->result = mallocx_do(self, request->bytes, request->flags, request->frame);
+        break;
+    case OP_RALLOCX:
+        request->result =
+            rallocx_do(self, request->block, request->bytes, request->flags, request->frame);
+        break;
+    case OP_XALLOCX:
+        request->usable = xallocx_do(self, request);
         break;
     }
 }
@@ -267,18 +327,25 @@ static void unwatched_do(struct request *request)
     case OP_CALLOC:
         request->result = crn_shim.real.je_calloc(1, rounded(request->bytes));
         break;
-    case OP_ALIGNED:
-        request->result = mallocx(rounded(request->bytes), MALLOCX_ALIGN(request->alignment));
+    case OP_MALLOCX:
+        request->result = crn_shim.real.je_mallocx(rounded(request->bytes), request->flags);
         break;
     case OP_REALLOC:
-        request->result = rallocx(request->block, rounded(request->bytes), 0);
+    case OP_RALLOCX:
+        request->result =
+            crn_shim.real.je_rallocx(request->block, rounded(request->bytes), request->flags);
+        break;
+    case OP_XALLOCX:
+        request->usable = crn_shim.real.je_xallocx(request->block, rounded(request->bytes),
+                                                   request->extra, request->flags);
         break;
     case OP_FREE:
+    case OP_DALLOCX:
         if (crn_index_is_inside(&crn_heap.index, (uintptr_t)request->block) ||
             crn_heap.index.span == 0)
-            crn_shim.real.je_free(request->block);
+            crn_shim.real.je_dallocx(request->block, request->flags);
         else
-            foreign_free(NULL, request->block);
+            foreign_free(NULL, request->block, request->flags);
         break;
     }
 }
@@ -288,18 +355,18 @@ static void resolve_do(void *argument)
     crn_coro_resolve(crn_self, *(const uintptr_t *)argument);
 }
 
-static CRN_COLD void *careful(struct request request)
+static CRN_COLD void careful_do(struct request *request)
 {
     struct crn_thread *self = crn_shim_thread();
     if (self == NULL) {
-        unwatched_do(&request);
-        return request.result;
+        unwatched_do(request);
+        return;
     }
-    uintptr_t sp = (uintptr_t)request.frame;
+    uintptr_t sp = (uintptr_t)request->frame;
     if (self->is_busy || self->is_on_scratch) {
         /* A handler on top of us: do it here and now, without a stack. */
-        request_do(&request);
-        return request.result;
+        request_do(request);
+        return;
     }
     if (sp - self->stack_start >= self->stack_span) {
         self->is_busy = 1;
@@ -307,9 +374,14 @@ static CRN_COLD void *careful(struct request request)
         self->is_busy = 0;
     }
     if (sp - self->fast_start < self->fast_span)
-        request_do(&request);
+        request_do(request);
     else
-        crn_shim_on_scratch(self, request_do, &request);
+        crn_shim_on_scratch(self, request_do, request);
+}
+
+static CRN_COLD void *careful(struct request request)
+{
+    careful_do(&request);
     return request.result;
 }
 
@@ -327,10 +399,47 @@ void *crn_allocate(size_t bytes, const uintptr_t *frame)
     return careful((struct request){.operation = OP_MALLOC, .bytes = bytes, .frame = frame});
 }
 
-void *crn_allocate_aligned(size_t alignment, size_t bytes, const uintptr_t *frame)
+void *crn_allocate_flagged(size_t bytes, int flags, const uintptr_t *frame)
 {
+    struct crn_thread *self = crn_self;
+    if (is_plain_sailing(self, frame))
+        return mallocx_do(self, bytes, flags, frame);
     return careful((struct request){
-        .operation = OP_ALIGNED, .bytes = bytes, .alignment = alignment, .frame = frame});
+        .operation = OP_MALLOCX, .bytes = bytes, .flags = flags, .frame = frame});
+}
+
+void *crn_reallocate_flagged(void *block, size_t bytes, int flags, const uintptr_t *frame)
+{
+    return careful((struct request){.operation = OP_RALLOCX,
+                                    .block = block,
+                                    .bytes = bytes,
+                                    .flags = flags,
+                                    .frame = frame});
+}
+
+size_t crn_resize_flagged(void *block, size_t bytes, size_t extra, int flags,
+                          const uintptr_t *frame)
+{
+    struct request request = {.operation = OP_XALLOCX,
+                              .block = block,
+                              .bytes = bytes,
+                              .extra = extra,
+                              .flags = flags,
+                              .frame = frame};
+    careful_do(&request);
+    return request.usable;
+}
+
+void crn_release_flagged(void *block, int flags, const uintptr_t *frame)
+{
+    struct crn_thread *self = crn_self;
+    if (block == NULL)
+        return;
+    if (is_plain_sailing(self, frame))
+        free_do(self, block, flags & TCACHE_BITS);
+    else
+        careful((struct request){
+            .operation = OP_DALLOCX, .block = block, .flags = flags & TCACHE_BITS, .frame = frame});
 }
 
 void crn_release(void *block, const uintptr_t *frame)
@@ -339,7 +448,7 @@ void crn_release(void *block, const uintptr_t *frame)
     if (block == NULL)
         return;
     if (is_plain_sailing(self, frame))
-        free_do(self, block);
+        free_do(self, block, 0);
     else
         careful((struct request){.operation = OP_FREE, .block = block, .frame = frame});
 }
@@ -360,7 +469,7 @@ CRN_EXPORT void free(void *block)
     if (CRN_UNLIKELY(block == NULL))
         return;
     if (is_plain_sailing(self, frame))
-        free_do(self, block);
+        free_do(self, block, 0);
     else
         careful((struct request){.operation = OP_FREE, .block = block, .frame = frame});
 }
@@ -414,65 +523,6 @@ CRN_EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
         return NULL;
     }
     return reallocate(block, total, __builtin_frame_address(0));
-}
-
-/* glibc rounds an alignment up to a power of two and refuses those above half the address space. */
-static bool alignment_round(size_t *alignment)
-{
-    if (*alignment > SIZE_MAX / 2 + 1) {
-        errno = EINVAL;
-        return false;
-    }
-    size_t rounded_up = 16;
-    while (rounded_up < *alignment)
-        rounded_up *= 2;
-    *alignment = rounded_up;
-    return true;
-}
-
-CRN_EXPORT void *memalign(size_t alignment, size_t bytes);
-CRN_EXPORT void *memalign(size_t alignment, size_t bytes)
-{
-    if (!alignment_round(&alignment))
-        return NULL;
-    return crn_allocate_aligned(alignment, bytes, __builtin_frame_address(0));
-}
-
-CRN_EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
-{
-    if (!alignment_round(&alignment))
-        return NULL;
-    return crn_allocate_aligned(alignment, bytes, __builtin_frame_address(0));
-}
-
-CRN_EXPORT int posix_memalign(void **block, size_t alignment, size_t bytes)
-{
-    int saved_errno = errno;
-    if (alignment % sizeof(void *) != 0 || alignment == 0 || (alignment & (alignment - 1)) != 0)
-        return EINVAL;
-    void *result = crn_allocate_aligned(alignment, bytes, __builtin_frame_address(0));
-    errno = saved_errno;
-    if (result == NULL)
-        return ENOMEM;
-    *block = result;
-    return 0;
-}
-
-CRN_EXPORT void *valloc(size_t bytes);
-CRN_EXPORT void *valloc(size_t bytes)
-{
-    return crn_allocate_aligned(CRN_PAGE_BYTES, bytes, __builtin_frame_address(0));
-}
-
-CRN_EXPORT void *pvalloc(size_t bytes);
-CRN_EXPORT void *pvalloc(size_t bytes)
-{
-    if (bytes > PTRDIFF_MAX) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return crn_allocate_aligned(CRN_PAGE_BYTES, crn_align_up(bytes, CRN_PAGE_BYTES),
-                                __builtin_frame_address(0));
 }
 
 CRN_EXPORT size_t malloc_usable_size(void *block);

@@ -14,6 +14,13 @@ void *crn_allocate(size_t bytes, const uintptr_t *frame);
 /* As aligned_alloc with a power of two of at least 8. */
 void *crn_allocate_aligned(size_t alignment, size_t bytes, const uintptr_t *frame);
 
+/* As jemalloc's mallocx, rallocx, xallocx and dallocx with these flags. */
+void *crn_allocate_flagged(size_t bytes, int flags, const uintptr_t *frame);
+void *crn_reallocate_flagged(void *block, size_t bytes, int flags, const uintptr_t *frame);
+size_t crn_resize_flagged(void *block, size_t bytes, size_t extra, int flags,
+                          const uintptr_t *frame);
+void crn_release_flagged(void *block, int flags, const uintptr_t *frame);
+
 /* As free. */
 void crn_release(void *block, const uintptr_t *frame);
 

@@ -16,24 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Before the constructor jemalloc is only reachable by names that are not ours. */
-static void *early_malloc(size_t bytes)
-{
-    return mallocx(bytes, 0);
-}
-static void *early_calloc(size_t count, size_t bytes)
-{
-    return mallocx(count * bytes, MALLOCX_ZERO);
-}
-static void early_free(void *block)
-{
-    dallocx(block, 0);
-}
-
-struct crn_shim crn_shim = {
-    .real = {.je_malloc = early_malloc, .je_calloc = early_calloc, .je_free = early_free},
-    .saved_stderr = -1,
-};
+struct crn_shim crn_shim = {.saved_stderr = -1};
 
 /* With less our tables would leave jemalloc and the program too little. */
 static const size_t LEAST_ADDRESS_SPACE = (size_t)256 << 20;
@@ -49,6 +32,7 @@ void crn_shim_start_early(void)
         return;
     }
     crn_shim.pid = crn_sys_getpid();
+    crn_jemalloc_find(&crn_shim.real);
     if (crn_vm_limit() < LEAST_ADDRESS_SPACE) {
         crn_shim.trouble = "the address space is limited too tightly (ulimit -v, RLIMIT_AS)";
         crn_shim.phase = CRN_SHIM_OFF;
@@ -104,19 +88,6 @@ void *crn_shim_next(const char *name)
     return found;
 }
 
-bool crn_is_jemalloc(const void *caller)
-{
-    static uintptr_t start, end;
-    if (end == 0) {
-        struct dl_find_object object;
-        if (_dl_find_object((void *)mallocx, &object) != 0)
-            return false;
-        start = (uintptr_t)object.dlfo_map_start;
-        end = (uintptr_t)object.dlfo_map_end;
-    }
-    return (uintptr_t)caller - start < end - start;
-}
-
 struct scratch_call {
     void (*function)(void *);
     void *argument;
@@ -158,20 +129,6 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
         (struct crn_stack_bounds){self->stack_start, self->stack_start + self->stack_span});
     self->is_busy = 0;
     return node;
-}
-
-/* jemalloc's own malloc and free, six nanoseconds faster than mallocx. */
-static void jemalloc_find(void)
-{
-    void *library = dlopen("libjemalloc.so.2", RTLD_NOLOAD | RTLD_LAZY);
-    struct crn_real found = crn_shim.real;
-    if (library == NULL)
-        return;
-    found.je_malloc = (void *(*)(size_t))dlsym(library, "malloc");
-    found.je_calloc = (void *(*)(size_t, size_t))dlsym(library, "calloc");
-    found.je_free = (void (*)(void *))dlsym(library, "free");
-    if (found.je_malloc != NULL && found.je_calloc != NULL && found.je_free != NULL)
-        crn_shim.real = found;
 }
 
 /* Privately, so that the program keeps libgcc's unwinder and libc's backtrace. */
@@ -243,7 +200,7 @@ static int module_exclude(struct dl_phdr_info *info, size_t info_bytes, void *un
         uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
         size_t bytes = info->dlpi_phdr[i].p_memsz;
         is_ours |= info->dlpi_phdr[i].p_type == PT_LOAD &&
-                   ((uintptr_t)&crn_shim - start < bytes || (uintptr_t)mallocx - start < bytes);
+                   ((uintptr_t)&crn_shim - start < bytes || (uintptr_t)sallocx - start < bytes);
     }
     for (unsigned i = 0; i < info->dlpi_phnum && is_ours && info->dlpi_tls_data != NULL; i++)
         if (info->dlpi_phdr[i].p_type == PT_TLS)
@@ -286,11 +243,10 @@ __attribute__((constructor)) static void shim_start(void)
     crn_shim.started_unix_ns = crn_unix_now_ns();
     crn_shim.started_ns = crn_now_ns();
     options_read();
-    jemalloc_find();
     crn_shim.real.libc_free = (void (*)(void *))dlsym(RTLD_NEXT, "__libc_free");
     crn_shim.real.libc_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "__libc_realloc");
     crn_snap_exclude_module(&crn_shim);
-    crn_snap_exclude_module((const void *)mallocx);
+    crn_snap_exclude_module((const void *)sallocx);
     dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks == CRN_STACKS_FULL)
         libunwind_find();

@@ -13,11 +13,17 @@
 
 enum crn_shim_phase { CRN_SHIM_COLD, CRN_SHIM_EARLY, CRN_SHIM_ON, CRN_SHIM_OFF };
 
-/* jemalloc's and libc's own functions. */
+/* jemalloc's and libc's own functions, where we have one of the same name. */
 struct crn_real {
     void *(*je_malloc)(size_t);
     void *(*je_calloc)(size_t, size_t);
     void (*je_free)(void *);
+    void *(*je_mallocx)(size_t, int);
+    void *(*je_rallocx)(void *, size_t, int);
+    size_t (*je_xallocx)(void *, size_t, size_t, int);
+    size_t (*je_nallocx)(size_t, int);
+    void (*je_dallocx)(void *, int);
+    void (*je_sdallocx)(void *, size_t, int);
     void (*libc_free)(void *);
     void *(*libc_realloc)(void *, size_t);
 };
@@ -71,5 +77,8 @@ void crn_process_start(void);
 
 /* Whether `caller` is code of jemalloc's. */
 bool crn_is_jemalloc(const void *caller);
+
+/* Fills in jemalloc's functions.  No libc calls: it comes before anything else. */
+void crn_jemalloc_find(struct crn_real *real);
 
 #endif

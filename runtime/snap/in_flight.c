@@ -49,7 +49,8 @@ void crn_in_flight_pipe(struct crn_snap_builder *builder, int fd, char *text)
         return;
     char *room = room_for(builder, text, waiting);
     if (room != NULL && crn_syscall2(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK) == 0) {
-        crn_syscall3(SYS_fcntl, ends[1], F_SETPIPE_SZ, crn_syscall3(SYS_fcntl, fd, F_GETPIPE_SZ, 0));
+        long bytes = crn_syscall3(SYS_fcntl, fd, F_GETPIPE_SZ, 0);
+        crn_syscall3(SYS_fcntl, ends[1], F_SETPIPE_SZ, bytes);
         crn_syscall4(SYS_tee, fd, ends[1], MOST_BYTES, SPLICE_F_NONBLOCK);
         crn_syscall1(SYS_close, ends[1]);
         count = crn_sys_read_all(ends[0], room, (size_t)waiting);

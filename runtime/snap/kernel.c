@@ -26,7 +26,8 @@ bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *li
     int fd = crn_sys_open_read(path);
     if (fd < 0)
         return false;
-    while ((count = crn_syscall3(SYS_read, fd, text + used, CRN_KERNEL_TEXT_BYTES - 1 - used)) > 0) {
+    const size_t most = CRN_KERNEL_TEXT_BYTES - 1;
+    while ((count = crn_syscall3(SYS_read, fd, text + used, most - used)) > 0) {
         used += (size_t)count;
         text[used] = 0;
         char *line = text;
@@ -36,7 +37,7 @@ bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *li
         }
         used -= (size_t)(line - text);
         memmove(text, line, used);
-        if (used == CRN_KERNEL_TEXT_BYTES - 1)
+        if (used == most)
             used = 0;
     }
     crn_syscall1(SYS_close, fd);

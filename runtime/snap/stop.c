@@ -124,7 +124,7 @@ static bool is_nobody(int tid)
     const char *name_end = strrchr(text, ')');
     if (name_end == NULL)
         return false;
-    const char *flags = name_end + 2; /* state, parent, group, session, terminal, its group, flags */
+    const char *flags = name_end + 2; /* behind state, parent and so on: the seventh (proc(5)) */
     for (unsigned fields = 0; fields < 6 && flags != NULL; fields++)
         if ((flags = strchr(flags, ' ')) != NULL)
             flags++;

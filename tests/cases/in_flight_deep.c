@@ -1,8 +1,8 @@
 /*
  * A pointer in flight is found wherever it waits: behind more bytes than fit in a pipe of the usual
  * size, in a packet behind others, in a connection of the process to itself.  It is live, and the
- * program still reads all of it when its handlers run, after the mark.  What was never sent is lost;
- * what waits to be sent cannot be looked at, so a block is lost only likely then.
+ * program still reads all of it when its handlers run, after the mark.  What was never sent is
+ * lost; what waits to be sent cannot be looked at, so a block is lost only likely then.
  *
  * BUILD: once
  * RUN:    for way in pipe-large pipe-packets socket-large socket-packets datagrams loopback; do \
