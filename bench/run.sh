@@ -20,6 +20,9 @@ programs=(
     "four_million:tree     check_s"
     "four_million:list     check_s"
     "four_million:lost     check_s"
+    "frames:live           check_s"
+    "frames:abandoned      check_s"
+    "frames:memory         printed"
 )
 # Versions: how to start a program.  `coroner run` leaves to the launcher what happens after the
 # program's end, so that a program's own clock sees the program only.
