@@ -40,6 +40,7 @@ class Case:
     source: pathlib.Path
     once: bool
     header: str  # it is not built where this one is missing
+    flags: list
     runs: list
 
 
@@ -47,7 +48,7 @@ def read(source):
     """Answers the Case in a source file."""
     opening = source.read_text(encoding="utf-8").partition("*/")[0]
     opening = re.sub(r"\\\n \*\s*", "", opening)  # a backslash joins lines
-    runs, once, header = [], False, ""
+    runs, once, header, flags = [], False, "", []
     for line in opening.splitlines():
         match = re.match(r" \* (RUN|ROW|EXPECT|NEEDS|ALONE|BUILD|FLAGS):\s*(.*?)\s*$", line)
         if match is None:
@@ -60,13 +61,15 @@ def read(source):
             header = rest[len("with "):] if rest.startswith("with ") else header
         elif word == "ROW":
             runs[-1].row = rest
+        elif word == "FLAGS":
+            flags = shlex.split(rest)
         elif word == "EXPECT":
             runs[-1].expects.append(rest)
         elif word == "NEEDS":
             runs[-1].needs.append(rest)
         elif word == "ALONE":
             runs[-1].alone = True
-    return Case(re.sub(r"\.(c|cc)$", "", source.name), source, once, header, runs)
+    return Case(re.sub(r"\.(c|cc)$", "", source.name), source, once, header, flags, runs)
 
 
 def read_all(pattern=""):
