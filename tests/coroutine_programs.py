@@ -156,7 +156,7 @@ def broken(run):
 
 
 def try_program(program, options):
-    """Answers ({fact: sentences}, seconds plain, seconds under Coroner, a line to add)."""
+    """Answers (why it is skipped, {fact: sentences}, seconds plain, under Coroner, a line to add)."""
     coroner = None if options.control else str(options.build.resolve() / "coroner")
     root = pathlib.Path(tempfile.mkdtemp(prefix="coroner-coroutines-"))
     root.chmod(0o755)
@@ -165,7 +165,10 @@ def try_program(program, options):
     said = program.prepare(root)
     if said:
         shutil.rmtree(root, ignore_errors=True)
-        return {"same": [f"it cannot be compiled: {said.splitlines()[0]}"]}, 0, 0, ""
+        lacks = re.search(r"(\S+): No such file or directory|cannot find -l:?(\S+?):? ", said)
+        if lacks:
+            return f"{lacks.group(1) or lacks.group(2)} is not installed", {}, 0, 0, ""
+        return None, {"same": [f"it cannot be compiled: {said.splitlines()[0]}"]}, 0, 0, ""
     sessions = []
 
     def make_session(*arguments):
@@ -183,7 +186,8 @@ def try_program(program, options):
         told = facts(program, plain, other, sessions[-1], reports)
     if not options.keep:
         shutil.rmtree(root, ignore_errors=True)
-    return told, between - began, ended - between, f"    kept in {root}" if options.keep else ""
+    more = f"    kept in {root}" if options.keep else ""
+    return None, told, between - began, ended - between, more
 
 
 def main():
@@ -201,11 +205,13 @@ def main():
         tries = [(program, missing, None if missing else pool.submit(try_program, program, options))
                  for program in chosen for missing in [missing_of(program)]]
         for program, missing, future in tries:
+            told, plain, other, more = {}, 0, 0, ""
+            if not missing:
+                missing, told, plain, other, more = future.result()
             if missing:
                 print(f"{program.name:<18} skipped: {missing}", flush=True)
                 tally["skipped"] += 1
                 continue
-            told, plain, other, more = future.result()
             verdicts = {fact: "FAILED" if lines else "passed" for fact, lines in told.items()}
             tally.update(verdicts.values())
             print(f"{program.name:<18} "
