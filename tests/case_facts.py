@@ -10,7 +10,6 @@ import json
 import pathlib
 import re
 import shlex
-import subprocess
 
 import check_schema
 
@@ -27,41 +26,36 @@ class Seen:
     stdout: str
     stderr: str
     directory: pathlib.Path
-    names_from: dict = dataclasses.field(default_factory=dict)  # a stripped module: its original
+    names: dict = dataclasses.field(default_factory=dict)  # of functions that the report omits
 
     def reports(self):
         """The reports in the run's directory: report.json, and those of descendants beside it."""
         reports = [json.loads(path.read_text(encoding="utf-8"))
                    for path in sorted(self.directory.glob("report.json*"))]
-        for stripped, original in self.names_from.items():
-            restore_names(reports, stripped, original)
+        for frame in frames_of(reports):
+            if frame["function"] is None:
+                frame["function"] = self.names.get((frame["build_id"], frame["offset"]))
         return reports
 
 
-def restore_names(reports, stripped, original):
-    """Names the functions of a stripped module, by their offsets in the program it was made of."""
-    frames = [frame for frame in walk(reports) if frame.get("module") == stripped]
-    offsets = sorted({frame["offset"] for frame in frames})
-    if not offsets:
-        return
-    said = subprocess.run(["addr2line", "-f", "-C", "-e", original, *offsets], check=True,
-                          capture_output=True, text=True).stdout.splitlines()
-    names = dict(zip(offsets, said[::2]))
-    for frame in frames:
-        if frame["function"] is None:
-            frame["function"] = names[frame["offset"]].partition("(")[0]
+def names_in(reports):
+    """The innermost function at each place that a stack in these reports mentions."""
+    names = {}
+    for frame in frames_of(reports):
+        names.setdefault((frame["build_id"], frame["offset"]), frame["function"])
+    return names
 
 
-def walk(value):
-    """Every frame in a report."""
+def frames_of(value):
+    """Every frame of every stack in some reports."""
     if isinstance(value, list):
         for item in value:
-            yield from walk(item)
+            yield from frames_of(item)
     elif isinstance(value, dict):
         if "inlined" in value:
             yield value
         for item in value.values():
-            yield from walk(item)
+            yield from frames_of(item)
 
 
 def first_function(frames):

@@ -91,6 +91,23 @@ class Test:
             env["CASE_UNWIPED"] = "1"
         return env
 
+    def names(self, directory):
+        """What a run of the program that was stripped calls its functions."""
+        original = directory / "original"
+        original.mkdir()
+        bash(self.run.command, original, environment(self.build, self.program), SECONDS_EACH)
+        return case_facts.names_in(case_facts.Seen(0, "", "", original).reports())
+
+    def broken(self, seen):
+        """Answers one sentence for each fact that is not so, as far as this way asks for it."""
+        if self.way == "unwiped":
+            return case_facts.exceeded(self.run.expects, seen)
+        if self.way == "stripped":
+            seen.names = self.names(seen.directory)
+            return case_facts.broken(
+                [re.sub(r" root=\S+", "", expect) for expect in self.run.expects], seen)
+        return case_facts.broken(self.run.expects, seen)
+
     def try_once(self, keep):
         """Answers ("passed" | "failed" | "skipped", lines to print)."""
         directory = pathlib.Path(tempfile.mkdtemp(prefix="coroner-case-"))
@@ -106,15 +123,7 @@ class Test:
             status, out, err = bash(self.run.command, directory, env, SECONDS_EACH)
             if status is None:
                 return "failed", [f"FAILED {self.name}: not over after {SECONDS_EACH} s"]
-            seen = case_facts.Seen(status, out, err, directory)
-            if self.way == "unwiped":
-                wrong = case_facts.exceeded(self.run.expects, seen)
-            elif self.way == "stripped":
-                seen.names_from = {env["CASE"]: str(self.program)}
-                wrong = case_facts.broken(
-                    [re.sub(r" root=\S+", "", expect) for expect in self.run.expects], seen)
-            else:
-                wrong = case_facts.broken(self.run.expects, seen)
+            wrong = self.broken(case_facts.Seen(status, out, err, directory))
             if len(wrong) > FACTS_SHOWN:
                 wrong[FACTS_SHOWN:] = [f"and {len(wrong) - FACTS_SHOWN} more"]
             if wrong and err.strip():
