@@ -156,7 +156,7 @@ def broken(run):
 
 
 def try_program(program, options):
-    """Answers (why it is skipped, {fact: sentences}, seconds plain, under Coroner, a line to add)."""
+    """Answers (why it is skipped, {fact: sentences}, seconds of both runs, a line to add)."""
     coroner = None if options.control else str(options.build.resolve() / "coroner")
     root = pathlib.Path(tempfile.mkdtemp(prefix="coroner-coroutines-"))
     root.chmod(0o755)
@@ -200,9 +200,9 @@ def main():
     chosen = [program for program in programs()
               if not options.names or program.name in options.names]
     tally = collections.Counter()
-    print("program            same     report   dead     count    planted  seconds (plain, coroner)")
+    print("program            same     report   dead     count    planted  seconds (both)")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        tries = [(program, missing, None if missing else pool.submit(try_program, program, options))
+        tries = [(program, missing, missing or pool.submit(try_program, program, options))
                  for program in chosen for missing in [missing_of(program)]]
         for program, missing, future in tries:
             told, plain, other, more = {}, 0, 0, ""

@@ -242,9 +242,13 @@ LUA = text(r"""
             total = total + value
         end
     end
-    local words = coroutine.wrap(function() for w in ("a b c"):gmatch("%a") do coroutine.yield(w) end end)
+    local words = coroutine.wrap(function()
+        for w in ("a b c"):gmatch("%a") do coroutine.yield(w) end
+    end)
     local alive = 0
-    for i = 1, #made do if coroutine.status(made[i]) == "suspended" then alive = alive + 1 end end
+    for i = 1, #made do
+        if coroutine.status(made[i]) == "suspended" then alive = alive + 1 end
+    end
     print(total, alive, words(), words())
     if arg[1] then os.exit(9, false) end
 """)

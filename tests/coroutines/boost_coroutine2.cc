@@ -1,7 +1,7 @@
 /*
  * Boost.Coroutine2 on top of Boost.Context, with malloc'ed and with mapped stacks.
  *
- * Healthy: 40 coroutines, 100 switches each way; 20 end, but the objects keep their stacks; 20 wait.
+ * Healthy: 40 coroutines, 100 switches each way; 20 end and keep their stacks; 20 wait.
  * Planted: 5 of each kind whose objects are lost while they wait.
  *
  * FLAGS:  -l:libboost_context.so.1.81.0
