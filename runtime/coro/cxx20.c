@@ -6,6 +6,7 @@
  */
 #include "coro/cxx20.h"
 #include "coro/cxx20_code.h"
+#include "coro/cxx20_symbols.h"
 
 #include <string.h>
 
@@ -28,6 +29,8 @@ struct ramp {
 struct crn_cxx20_module {
     struct crn_cxx20_module *next;
     uintptr_t start;
+    struct crn_cxx20_symbols symbols;
+    bool has_ramps; /* they were looked for */
     struct ramp *ramps;
     size_t count, room;
 };
@@ -96,9 +99,9 @@ static void ramp_add(uintptr_t resume, uintptr_t destroy, void *user)
     ramps[module->count++] = (struct ramp){resume, destroy};
 }
 
-/* The module that a function lies in, with the ramps in its code. */
-static const struct crn_cxx20_module *module_get(struct crn_cxx20 *cxx20,
-                                                 const struct crn_function *function)
+/* The module that a function lies in. */
+static struct crn_cxx20_module *module_get(struct crn_cxx20 *cxx20,
+                                           const struct crn_function *function)
 {
     struct crn_cxx20_module *module = cxx20->modules;
     while (module != NULL && module->start != function->module_start)
@@ -109,14 +112,26 @@ static const struct crn_cxx20_module *module_get(struct crn_cxx20 *cxx20,
     if (module == NULL)
         return NULL;
     *module = (struct crn_cxx20_module){.next = cxx20->modules, .start = function->module_start};
-    cxx20->modules = module;
+    module->symbols = crn_cxx20_symbols_read(cxx20->arena, function->module_start,
+                                             function->module_end);
+    return cxx20->modules = module;
+}
+
+/* Whether a ramp in the module's code stores this function. */
+static bool has_ramp(struct crn_cxx20 *cxx20, struct crn_cxx20_module *module,
+                     const struct crn_function *destroy)
+{
     struct ramp_walk walk = {cxx20->arena, module};
-    for (size_t i = 0; i < cxx20->code->count; i++) {
+    for (size_t i = 0; i < cxx20->code->count && !module->has_ramps; i++) {
         const struct crn_range *range = &cxx20->code->ranges[i];
-        if (range->start >= function->module_start && range->start < function->module_end)
+        if (range->start >= destroy->module_start && range->start < destroy->module_end)
             crn_ramps_for_each(cxx20->code, range->start, range->end, ramp_add, &walk);
     }
-    return module;
+    module->has_ramps = true;
+    for (size_t i = 0; i < module->count; i++)
+        if (module->ramps[i].destroy == destroy->start)
+            return true;
+    return false;
 }
 
 static bool is_gcc(const struct crn_cxx20 *cxx20, uintptr_t resume,
@@ -133,19 +148,21 @@ static bool is_clang(struct crn_cxx20 *cxx20, uintptr_t resume, const struct crn
                      struct crn_cxx20_kind *kind)
 {
     struct crn_function before;
-    /* What is cheap to ask first: reading a whole module for ramps is not. */
-    if (!crn_function_find(destroy->start - 1, &before) || before.module_start != destroy->module_start)
+    bool has_before = crn_function_find(destroy->start - 1, &before) &&
+                      before.module_start == destroy->module_start;
+    bool is_next = has_before && (resume != 0 ? before.start == resume
+                                              : crn_code_clears_first_word(cxx20->code, &before));
+    struct crn_cxx20_module *module = module_get(cxx20, destroy);
+    if (module == NULL)
         return false;
-    if (resume != 0 ? before.start != resume : !crn_code_clears_first_word(cxx20->code, &before))
+    /* A name decides.  Without names, what is cheap to ask comes before reading a whole module. */
+    bool is_proven = module->symbols.is_known
+                         ? crn_cxx20_symbols_has(&module->symbols, destroy->start)
+                         : is_next && has_ramp(cxx20, module, destroy);
+    if (!is_proven || (resume != 0 && !is_next))
         return false;
-    const struct crn_cxx20_module *module = module_get(cxx20, destroy);
-    for (size_t i = 0; module != NULL && i < module->count; i++) {
-        if (module->ramps[i].destroy == destroy->start) {
-            *kind = (struct crn_cxx20_kind){before.start, destroy->start, 0};
-            return true;
-        }
-    }
-    return false;
+    *kind = (struct crn_cxx20_kind){is_next ? before.start : destroy->start, destroy->start, 0};
+    return true;
 }
 
 /* What kind of frame begins with these words; NO_KIND: none. */

@@ -103,14 +103,16 @@ static bool callee_find(struct piece piece, uintptr_t self, uintptr_t *callee)
     return false;
 }
 
-/* Whether the code reads 16 bits at `offset` from a register: movzwl. */
+/* Whether the code reads what lies at `offset` from a register: movzwl, at -Os mov. */
 static bool reads_index(struct piece piece, uint32_t offset)
 {
     struct operand operand;
-    for (const uint8_t *at = piece.at; at + 2 <= piece.end; at++)
-        if (at[0] == 0x0f && at[1] == 0xb7 && operand_read(at + 2, piece.end, 0, &operand) &&
+    for (const uint8_t *at = piece.at; at + 2 <= piece.end; at++) {
+        unsigned opcode_bytes = at[0] == 0x0f && at[1] == 0xb7 ? 2 : at[0] == 0x8b ? 1 : 0;
+        if (opcode_bytes != 0 && operand_read(at + opcode_bytes, piece.end, 0, &operand) &&
             operand.disp == (int32_t)offset)
             return true;
+    }
     return false;
 }
 
