@@ -222,14 +222,14 @@ static void frames_scan(struct leak_flood *flood)
     }
 }
 
-/* Direct ones first, then what they lead to. */
+/* Direct ones first, each coroutine's own before what others point to; then what they lead to. */
 static void coro_leaks_pass(struct leak_flood *flood)
 {
     size_t first = flood->groups->suspect_count;
-    frames_scan(flood);
-    coro_bodies_scan(flood);
     if (flood->verdict == CRN_VERDICT_ABANDONED)
         abandoned_blocks_enter(flood);
+    frames_scan(flood);
+    coro_bodies_scan(flood);
     size_t directs = flood->groups->suspect_count;
     for (size_t i = first; i < directs; i++) {
         struct crn_suspect direct = flood->groups->suspects[i];
