@@ -220,19 +220,20 @@ static void refuted_find(const struct crn_mark *mark, uint8_t *is_refuted)
             is_refuted[mark->holder_of[i] - 1] = 1;
 }
 
-static const char *frame_why(const struct crn_group *group)
+static const char *frame_why(const struct crn_mark *mark, const struct crn_group *group)
 {
+    uint32_t frame = group->example_coro - 1 - (uint32_t)mark->snap->coro_count;
     if (group->verdict == CRN_VERDICT_ABANDONED)
         return "its coroutine frame is suspended, and nothing live points to it";
-    return group->confidence == CRN_PROVEN
-               ? "its coroutine is at its final suspend point, and nothing else points to it"
-               : "its coroutine is at its final suspend point; something live still holds its handle";
+    return mark->frame_fates[frame] == CRN_FRAME_HELD
+               ? "its coroutine is at its final suspend point; something live still holds its handle"
+               : "its coroutine is at its final suspend point, and nothing live points to it";
 }
 
 static const char *why_of(const struct crn_mark *mark, const struct crn_group *group)
 {
     if (group->holder != 0 && mark->holders[group->holder - 1].mechanism == CRN_MECHANISM_CXX20)
-        return frame_why(group);
+        return frame_why(mark, group);
     switch (group->verdict) {
     case CRN_VERDICT_COMPLETED:
         return "its coroutine has run to its end, and nothing else points to it";
