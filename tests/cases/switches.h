@@ -161,12 +161,15 @@ static void go_swap(struct place *from, struct place *to)
 
 GLOBAL void (*switch_swap_bytes)(struct place *to, struct place *from);
 
+static void make_swap_bytes(struct place *place, uintptr_t *top)
+{
+    REQUIRE(mprotect(swap_code, sizeof swap_code, PROT_READ | PROT_EXEC) == 0);
+    switch_swap_bytes = (void (*)(struct place *, struct place *))(uintptr_t)swap_code;
+    make_swap(place, top);
+}
+
 static void go_swap_bytes(struct place *from, struct place *to)
 {
-    if (switch_swap_bytes == NULL) {
-        REQUIRE(mprotect(swap_code, sizeof swap_code, PROT_READ | PROT_EXEC) == 0);
-        switch_swap_bytes = (void (*)(struct place *, struct place *))(uintptr_t)swap_code;
-    }
     switch_swap_bytes(to, from);
     CALLED;
 }
@@ -237,7 +240,7 @@ static const struct flavour flavours[] = {
     {"pushed", make_pushed, go_pushed},
     {"buffer", make_buffer, go_buffer},
     {"swap", make_swap, go_swap},
-    {"swap-bytes", make_swap, go_swap_bytes},
+    {"swap-bytes", make_swap_bytes, go_swap_bytes},
     {"swap-popped", make_buffer, go_swap_popped},
     {"threads", make_threads, go_threads},
     {"frame-38", make_frame_38, go_frame_38},
