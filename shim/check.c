@@ -186,9 +186,12 @@ static void process_fill(int exit_code, int exit_signal)
     process->unseen_threads = unseen_threads;
     process->check_pause_ns = pause_ns;
     process->check_ns = check_ns;
-    process->coroutines_seen =
-        crn_coros.seen + (first_pass.is_done ? first_pass.snap.frame_count : 0);
     process->coroutines[CRN_CORO_DESTROYED] = crn_coros.destroyed;
+    process->coroutines_seen = 0;
+    for (unsigned i = 0; i < CRN_CORO_STATE_COUNT; i++)
+        process->coroutines_seen += process->coroutines[i];
+    if (!first_pass.is_done)
+        process->coroutines_seen = crn_coros.seen;
     if (process->peak_bytes < process->live_bytes)
         process->peak_bytes = process->live_bytes;
     if (crn_shim.trouble != NULL) {

@@ -1,5 +1,5 @@
 /*
- * mmap and munmap.
+ * mmap, munmap and mprotect.
  *
  * jemalloc's calls are served from the region, so that all its memory lies in one range; everybody
  * else's go to the kernel as ever.  munmap also tells of coroutine stacks that go away.
@@ -23,18 +23,36 @@ static void *result_of(long result)
 /* Coroutines whose stacks lay there are no more. */
 static void stacks_gone(void *address, size_t bytes)
 {
-    struct crn_thread *self = crn_coros.is_used ? crn_shim_thread() : NULL;
-    if (self != NULL && !self->is_busy)
-        crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
+    bool is_of_interest = crn_coros.is_used || crn_coros.has_mapped;
+    struct crn_thread *self = is_of_interest ? crn_shim_thread() : NULL;
+    if (self == NULL || self->is_busy)
+        return;
+    self->is_busy = 1;
+    crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
+    self->is_busy = 0;
 }
 
-/* PHP and Ruby map the stacks of their fibers so; many never allocate on them. */
-static void stacks_mapped(void *address, size_t bytes)
+/*
+ * Coroutines may run on it one day.  PHP and Ruby say so (MAP_STACK), and many of their fibers never
+ * allocate; of the others we keep the bounds, since the kernel joins neighbours.
+ */
+static void memory_mapped(void *address, size_t bytes, int protection, int flags)
 {
-    struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
+    enum { STACK_MOST = 256 << 20 };
+    const int wanted = MAP_PRIVATE | MAP_ANONYMOUS;
     uintptr_t start = (uintptr_t)address;
-    if (self != NULL && !self->is_busy)
-        crn_coro_note_mapped(start, crn_align_up(start + bytes, CRN_PAGE_BYTES), self->tid);
+    if ((flags & wanted) != wanted || bytes > STACK_MOST ||
+        ((protection & PROT_WRITE) == 0 && (flags & MAP_STACK) == 0) ||
+        crn_shim.phase != CRN_SHIM_ON)
+        return;
+    struct crn_thread *self = crn_shim_thread();
+    if (self == NULL || self->is_busy)
+        return;
+    self->is_busy = 1;
+    crn_coro_note_mapped(start, crn_align_up(start + bytes, CRN_PAGE_BYTES),
+                         (flags & MAP_STACK) != 0 ? CRN_MAPPED_FOR_STACK : CRN_MAPPED_PLAIN,
+                         self->tid);
+    self->is_busy = 0;
 }
 
 static void *jemalloc_map(size_t bytes, int protection)
@@ -58,8 +76,8 @@ CRN_EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, in
     void *start = result_of(crn_syscall6(SYS_mmap, address, bytes, protection, flags, fd, offset));
     if ((flags & MAP_FIXED) != 0 && start != MAP_FAILED)
         stacks_gone(start, bytes);
-    if (CRN_UNLIKELY((flags & MAP_STACK) != 0) && start != MAP_FAILED)
-        stacks_mapped(start, bytes);
+    if (start != MAP_FAILED)
+        memory_mapped(start, bytes, protection, flags);
     return start;
 }
 
@@ -78,6 +96,25 @@ CRN_EXPORT int munmap(void *address, size_t bytes)
     if (crn_sys_failed(result)) {
         errno = (int)-result;
         return -1;
+    }
+    return 0;
+}
+
+/* Guard pages split what looked like one stack. */
+CRN_EXPORT int mprotect(void *address, size_t bytes, int protection)
+{
+    long result = crn_syscall3(SYS_mprotect, address, bytes, protection);
+    if (crn_sys_failed(result)) {
+        errno = (int)-result;
+        return -1;
+    }
+    struct crn_thread *self =
+        protection == PROT_NONE && crn_coros.is_used ? crn_shim_thread() : NULL;
+    if (self != NULL && !self->is_busy) {
+        uintptr_t start = (uintptr_t)address;
+        self->is_busy = 1;
+        crn_coro_note_guard(self, start, crn_align_up(start + bytes, CRN_PAGE_BYTES));
+        self->is_busy = 0;
     }
     return 0;
 }

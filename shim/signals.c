@@ -345,6 +345,13 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
     if (self != NULL && wanted != NULL)
         self->program_signal_stack =
             (wanted->ss_flags & SS_DISABLE) != 0 ? 0 : (uintptr_t)wanted->ss_sp;
+    if (wanted != NULL && (wanted->ss_flags & SS_DISABLE) == 0 && self != NULL && !self->is_busy) {
+        /* Some libraries start coroutines in a handler on it, and stay. */
+        uintptr_t start = (uintptr_t)wanted->ss_sp;
+        self->is_busy = 1;
+        crn_coro_note_mapped(start, start + wanted->ss_size, CRN_MAPPED_ONE_STACK, self->tid);
+        self->is_busy = 0;
+    }
     if (wanted != NULL && (wanted->ss_flags & SS_DISABLE) == 0 && !has_program_stack) {
         real_find();
         onstack_give_back();

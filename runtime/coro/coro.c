@@ -85,10 +85,19 @@ static bool is_flagged_already(uintptr_t address)
            last_flagged.record->meta == last_flagged.meta;
 }
 
+/* So that freeing the block which holds `address` is noticed. */
+static void block_flag_locked(uintptr_t address)
+{
+    struct crn_block block;
+    if (is_flagged_already(address) || !crn_index_find(&crn_heap.index, address, &block))
+        return;
+    block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
+    last_flagged = (struct flagged){block.start, block.usable, block.record, block.record->meta};
+}
+
 uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr_t start,
                                 uintptr_t end, enum crn_coro_state state)
 {
-    struct crn_block block;
     destroy_overlapping_locked(start, end);
     uint32_t id = record_take_locked();
     if (id == 0 || !crn_ranges_insert(&crn_coros.stacks, start, end, id))
@@ -104,11 +113,7 @@ uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr
     coro->generation = generation;
     crn_coros.seen++;
     crn_coros.is_used = 1;
-    if (!is_flagged_already(start) && crn_index_find(&crn_heap.index, start, &block)) {
-        block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
-        last_flagged =
-            (struct flagged){block.start, block.usable, block.record, block.record->meta};
-    }
+    block_flag_locked(start);
     return id;
 }
 
@@ -140,17 +145,31 @@ void crn_coro_leave_loose_locked(struct crn_thread *thread)
 }
 
 /* The range of a stack nobody told us of: the heap block, else the mapping, that sp lies in. */
-static bool unknown_stack_find(struct crn_thread *thread, uintptr_t sp, struct crn_range *range)
+static bool unknown_stack_find(struct crn_thread *thread, uintptr_t sp, struct crn_range *range,
+                               uint8_t *flags)
 {
     struct crn_block block;
+    const struct crn_ranges_item *mapped = crn_ranges_find(&crn_coros.mapped, sp);
+    if (mapped != NULL && mapped->value == CRN_MAPPED_ONE_STACK) {
+        *range = (struct crn_range){mapped->start, mapped->end};
+        *flags = CRN_CORO_WHOLE;
+        return true;
+    }
     if (crn_index_find(&crn_heap.index, sp, &block)) {
         *range = (struct crn_range){block.start, block.start + block.usable};
+        *flags = CRN_CORO_NO_MERGE;
         return true;
     }
     struct crn_map_entry entry;
     if (!crn_maps_find(sp, &entry))
         return false;
     *range = (struct crn_range){entry.start, entry.end};
+    if (mapped != NULL) {
+        range->start = mapped->start > range->start ? mapped->start : range->start;
+        range->end = mapped->end < range->end ? mapped->end : range->end;
+        *flags = CRN_CORO_NO_MERGE;
+        return true;
+    }
     if (entry.end == thread->own_end) {
         /* The main thread's stack, grown further than we thought it could. */
         thread->own_start = entry.start;
@@ -173,14 +192,17 @@ void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
     if (!crn_coros.is_ready || is_on_signal_stack(sp))
         return; /* a handler on its own stack is no coroutine; it will be over soon */
     struct crn_range range = {0, 0};
+    uint8_t flags = 0;
     bool is_own = sp >= thread->own_start && sp < thread->own_end;
     crn_lock_acquire(&crn_coros.lock, thread->tid);
     uint32_t id = crn_coro_find_locked(sp);
     if (id != 0)
         is_own = false; /* a coroutine's stack may be an array on the thread's own */
-    else if (!is_own && unknown_stack_find(thread, sp, &range))
+    else if (!is_own && unknown_stack_find(thread, sp, &range, &flags))
         id =
             crn_coro_create_locked(&crn_recogniser_stack, range.start, range.end, CRN_CORO_RUNNING);
+    if (id != 0)
+        crn_coro_at(id)->flags |= flags;
     if (id == 0)
         is_own = true;
     if (id != thread->coro)
@@ -206,7 +228,7 @@ static void unmapped_locked(uintptr_t start, uintptr_t end)
 
 void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid)
 {
-    if (!crn_coros.is_used)
+    if (!crn_coros.is_used && !crn_coros.has_mapped)
         return;
     crn_lock_acquire(&crn_coros.lock, tid);
     destroy_overlapping_locked(start, end);
@@ -214,14 +236,53 @@ void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid)
     crn_lock_release(&crn_coros.lock);
 }
 
-void crn_coro_note_mapped(uintptr_t start, uintptr_t end, int tid)
+void crn_coro_note_mapped(uintptr_t start, uintptr_t end, enum crn_mapped_kind kind, int tid)
 {
-    if (!crn_coros.is_ready)
+    if (!crn_coros.is_ready || start >= end)
         return;
     crn_lock_acquire(&crn_coros.lock, tid);
     unmapped_locked(start, end);
-    crn_ranges_insert(&crn_coros.mapped, start, end, 0);
-    crn_coros.is_used = 1;
+    crn_ranges_insert(&crn_coros.mapped, start, end, kind);
+    crn_coros.has_mapped = 1;
+    block_flag_locked(start);
+    crn_lock_release(&crn_coros.lock);
+}
+
+/* Cuts [start, end) out of a stack of a kind not known; what is left on each side is one. */
+static void stack_cut_locked(uint32_t id, uintptr_t start, uintptr_t end)
+{
+    struct crn_coro old = *crn_coro_at(id);
+    if (old.stack_start < start) {
+        crn_ranges_remove(&crn_coros.stacks, old.stack_start);
+        crn_ranges_insert(&crn_coros.stacks, old.stack_start, start, id);
+        crn_coro_at(id)->stack_end = start;
+    } else {
+        destroy_locked(id);
+    }
+    if (old.stack_end > end) {
+        uint32_t above =
+            crn_coro_create_locked(old.recogniser, end, old.stack_end, CRN_CORO_SUSPENDED);
+        if (above != 0)
+            crn_coro_at(above)->flags = old.flags;
+    }
+}
+
+void crn_coro_note_guard(struct crn_thread *thread, uintptr_t start, uintptr_t end)
+{
+    struct crn_ranges_item *item;
+    if (!crn_coros.is_used)
+        return;
+    crn_lock_acquire(&crn_coros.lock, thread->tid);
+    for (uintptr_t at = start;
+         (item = crn_ranges_first_above(&crn_coros.stacks, at)) != NULL && item->start < end;) {
+        uint32_t id = (uint32_t)item->value;
+        at = item->end;
+        if (crn_coro_at(id)->mechanism == CRN_MECHANISM_STACK)
+            stack_cut_locked(id, start, end);
+    }
+    if (thread->coro != 0 && thread->stack_start < end &&
+        start < thread->stack_start + thread->stack_span)
+        crn_thread_enter(thread, 0, 0, 0); /* where we are is looked up again */
     crn_lock_release(&crn_coros.lock);
 }
 

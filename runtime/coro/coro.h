@@ -24,6 +24,9 @@ enum crn_coro_flags {
     CRN_CORO_LOOSE = 1,       /* left by a switch we did not see: its sp is not known */
     CRN_CORO_JUDGED_DEAD = 2, /* a check called it dead */
     CRN_CORO_RESURRECTED = 4, /* and then it ran */
+    CRN_CORO_WHOLE = 8,       /* mechanism STACK: its range was told, it is one stack */
+    CRN_CORO_NO_MERGE = 16,   /* mechanism STACK: its range is one mapping or block, no more */
+    CRN_CORO_SHARED = 32,     /* mechanism STACK: more than one fiber was seen on it */
 };
 
 struct crn_coro {
@@ -46,8 +49,9 @@ struct crn_coros {
     uint32_t records_made;    /* ids below were used */
     uint32_t free_first, free_last;
     struct crn_ranges stacks; /* stack range -> id */
-    struct crn_ranges mapped; /* what the program mapped for stacks (MAP_STACK) */
+    struct crn_ranges mapped; /* what may be used for stacks -> enum crn_mapped_kind */
     uint64_t seen, destroyed, resurrected;
+    _Atomic uint32_t has_mapped; /* anything in `mapped` ever */
     _Atomic uint32_t is_used; /* any coroutine ever: spares munmap and free the look */
     bool is_ready;
 };
@@ -83,8 +87,18 @@ void crn_coro_leave_loose_locked(struct crn_thread *thread);
  */
 void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp);
 
-/* [start, end) was mapped to hold stacks (MAP_STACK): a check looks for parked ones there. */
-void crn_coro_note_mapped(uintptr_t start, uintptr_t end, int tid);
+/* What is known of memory on which coroutines may run. */
+enum crn_mapped_kind {
+    CRN_MAPPED_PLAIN,     /* one call of mmap: the kernel may have joined it with others */
+    CRN_MAPPED_FOR_STACK, /* MAP_STACK: a check looks for parked stacks there */
+    CRN_MAPPED_ONE_STACK, /* exactly one stack, such as a signal stack */
+};
+
+/* Notes memory that may be used for stacks. */
+void crn_coro_note_mapped(uintptr_t start, uintptr_t end, enum crn_mapped_kind kind, int tid);
+
+/* [start, end) cannot be read any more: what was taken for one stack may have been several. */
+void crn_coro_note_guard(struct crn_thread *thread, uintptr_t start, uintptr_t end);
 
 /* Memory [start, end) was freed or unmapped: coroutines whose stacks lay there are destroyed. */
 void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid);

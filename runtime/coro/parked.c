@@ -24,7 +24,7 @@ static uintptr_t frame_end(const struct crn_frame *frame, struct crn_stack_bound
 void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bounds,
                       bool is_executing, struct crn_place *place)
 {
-    struct crn_frame frame = {place->pc, place->sp, place->bp, is_executing};
+    struct crn_frame frame = {place->pc, place->frame_sp, place->bp, is_executing};
     uintptr_t slot, bp_slot, inner = 0; /* pc of the frame before this one */
     place->quality = CRN_BASE_BROKEN;
     for (unsigned depth = 0; depth < CRN_STACK_DEPTH_MAX; depth++) {
@@ -40,11 +40,14 @@ void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bound
         if (!crn_frame_step(&outer, bounds, false, &slot, &bp_slot)) {
             uint8_t kind = crn_rule_get(frame.is_exact ? frame.pc : frame.pc - 1).kind;
             uintptr_t end = frame_end(&frame, bounds);
+            /* State Threads enters from a frame of its creator's, whose rbp stays behind. */
+            bool is_creators = kind == CRN_RULE_RBP && place->is_held && inner != 0 &&
+                               !is_in(bounds, frame.bp);
             if (end != 0 && *(const uintptr_t *)(end - sizeof(uintptr_t)) == 0) {
                 place->quality = CRN_BASE_PROPER; /* "returns" to 0 */
                 inner = frame.pc;
                 frame.sp = end;
-            } else if (kind == CRN_RULE_END || kind == CRN_RULE_NONE) {
+            } else if (kind == CRN_RULE_END || kind == CRN_RULE_NONE || is_creators) {
                 place->quality = inner != 0 ? CRN_BASE_PROPER : CRN_BASE_WEAK;
             }
             break;

@@ -25,7 +25,8 @@ enum crn_base_quality {
 };
 
 struct crn_place {
-    uintptr_t sp, pc, bp;               /* registers of the parked frame */
+    uintptr_t sp;                       /* what was saved: the body begins here */
+    uintptr_t pc, frame_sp, bp;         /* registers of the frame that called the switch */
     uintptr_t base;                     /* where its stack begins: the outermost frame's CFA */
     uintptr_t entry;                    /* code of the outermost frame */
     uintptr_t area_start, area_end;     /* a saved context outside the stack; 0, 0: none */
@@ -33,6 +34,7 @@ struct crn_place {
     uint32_t territory;                 /* for the caller */
     uint8_t mechanism;                  /* enum crn_mechanism */
     uint8_t quality;                    /* enum crn_base_quality */
+    bool wants_bp;                      /* rbp lies beside the word that holds sp: not followed yet */
     bool is_held;                       /* some word in memory is this sp */
 };
 
@@ -43,6 +45,13 @@ struct crn_place {
  */
 bool crn_pushed_find(const struct crn_code *code, uintptr_t slot, struct crn_stack_bounds bounds,
                      struct crn_place *place);
+
+/*
+ * The same for a switch in two halves: is the word at `address`, which is `rsp`, the sp that a setjmp of
+ * the program's own kept, with rip beside it?
+ */
+bool crn_saved_find(const struct crn_code *code, uintptr_t address, uintptr_t rsp,
+                    struct crn_stack_bounds bounds, struct crn_place *place);
 
 /*
  * Do the registers that glibc's setjmp saved lie around `address`, with rsp there?  `rsp` is what
@@ -65,7 +74,7 @@ CRN_INLINE uintptr_t crn_setjmp_guard(void)
     return guard;
 }
 
-/* Follows the frames outwards from place's pc, sp, bp: fills base, entry and quality. */
+/* Follows the frames outwards from place's pc, frame_sp, bp: fills base, entry and quality. */
 void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bounds,
                       bool is_executing, struct crn_place *place);
 

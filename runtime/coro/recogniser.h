@@ -40,6 +40,7 @@ struct crn_recogniser {
 
 extern const struct crn_recogniser crn_recogniser_ucontext;
 extern const struct crn_recogniser crn_recogniser_stack;
+extern const struct crn_recogniser crn_recogniser_annotated;
 
 /*
  * The register area of the ucontext_t in which `saved` says registers lie, if it still holds

@@ -27,7 +27,7 @@ bool crn_setjmp_find(const struct crn_code *code, uintptr_t address, uintptr_t r
     if (!crn_code_follows_call(code, place->pc))
         return false;
     place->mechanism = CRN_MECHANISM_SETJMP;
-    place->sp = rsp;
+    place->sp = place->frame_sp = rsp;
     place->bp = crn_setjmp_unmangle(words[RBP_], guard);
     place->area_start = start;
     place->area_end = start + sizeof words;

@@ -317,7 +317,9 @@ static struct crn_switcher function_read(const struct crn_code *code, uintptr_t 
     walk.found.bp_depth = walk.found.bp_beside = CRN_SWITCHER_NO_BP;
     for (unsigned i = 0; i < INSTRUCTIONS_MAX && crn_code_holds(code, walk.at, LONGEST); i++) {
         struct insn insn = decode((const uint8_t *)walk.at);
-        if (insn.bytes == 0 || (!insn.is_0f && insn.opcode == 0xc3))
+        bool is_return = !insn.is_0f && insn.opcode == 0xc3;
+        walk.found.is_saver = is_return && walk.is_kept && walk.kept_base != NO_REGISTER;
+        if (insn.bytes == 0 || is_return)
             break;
         bool was_switch = walk.is_switch;
         uintptr_t next = walk.at + insn.bytes;
@@ -339,11 +341,11 @@ static struct crn_switcher function_read(const struct crn_code *code, uintptr_t 
         }
         walk.at = next;
     }
-    if (!walk.is_switch || walk.kept_depth < 0 || walk.kept_depth > 1024)
+    if ((!walk.is_switch && !walk.found.is_saver) || walk.kept_depth < -8 || walk.kept_depth > 1024)
         return (struct crn_switcher){.is_switch = false};
     if (walk.found.bp_beside != CRN_SWITCHER_NO_BP)
         walk.found.bp_beside = (int16_t)(walk.found.bp_beside - walk.kept_displacement);
-    walk.found.is_switch = true;
+    walk.found.is_switch = walk.is_switch;
     walk.found.depth = (int16_t)walk.kept_depth;
     walk.found.mechanism =
         walk.keeps_float && walk.kept_base == NO_REGISTER ? CRN_MECHANISM_FCONTEXT

@@ -13,7 +13,8 @@
  *     mov  (%rsi),%rsp                                 ->  taken: it is a switch
  *
  * That tells where sp of the suspended stack is, and where its rbp lies.  Functions with a
- * variable-length array keep and take rsp too, but take back what they kept.
+ * variable-length array keep and take rsp too, but take back what they kept.  A function that keeps
+ * it and returns is half a switch, like setjmp.
  */
 #include "base/words.h"
 #include "coro/code.h"
@@ -22,6 +23,7 @@ enum { CRN_SWITCHER_NO_BP = INT16_MIN };
 
 struct crn_switcher {
     bool is_switch;
+    bool is_saver;     /* keeps rsp, and returns: a setjmp of the program's own */
     uint8_t mechanism; /* FCONTEXT or SWITCH (enum crn_mechanism) */
     int16_t depth;     /* the saved sp is the return address' slot less this, bytes */
     int16_t bp_depth;  /* and rbp lies at the slot less this; or CRN_SWITCHER_NO_BP */

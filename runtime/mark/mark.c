@@ -198,7 +198,10 @@ static void live_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
         return;
     }
     if (flood->has_coros && !crn_word_is_link(flood->mark, word)) {
-        uint32_t coro = crn_word_coro(flood->mark, word);
+        /* Its own end is where a neighbour's stack may begin: no handle of that one. */
+        bool is_own_end = scan->own_stack != 0 &&
+                          word == flood->mark->snap->coros[scan->own_stack - 1].stack_end;
+        uint32_t coro = is_own_end ? 0 : crn_word_coro(flood->mark, word);
         if (coro != 0)
             coro_reach(flood, coro - 1);
     }
@@ -250,8 +253,11 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
         crn_scan_root(&flood.scan, &snap->roots[i]);
     do {
         blocks_drain(&flood);
-        while (flood.coros.count > 0)
-            crn_scan_body(&flood.scan, (uint32_t)crn_worklist_pop(&flood.coros));
+        while (flood.coros.count > 0) {
+            uint32_t coro = (uint32_t)crn_worklist_pop(&flood.coros);
+            crn_scan_body(&flood.scan, coro);
+            crn_scan_zone(&flood.scan, coro);
+        }
         words_drain(&flood);
     } while (flood.blocks.count > 0 || flood.coros.count > 0);
     crn_worklist_free(&flood.blocks);

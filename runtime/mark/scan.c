@@ -29,11 +29,13 @@ uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word)
                    ? 0
                    : snap->opaques[at].coro + 1;
     /*
-     * One past the end of a stack is a handle where the switch pushes nothing above.  A ucontext
-     * is never resumed that way, and where its stack ends some other memory often begins.
+     * One past the end of a stack is a handle where its block goes on, with what the switch keeps
+     * above the frames.  Where a stack ends its mapping or block, something else begins there.
      */
+    struct crn_target target;
     if (at > 0 && snap->opaques[at - 1].end == word && !snap->opaques[at - 1].is_context &&
-        snap->coros[snap->opaques[at - 1].coro].mechanism != CRN_MECHANISM_UCONTEXT)
+        snap->coros[snap->opaques[at - 1].coro].mechanism != CRN_MECHANISM_UCONTEXT &&
+        crn_target_find(mark, word, &target) && target.start <= snap->opaques[at - 1].start)
         return snap->opaques[at - 1].coro + 1;
     return 0;
 }
@@ -135,6 +137,17 @@ void crn_scan_body(struct crn_scan *scan, uint32_t index)
     scan->step = 4;
     scan->own_stack = index + 1;
     range_read(scan, crn_align_down(coro->body_start, 4), coro->body_end, true, false);
+    scan->own_stack = 0;
+}
+
+void crn_scan_zone(struct crn_scan *scan, uint32_t index)
+{
+    const struct crn_snap_coro *coro = &scan->mark->snap->coros[index];
+    if (coro->zone_start == 0)
+        return;
+    scan->step = 8;
+    scan->own_stack = index + 1;
+    range_read(scan, coro->zone_start, coro->body_start, true, false);
     scan->own_stack = 0;
 }
 

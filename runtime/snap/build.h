@@ -50,6 +50,8 @@ struct crn_territory {
     bool is_whole_stack; /* the range was told: one stack, as a whole */
     bool has_floor;      /* nothing but stack lies at its low end: a guard page is below */
     uintptr_t running_sp, running_base; /* the stack in it that runs now; 0: none */
+    bool is_one_mapping; /* it is one block, or one call of mmap: nothing else was joined to it */
+    bool is_asked;       /* nothing was found by reading the stack itself */
     bool is_guessed;     /* found by its contents: a stack only if somebody holds its sp */
     bool is_opaque;      /* one runs, we cannot tell where it begins: all of it is live */
 };

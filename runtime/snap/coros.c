@@ -124,23 +124,45 @@ struct territory_list {
     size_t count, room;
 };
 
-/* The parts of memory mapped for stacks, between guard pages, on which nothing allocated yet. */
-static void mapped_add(struct crn_snap_builder *builder, struct territory_list *list)
+static void territory_add(struct territory_list *list, struct crn_territory territory)
+{
+    if (territory.start < territory.end && list->count < list->room)
+        list->rows[list->count++] = territory;
+}
+
+/* Adds a range as one territory for each part of it between guard pages. */
+static void parts_add(struct territory_list *list, const struct crn_snap *snap,
+                      struct crn_territory whole)
+{
+    struct crn_territory part = whole;
+    for (size_t at = crn_unreadable_above(snap, whole.start); part.start < whole.end; at++) {
+        bool is_last = at >= snap->unreadable_count || snap->unreadable[at].start >= whole.end;
+        part.end = is_last ? whole.end : snap->unreadable[at].start;
+        territory_add(list, part);
+        part.start = is_last ? whole.end : snap->unreadable[at].end;
+        part.has_floor = true;
+        if (part.end > whole.start)
+            part.id = 0;
+    }
+}
+
+/* Memory mapped for stacks on which nothing allocated yet. */
+static void mapped_add(const struct crn_snap *snap, struct territory_list *list)
 {
     for (struct crn_ranges_item *item = crn_ranges_first_above(&crn_coros.mapped, 0); item != NULL;
          item = crn_ranges_first_above(&crn_coros.mapped, item->end)) {
-        const struct crn_snap *snap = builder->snap;
-        struct crn_range part = {item->start, item->start};
-        for (size_t at = crn_unreadable_above(snap, item->start); part.start < item->end; at++) {
-            bool is_last = at == snap->unreadable_count || snap->unreadable[at].start >= item->end;
-            part.end = is_last ? item->end : snap->unreadable[at].start;
+        size_t first = list->count, kept = list->count;
+        if (item->value == CRN_MAPPED_FOR_STACK)
+            parts_add(list, snap, (struct crn_territory){.start = item->start, .end = item->end,
+                                                         .has_floor = true});
+        for (size_t i = first; i < list->count; i++) {
+            struct crn_territory part = list->rows[i];
             struct crn_ranges_item *known = crn_ranges_first_above(&crn_coros.stacks, part.start);
-            if (part.start < part.end && (known == NULL || known->start >= part.end) &&
-                !is_stack_of_thread(part) && list->count < list->room)
-                list->rows[list->count++] = (struct crn_territory){
-                    .start = part.start, .end = part.end, .has_floor = true};
-            part.start = is_last ? item->end : snap->unreadable[at].end;
+            if ((known == NULL || known->start >= part.end) &&
+                !is_stack_of_thread((struct crn_range){part.start, part.end}))
+                list->rows[kept++] = part;
         }
+        list->count = kept;
     }
 }
 
@@ -159,7 +181,8 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         return;
     snap->suspended_node_get = suspended_node_get;
     struct territory_list loose = {
-        .room = crn_coros.stacks.item_count + crn_coros.mapped.item_count + snap->unreadable_count};
+        .room = 2 * (crn_coros.stacks.item_count + crn_coros.mapped.item_count +
+                     snap->unreadable_count)};
     loose.rows = crn_arena_alloc(&snap->arena, loose.room * sizeof *loose.rows);
     uint32_t *index_of = crn_arena_alloc(&snap->arena, crn_coros.records_made * sizeof *index_of);
     if (loose.rows == NULL || index_of == NULL)
@@ -169,12 +192,18 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         uint32_t id = (uint32_t)item->value;
         const struct crn_coro *coro = crn_coro_at(id);
         if (is_loose(coro)) {
-            loose.rows[loose.count++] = (struct crn_territory){
-                .start = coro->stack_start,
-                .end = coro->stack_end,
-                .id = id,
-                .is_whole_stack = coro->mechanism != CRN_MECHANISM_STACK,
-                .has_floor = has_floor(snap, coro)};
+            struct crn_territory territory = {.start = coro->stack_start,
+                                              .end = coro->stack_end,
+                                              .id = id,
+                                              .has_floor = has_floor(snap, coro),
+                                              .is_one_mapping =
+                                                  (coro->flags & CRN_CORO_NO_MERGE) != 0};
+            territory.is_whole_stack = coro->mechanism != CRN_MECHANISM_STACK ||
+                                       (coro->flags & CRN_CORO_WHOLE) != 0;
+            if (territory.is_whole_stack)
+                territory_add(&loose, territory);
+            else
+                parts_add(&loose, snap, territory);
         } else {
             index_of[id] = (uint32_t)snap->coro_count + 1;
             coro_add(builder, coro, id);
@@ -191,7 +220,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }
-    mapped_add(builder, &loose);
+    mapped_add(snap, &loose);
     crn_build_parked(builder, taker, loose.rows, loose.count);
 }
 

@@ -41,7 +41,7 @@ struct search {
     uintptr_t guard;
     uint32_t *held_slots;    /* a hash of the places' sps: index + 1 */
     size_t held_mask;
-    bool looks_for_holders, looks_for_setjmp;
+    bool looks_for_holders, looks_for_setjmp, looks_for_saved;
 };
 
 static void place_add(struct search *search, struct crn_place place, uint32_t territory)
@@ -85,7 +85,7 @@ static struct crn_stack_bounds bounds_of(const struct crn_territory *territory)
 static void runner_note(struct search *search, struct crn_frame frame)
 {
     struct crn_territory *territory = territory_find(search, frame.sp);
-    struct crn_place place = {.pc = frame.pc, .sp = frame.sp, .bp = frame.bp};
+    struct crn_place place = {.pc = frame.pc, .frame_sp = frame.sp, .bp = frame.bp};
     if (territory == NULL)
         return;
     crn_place_follow(&search->snap->code, bounds_of(territory), frame.is_exact, &place);
@@ -136,7 +136,7 @@ static void stack_read(uintptr_t start, uintptr_t end, void *user)
         uintptr_t word = *(const uintptr_t *)at;
         if (crn_code_holds(&search->snap->code, word, 1) && is_switch(search, word) &&
             crn_pushed_find(&search->snap->code, at, bounds_of(territory), &place) &&
-            place.quality != CRN_BASE_BROKEN)
+            (place.quality != CRN_BASE_BROKEN || place.wants_bp))
             place_add(search, place, search->current);
     }
 }
@@ -253,7 +253,7 @@ static void places_sort(struct search *search)
     for (size_t i = 0; i < search->place_count; i++) {
         struct crn_place place = search->places[i];
         const struct crn_territory *territory = &search->territories[place.territory];
-        if (place.quality < best[place.territory])
+        if (place.quality < best[place.territory] && !place.wants_bp)
             continue;
         if (territory->is_whole_stack)
             place.base = territory->end;
@@ -268,18 +268,20 @@ static void questions_find(struct search *search)
 {
     size_t place = 0;
     for (uint32_t i = 0; i < search->territory_count; i++) {
-        const struct crn_territory *territory = &search->territories[i];
+        struct crn_territory *territory = &search->territories[i];
         bool is_parked = territory->running_base == 0 && !territory->is_opaque;
         bool is_found = false;
         search->looks_for_holders |= territory->is_guessed;
         for (; place < search->place_count && search->places[place].territory == i; place++) {
             is_found = true;
+            search->looks_for_holders |= search->places[place].wants_bp;
             if (place > 0 && search->places[place - 1].territory == i &&
                 search->places[place - 1].base == search->places[place].base)
                 search->looks_for_holders = true;
         }
-        if (is_parked && !is_found && territory->id != 0)
-            search->looks_for_setjmp = true;
+        territory->is_asked = is_parked && !is_found && territory->id != 0;
+        search->looks_for_setjmp |= territory->is_asked;
+        search->looks_for_saved |= territory->is_asked;
         /* What setjmp saved must be found even so: it may be the later one. */
         if (is_parked && territory->is_whole_stack)
             search->looks_for_setjmp = true;
@@ -314,17 +316,25 @@ static void held_note(struct search *search, uintptr_t word, uintptr_t address)
             continue;
         place->is_held = true;
         struct crn_switcher switcher = crn_switcher_of(&search->snap->code, place->pc);
-        if (place->bp == 0 && switcher.bp_beside != CRN_SWITCHER_NO_BP &&
+        if (place->wants_bp &&
             crn_memory_read(&place->bp, address + (uintptr_t)(intptr_t)switcher.bp_beside,
                             sizeof place->bp)) {
             /* rbp lies beside it: now the frames can be followed for good. */
-            uintptr_t sp = place->sp;
-            place->sp = sp + (uintptr_t)(intptr_t)switcher.depth + sizeof sp;
+            place->wants_bp = false;
             crn_place_follow(&search->snap->code,
                              bounds_of(&search->territories[place->territory]), false, place);
-            place->sp = sp;
         }
     }
+}
+
+static void saved_note(struct search *search, uintptr_t rsp, uintptr_t address)
+{
+    struct crn_place place;
+    struct crn_territory *territory = territory_find(search, rsp);
+    if (territory != NULL && territory->is_asked &&
+        crn_saved_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
+        (territory->is_whole_stack || place.quality != CRN_BASE_BROKEN))
+        place_add(search, place, (uint32_t)(territory - search->territories));
 }
 
 static void setjmp_note(struct search *search, uintptr_t rsp, uintptr_t address)
@@ -344,8 +354,12 @@ static void memory_read(uintptr_t start, uintptr_t end, void *user)
     const uintptr_t mask = ((uintptr_t)1 << 48) - 1;
     for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end; at += 8) {
         uintptr_t word = *(const uintptr_t *)at;
-        if ((word & mask) - low < span && search->looks_for_holders)
-            held_note(search, word & mask, at);
+        if (CRN_UNLIKELY((word & mask) - low < span)) {
+            if (search->looks_for_holders)
+                held_note(search, word & mask, at);
+            if (search->looks_for_saved)
+                saved_note(search, word & mask, at);
+        }
         uintptr_t plain = crn_setjmp_unmangle(word, guard);
         if (plain - low < span && search->looks_for_setjmp)
             setjmp_note(search, plain, at);
@@ -388,15 +402,26 @@ static uint32_t created_node_of(const struct crn_territory *territory, uintptr_t
     return crn_index_find(&crn_heap.index, sp, &block) ? block.record->stack : 0;
 }
 
-/* A territory of which we know nothing better: live, all of it. */
+/*
+ * A territory of which we know nothing better: live, all of it.  Of an announced coroutine we know
+ * that it is suspended, and where it could be reached.
+ */
 static void unknown_add(struct search *search, const struct crn_territory *territory)
 {
     bool is_running = territory->running_sp != 0;
     const struct crn_coro *coro = crn_coro_at(territory->id);
     struct crn_coro_context contexts[4];
+    struct crn_coro_body body = {.word_count = 0};
+    struct crn_frame stopped = {0, 0, 0, false};
     if (territory->id == 0)
         return; /* only mapped for stacks: it stays ordinary memory, hence live */
     bool is_exact = is_running && territory->is_whole_stack;
+    bool is_announced = coro->mechanism == CRN_MECHANISM_ANNOTATED && !is_running &&
+                        coro->state == CRN_CORO_SUSPENDED && coro->saved.sp != 0;
+    if (is_announced) {
+        coro->recogniser->body_get(coro, &body);
+        coro->recogniser->frame_get(coro, &stopped);
+    }
     uint32_t index = crn_build_coro(
         search->builder,
         (struct crn_snap_coro){
@@ -405,15 +430,18 @@ static void unknown_add(struct search *search, const struct crn_territory *terri
             .state = is_running ? CRN_CORO_RUNNING
                                 : (coro->state == CRN_CORO_RUNNING ? CRN_CORO_SUSPENDED
                                                                    : coro->state),
-            .is_root = true,
+            .is_root = !is_announced,
             .is_exact = is_exact,
             .is_sure = coro->recogniser->is_completion_exact,
             .stack_start = territory->start,
             .stack_end = territory->end,
             .body_start = is_exact ? territory->running_sp : territory->start,
             .body_end = territory->end,
+            .first_word = crn_build_words(search->builder, body.words, body.word_count),
+            .word_count = body.word_count,
             .created_node = coro->created_node,
             .entry = coro->entry,
+            .stopped = stopped,
         });
     if (index == UINT32_MAX)
         return;
@@ -421,7 +449,7 @@ static void unknown_add(struct search *search, const struct crn_territory *terri
                      (struct crn_opaque){territory->start, territory->end, index, false, false});
     for (unsigned i = 0, count = coro->recogniser->contexts_get(coro, contexts); i < count; i++)
         crn_build_opaque(search->builder, (struct crn_opaque){contexts[i].start, contexts[i].end,
-                                                              index, true, false});
+                                                              index, true, is_announced});
 }
 
 /* The stack in a territory that runs, when only part of the territory is that stack. */
@@ -467,8 +495,12 @@ static struct crn_range extent_of(const struct crn_territory *territory, const s
     return extent;
 }
 
-/* The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower. */
-static void group_add(struct search *search, size_t first, size_t end, uintptr_t low, uint32_t id)
+/*
+ * The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower.
+ * `has_zone`: data of its owner may lie at the low end, and counts while the coroutine lives.
+ */
+static void group_add(struct search *search, size_t first, size_t end, uintptr_t low, uint32_t id,
+                      bool has_zone)
 {
     const struct crn_place *places = search->places;
     const struct crn_territory *territory = &search->territories[places[first].territory];
@@ -492,15 +524,13 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
         .stack_end = extent.end,
         .body_start = place->sp,
         .body_end = extent.end,
+        .zone_start = has_zone && extent.start == low ? low : 0,
         .first_word = crn_build_words(search->builder, place->registers, has_registers ? 6 : 0),
         .word_count = has_registers ? 6 : 0,
         .created_node = created_node_of(territory, place->sp),
         .entry = territory->id != 0 && coro->entry != 0 ? coro->entry : place->entry,
     };
-    row.stopped = (struct crn_frame){place->pc, place->sp, place->bp, false};
-    if (!has_registers)
-        row.stopped.sp +=
-            (uintptr_t)(intptr_t)crn_switcher_of(&search->snap->code, place->pc).depth + 8;
+    row.stopped = (struct crn_frame){place->pc, place->frame_sp, place->bp, false};
     uint32_t index = crn_build_coro(search->builder, row);
     if (index == UINT32_MAX)
         return;
@@ -549,9 +579,11 @@ static void territory_add(struct search *search, uint32_t number, size_t first, 
         if (base <= covered) {
             uintptr_t lowest = search->places[start].sp;
             uintptr_t low = lowest;
-            if (territory->is_whole_stack || (territory->has_floor && next < lowest))
+            bool is_stack = territory->is_whole_stack || (territory->has_floor && next < lowest);
+            bool is_zone = territory->is_one_mapping && next < lowest && !is_stack;
+            if (is_stack || is_zone)
                 low = next > territory->start ? next : territory->start;
-            group_add(search, start, end, low, is_single ? territory->id : 0);
+            group_add(search, start, end, low, is_single ? territory->id : 0, is_zone);
             covered = lowest;
         }
         end = start;
@@ -602,7 +634,7 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
     bounds_note(&search);
     places_sort(&search);
     questions_find(&search);
-    if (search.looks_for_holders || search.looks_for_setjmp) {
+    if (search.looks_for_holders || search.looks_for_setjmp || search.looks_for_saved) {
         held_prepare(&search);
         memory_search(&search);
         places_sort(&search);

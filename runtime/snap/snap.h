@@ -29,6 +29,7 @@ struct crn_snap_coro {
     bool is_sure;             /* its state does not hang on a guess */
     uintptr_t stack_start, stack_end; /* opaque */
     uintptr_t body_start, body_end;
+    uintptr_t zone_start; /* live: [zone_start, body_start) counts, too; 0: no such zone */
     uint32_t first_word, word_count;  /* in `words` */
     uint32_t created_node;
     uintptr_t entry;

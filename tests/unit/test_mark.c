@@ -424,20 +424,21 @@ Test(mark, the_words_of_a_created_coroutine_are_its_body)
     cr_assert(maker.mark.coros_in_state[CRN_CORO_CREATED] == 1);
 }
 
-Test(mark, one_past_the_end_of_a_stack_is_a_handle_unless_it_is_a_ucontext)
+Test(mark, one_past_the_end_of_a_stack_is_a_handle_where_its_block_goes_on)
 {
-    char *stack = stack_make(CRN_CORO_SUSPENDED);
+    char *stack = (char *)block_of(2048);
     uintptr_t *held = block_of(64);
+    maker_coro(&maker, CRN_CORO_SUSPENDED, stack, 1024, stack + 512);
     *word_read(stack) = (uintptr_t)held;
-    *maker_global(&maker) = (uintptr_t)stack + STACK_BYTES;
+    *maker_global(&maker) = (uintptr_t)stack + 1024;
     mark();
-    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED); /* a ucontext is not resumed that way */
     maker.coros[0].mechanism = CRN_MECHANISM_SWITCH;
     mark();
     assert_verdict(&maker, held, CRN_VERDICT_LIVE);
 }
 
-Test(mark, one_past_the_end_of_a_stack_that_fills_its_block_is_a_handle)
+Test(mark, one_past_the_end_of_a_stack_that_fills_its_block_is_no_handle)
 {
     char *stack = (char *)block_of(1024), *next = (char *)block_of(1024);
     uintptr_t *held = block_of(64);
@@ -447,7 +448,7 @@ Test(mark, one_past_the_end_of_a_stack_that_fills_its_block_is_a_handle)
     *word_read(stack) = (uintptr_t)held;
     *maker_global(&maker) = (uintptr_t)stack + 1024;
     mark();
-    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
 }
 
 /* Confidence, groups, and what is not ours. */
@@ -741,7 +742,9 @@ static int simple_coro(const struct simple *simple, uintptr_t word)
                        ? -1
                        : (int)snap->opaques[i].coro;
     for (size_t i = 0; i < snap->coro_count; i++)
-        if (word == snap->coros[i].stack_end && snap->coros[i].mechanism != CRN_MECHANISM_UCONTEXT)
+        if (word == snap->coros[i].stack_end &&
+            snap->coros[i].mechanism != CRN_MECHANISM_UCONTEXT && simple_block(simple, word) >= 0 &&
+            simple_block(simple, word) == simple_block(simple, snap->coros[i].stack_start))
             return (int)i;
     return -1;
 }
