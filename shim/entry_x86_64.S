@@ -92,6 +92,26 @@ setcontext:
         .cfi_endproc
         .size   setcontext, .-setcontext
 
+/* These are all ours: a sanitizer's runtime, where there is one, is called from C. */
+        .globl  __sanitizer_start_switch_fiber
+        .type   __sanitizer_start_switch_fiber, @function
+__sanitizer_start_switch_fiber:
+        .cfi_startproc
+        movq    %rdx, %rcx
+        TELL    crn_note_start_switch
+        ret
+        .cfi_endproc
+        .size   __sanitizer_start_switch_fiber, .-__sanitizer_start_switch_fiber
+
+        .globl  __tsan_switch_to_fiber
+        .type   __tsan_switch_to_fiber, @function
+__tsan_switch_to_fiber:
+        .cfi_startproc
+        TELL    crn_note_fiber_switch
+        ret
+        .cfi_endproc
+        .size   __tsan_switch_to_fiber, .-__tsan_switch_to_fiber
+
 /*
  * Where a coroutine's entry function returns to, in place of glibc's __start_context, with rbx
  * pointing at uc_link as makecontext left it.  Tells C, then goes where it would have gone.

@@ -254,6 +254,7 @@ __attribute__((constructor)) static void shim_start(void)
     stderr_save();
     crn_process_start();
     crn_signals_start();
+    crn_annotations_start();
     if (self != NULL && has_own_malloc(self))
         crn_shim_stand_down("the program has a malloc of its own");
     if (self == NULL || crn_shim.phase == CRN_SHIM_OFF)

@@ -72,6 +72,7 @@ int crn_sigaction_real(int signal, const struct sigaction *action, struct sigact
 void crn_shim_thread_watch(struct crn_thread *thread);
 
 /* Parts with a start of their own, called by the constructor. */
+void crn_annotations_start(void);
 void crn_signals_start(void);
 void crn_process_start(void);
 
