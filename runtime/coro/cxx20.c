@@ -14,12 +14,19 @@ enum {
     FRAME_BYTES_MIN = 24, /* two functions, and an empty promise or an index */
     HEADER_BYTES_MAX = 16,
     ANSWERS = 1 << 14,
+    POINTS = 1 << 12,
     NO_KIND = UINT32_MAX,
 };
 
 struct crn_cxx20_answer {
     uintptr_t words[2];
-    uint32_t kind; /* NO_KIND: no frame */
+    uint32_t kind; /* NO_KIND: no frame; else without a suspension point */
+};
+
+struct crn_cxx20_point {
+    uint32_t function; /* kind without a suspension point, + 1; 0: an empty row */
+    uint32_t kind;     /* with it */
+    uint16_t suspension;
 };
 
 struct ramp {
@@ -39,6 +46,7 @@ bool crn_cxx20_init(struct crn_cxx20 *cxx20, struct crn_arena *arena, const stru
 {
     *cxx20 = (struct crn_cxx20){.arena = arena, .code = code};
     cxx20->answers = crn_arena_alloc(arena, ANSWERS * sizeof *cxx20->answers);
+    cxx20->points = crn_arena_alloc(arena, POINTS * sizeof *cxx20->points);
     for (size_t i = 1; i < code->count; i++) {
         uintptr_t bytes = code->ranges[i].start - code->ranges[i - 1].end;
         if (bytes > cxx20->gap_bytes) {
@@ -46,7 +54,7 @@ bool crn_cxx20_init(struct crn_cxx20 *cxx20, struct crn_arena *arena, const stru
             cxx20->gap_start = code->ranges[i - 1].end;
         }
     }
-    return cxx20->answers != NULL;
+    return cxx20->answers != NULL && cxx20->points != NULL;
 }
 
 /* Makes room for one more row; the old rows stay in the arena. */
@@ -68,7 +76,8 @@ static void *rows_grow(struct crn_arena *arena, void *rows, size_t count, size_t
 static uint32_t kind_intern(struct crn_cxx20 *cxx20, const struct crn_cxx20_kind *kind)
 {
     for (size_t i = 0; i < cxx20->kind_count; i++)
-        if (cxx20->kinds[i].destroy == kind->destroy && cxx20->kinds[i].resume == kind->resume)
+        if (cxx20->kinds[i].destroy == kind->destroy && cxx20->kinds[i].resume == kind->resume &&
+            cxx20->kinds[i].suspension == kind->suspension)
             return (uint32_t)i;
     struct crn_cxx20_kind *kinds = rows_grow(cxx20->arena, cxx20->kinds, cxx20->kind_count,
                                              &cxx20->kind_room, sizeof *kinds);
@@ -140,7 +149,7 @@ static bool is_gcc(const struct crn_cxx20 *cxx20, uintptr_t resume,
     struct crn_gcc_destroy read;
     if (!crn_gcc_destroy_read(cxx20->code, destroy, resume, &read))
         return false;
-    *kind = (struct crn_cxx20_kind){read.actor, destroy->start, read.index_at};
+    *kind = (struct crn_cxx20_kind){read.actor, destroy->start, read.index_at, 0, 0};
     return true;
 }
 
@@ -161,7 +170,7 @@ static bool is_clang(struct crn_cxx20 *cxx20, uintptr_t resume, const struct crn
                          : is_next && has_ramp(cxx20, module, destroy);
     if (!is_proven || (resume != 0 && !is_next))
         return false;
-    *kind = (struct crn_cxx20_kind){is_next ? before.start : destroy->start, destroy->start, 0};
+    *kind = (struct crn_cxx20_kind){is_next ? before.start : destroy->start, destroy->start, 0, 0, 0};
     return true;
 }
 
@@ -205,6 +214,21 @@ static bool contents_are_gccs(const uintptr_t *frame, size_t bytes, uint32_t ind
     return false;
 }
 
+/* The kind of frames of a function that are suspended there. */
+static uint32_t point_get(struct crn_cxx20 *cxx20, uint32_t function, uint16_t suspension)
+{
+    size_t at = crn_hash64((uint64_t)function << 16 | suspension) & (POINTS - 1);
+    struct crn_cxx20_point *point = &cxx20->points[at];
+    if (point->function != function + 1 || point->suspension != suspension) {
+        struct crn_cxx20_kind kind = cxx20->kinds[function];
+        kind.suspension = suspension;
+        kind.stopped_at = crn_gcc_suspension_find(cxx20->code, kind.resume, kind.index_at,
+                                                  (uint16_t)(2 * suspension));
+        *point = (struct crn_cxx20_point){function + 1, kind_intern(cxx20, &kind), suspension};
+    }
+    return point->kind != NO_KIND ? point->kind : function;
+}
+
 bool crn_cxx20_find(struct crn_cxx20 *cxx20, const void *start, size_t bytes,
                     struct crn_cxx20_frame *frame)
 {
@@ -220,8 +244,12 @@ bool crn_cxx20_find(struct crn_cxx20 *cxx20, const void *start, size_t bytes,
             continue;
         *frame = (struct crn_cxx20_frame){kind, 0, (uint8_t)offset, words[0] == 0};
         uint32_t index_at = cxx20->kinds[kind].index_at;
-        if (index_at == 0 || contents_are_gccs(words, bytes - offset, index_at, &frame->suspension))
+        if (index_at == 0)
             return true;
+        if (contents_are_gccs(words, bytes - offset, index_at, &frame->suspension)) {
+            frame->kind = point_get(cxx20, kind, frame->suspension);
+            return true;
+        }
     }
     return false;
 }

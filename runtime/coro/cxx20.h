@@ -20,10 +20,12 @@
 #include "base/vm.h"
 #include "coro/code.h"
 
-/* A coroutine function, of which there are frames. */
+/* A coroutine function, and where in it frames are suspended. */
 struct crn_cxx20_kind {
     uintptr_t resume, destroy; /* its two functions */
     uint32_t index_at;         /* gcc: where in the frame the resume index lies; 0: not known */
+    uint16_t suspension;       /* number of the suspension point; 0: not known */
+    uintptr_t stopped_at;      /* code of that point; 0: not known */
 };
 
 /* What was recognised. */
@@ -39,6 +41,7 @@ struct crn_cxx20 {
     const struct crn_code *code;
     uintptr_t gap_start, gap_bytes; /* the largest gap in the code: heaps lie there */
     struct crn_cxx20_answer *answers; /* by a hash of the two words: the last pair there */
+    struct crn_cxx20_point *points;   /* by a hash of kind and suspension point, likewise */
     struct crn_cxx20_kind *kinds;
     size_t kind_count, kind_room;
     struct crn_cxx20_module *modules; /* whose ramps were looked for */

@@ -62,7 +62,7 @@ struct operand {
 static bool operand_read(const uint8_t *at, const uint8_t *end, unsigned rex,
                          struct operand *operand)
 {
-    if (at + 6 > end)
+    if (at + 2 > end)
         return false;
     unsigned mod = at[0] >> 6, low = at[0] & 7;
     operand->reg = ((at[0] >> 3) & 7) | (rex & 4) << 1;
@@ -76,6 +76,8 @@ static bool operand_read(const uint8_t *at, const uint8_t *end, unsigned rex,
             return false;
     }
     operand->base = low | (rex & 1) << 3;
+    if (at + operand->bytes + (mod == 0 ? 0 : mod == 1 ? 1 : 4) > end)
+        return false;
     operand->disp = mod == 0   ? 0
                     : mod == 1 ? (int8_t)at[operand->bytes]
                                : int32_at(at + operand->bytes);
@@ -125,7 +127,8 @@ static bool index_find(struct piece *piece, uint32_t *offset)
     for (const uint8_t *at = piece->at; at + 3 <= piece->end; at++) {
         int32_t found = 0;
         if (at[0] == 0x66 && at[1] == 0x83 && operand_read(at + 2, piece->end, 0, &operand) &&
-            operand.reg == 1 && at[2 + operand.bytes] == 1)
+            operand.reg == 1 && at + 2 + operand.bytes < piece->end &&
+            at[2 + operand.bytes] == 1)
             found = operand.disp; /* orw $1,disp(reg) */
         else if (at[0] == 0x0f && at[1] == 0xb7 && operand_read(at + 2, piece->end, 0, &operand))
             loaded = operand.disp; /* movzwl disp(reg),reg */
@@ -169,6 +172,43 @@ bool crn_gcc_destroy_read(const struct crn_code *code, const struct crn_function
                      is_actor(code, before.start, destroy->index_at);
     destroy->actor = is_before ? before.start : function->start;
     return true;
+}
+
+/* The last value that was put into a register before `at`: mov $imm,reg; -1: none nearby. */
+static int64_t immediate_before(const uint8_t *start, const uint8_t *at, unsigned reg)
+{
+    for (const uint8_t *back = at - 5; back >= start && at - back <= RAMP_BYTES; back--) {
+        bool is_high = back > start && back[-1] == 0x41;
+        if ((back[0] & 0xf8) == 0xb8 && ((back[0] & 7u) | (is_high ? 8u : 0u)) == reg)
+            return (uint32_t)int32_at(back + 1);
+    }
+    return -1;
+}
+
+uintptr_t crn_gcc_suspension_find(const struct crn_code *code, uintptr_t actor, uint32_t index_at,
+                                  uint16_t index)
+{
+    struct crn_function function;
+    struct operand operand;
+    if (!crn_code_is_function(actor, &function))
+        return 0;
+    struct piece piece = function_open(code, &function, SIZE_MAX);
+    for (const uint8_t *at = piece.at; at + 4 <= piece.end; at++) {
+        if (at[0] != 0x66)
+            continue;
+        unsigned prefix = (at[1] & 0xf0) == 0x40, rex = prefix ? at[1] : 0;
+        const uint8_t *opcode = at + 1 + prefix;
+        if (!operand_read(opcode + 1, piece.end, rex, &operand) ||
+            operand.disp != (int32_t)index_at)
+            continue;
+        const uint8_t *immediate = opcode + 1 + operand.bytes;
+        if (*opcode == 0xc7 && immediate + 2 <= piece.end &&
+            (uint16_t)(immediate[0] | immediate[1] << 8) == index)
+            return address_of(at); /* movw $index,disp(reg) */
+        if (*opcode == 0x89 && immediate_before(piece.at, at, operand.reg) == index)
+            return address_of(at); /* mov $index,reg .. mov reg,disp(reg) */
+    }
+    return 0;
 }
 
 bool crn_code_clears_first_word(const struct crn_code *code, const struct crn_function *function)

@@ -4,13 +4,13 @@
  * What compilers make of C++20 coroutines, as it shows in machine code: the second proof that two
  * words are the head of a coroutine frame.  All of it holds in stripped binaries.
  *
- * gcc (12 to 14) makes two functions of a coroutine.  The one that destroys notes in the frame's
+ * gcc (12) makes two functions of a coroutine.  The one that destroys notes in the frame's
  * resume index that it does, and goes to the one that resumes, the "actor":
  *
  *     orw $1, INDEX(%rdi)        at -O0: movzwl INDEX(%rax),%eax; or $1,%eax; mov %dx,INDEX(%rax)
  *     jmp actor                  below -O2: call; at -O3 the actor may stand here itself
  *
- * clang (14 to 19) makes resume, destroy and at times cleanup, one after the other.  Where the
+ * clang (14 and 19) makes resume, destroy and at times cleanup, one after the other.  Where the
  * coroutine is called, the ramp puts their addresses into the new frame:
  *
  *     lea resume(%rip),%rcx      without -fPIE: movq $resume,(%rax), or mov $resume,%ecx
@@ -36,6 +36,13 @@ struct crn_gcc_destroy {
 };
 bool crn_gcc_destroy_read(const struct crn_code *code, const struct crn_function *function,
                           uintptr_t resume, struct crn_gcc_destroy *destroy);
+
+/*
+ * Where the actor stores `index` as the resume index, which it does for each suspension point, and
+ * for no other reason: the code of that point.  0: not found.
+ */
+uintptr_t crn_gcc_suspension_find(const struct crn_code *code, uintptr_t actor, uint32_t index_at,
+                                  uint16_t index);
 
 /* Whether a function stores NULL to the first word of something. */
 bool crn_code_clears_first_word(const struct crn_code *code, const struct crn_function *function);

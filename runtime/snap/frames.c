@@ -64,8 +64,10 @@ static bool frame_less(const void *a, const void *b)
 /* Frames alike stopped in the same function: a stack of one call frame. */
 static uint32_t frame_node_get(const struct crn_snap *snap, const struct crn_snap_frame *frame)
 {
+    const struct crn_cxx20_kind *kind = &snap->frame_kinds[frame->kind];
+    uintptr_t place = kind->stopped_at != 0 ? kind->stopped_at : kind->resume;
     /* A node holds a return address, and is named by the byte before it. */
-    return crn_tree_intern(&crn_tree, 0, snap->frame_kinds[frame->kind].resume + 1);
+    return crn_tree_intern(&crn_tree, 0, place + 1);
 }
 
 static bool span_reserve(struct crn_span *span, size_t rows)

@@ -66,6 +66,9 @@ static void library_check(const char *path)
             continue;
         cr_expect(frame.is_final == rows[i].is_final, "%s: %s is%s at its end", path, rows[i].name,
                   frame.is_final ? "" : " not");
+        cr_expect(strstr(path, "/g++") == NULL || frame.is_final ||
+                      cxx20.kinds[frame.kind].stopped_at != 0,
+                  "%s: %s stopped at an unknown place", path, rows[i].name);
         cr_expect(frame.offset == rows[i].offset, "%s: %s has offset %u", path, rows[i].name,
                   frame.offset);
     }

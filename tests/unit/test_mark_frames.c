@@ -7,7 +7,8 @@ enum { FRAMES_MAX = 16 };
 
 static struct maker_snap maker;
 static struct crn_snap_frame frames[FRAMES_MAX];
-static const struct crn_cxx20_kind kinds[2] = {{0x5000, 0x5100, 0}, {0x6000, 0x6100, 0}};
+static const struct crn_cxx20_kind kinds[2] = {{.resume = 0x5000, .destroy = 0x5100},
+                                                {.resume = 0x6000, .destroy = 0x6100}};
 
 static void setup(void)
 {
