@@ -44,8 +44,22 @@ struct search {
     bool looks_for_holders, looks_for_setjmp, looks_for_saved;
 };
 
+/*
+ * An announced switch was made by who announced it, or by a caller of that function: what was saved
+ * far above is older.
+ */
+static bool is_outdated(const struct crn_territory *territory, uintptr_t sp)
+{
+    enum { CALLERS_BYTES = 1024 };
+    const struct crn_coro *coro = crn_coro_at(territory->id);
+    return territory->id != 0 && coro->mechanism == CRN_MECHANISM_ANNOTATED &&
+           coro->saved.sp != 0 && sp > coro->saved.sp + CALLERS_BYTES;
+}
+
 static void place_add(struct search *search, struct crn_place place, uint32_t territory)
 {
+    if (is_outdated(&search->territories[territory], place.sp))
+        return;
     if (search->place_count == search->place_room) {
         size_t room = search->place_room == 0 ? 256 : search->place_room * 2;
         struct crn_place *fresh =
