@@ -41,13 +41,17 @@ void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bound
             uint8_t kind = crn_rule_get(frame.is_exact ? frame.pc : frame.pc - 1).kind;
             uintptr_t end = frame_end(&frame, bounds);
             /* State Threads enters from a frame of its creator's, whose rbp stays behind. */
+            /* libcoro "returns" to abort, which may lie behind a call of the function before it. */
+            struct crn_function function;
+            bool is_start = inner != 0 && crn_function_find(frame.pc, &function) &&
+                            function.start == frame.pc;
             bool is_creators = kind == CRN_RULE_RBP && place->is_held && inner != 0 &&
                                !is_in(bounds, frame.bp);
             if (end != 0 && *(const uintptr_t *)(end - sizeof(uintptr_t)) == 0) {
                 place->quality = CRN_BASE_PROPER; /* "returns" to 0 */
                 inner = frame.pc;
                 frame.sp = end;
-            } else if (kind == CRN_RULE_END || kind == CRN_RULE_NONE || is_creators) {
+            } else if (kind == CRN_RULE_END || kind == CRN_RULE_NONE || is_creators || is_start) {
                 place->quality = inner != 0 ? CRN_BASE_PROPER : CRN_BASE_WEAK;
             }
             break;

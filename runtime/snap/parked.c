@@ -289,8 +289,7 @@ static void questions_find(struct search *search)
         for (; place < search->place_count && search->places[place].territory == i; place++) {
             is_found = true;
             search->looks_for_holders |= search->places[place].wants_bp;
-            if (place > 0 && search->places[place - 1].territory == i &&
-                search->places[place - 1].base == search->places[place].base)
+            if (place > 0 && search->places[place - 1].territory == i)
                 search->looks_for_holders = true;
         }
         territory->is_asked = is_parked && !is_found && territory->id != 0;
@@ -487,18 +486,22 @@ static void running_add(struct search *search, const struct crn_territory *terri
 /*
  * Where the stack of a parked coroutine lies.  On memory that was mapped for it, what lies above the
  * entry's frame on the same page is its own too: a control block, that is no root.  In a heap
- * block that is ordinary heap, and so it is once the coroutine has ended.
+ * block that is ordinary heap, and so it is once the coroutine has ended.  `is_told`: somebody said
+ * where it begins, so nobody else is parked there.
  */
-static struct crn_range extent_of(const struct crn_territory *territory, const struct crn_place *place,
-                                  uintptr_t low, bool has_ended)
+static struct crn_range extent_of(const struct crn_territory *territory,
+                                  const struct crn_place *place, uintptr_t low, bool has_ended,
+                                  bool *is_told)
 {
     struct crn_block block;
     struct crn_range extent = {low, place->base}, stack;
+    *is_told = territory->is_whole_stack;
     if (territory->is_whole_stack)
         return extent;
     bool is_boost = place->mechanism == CRN_MECHANISM_FCONTEXT &&
                     crn_boost_stack_find(place->base, bounds_of(territory), &stack);
-    if (is_boost && stack.start <= place->sp)
+    *is_told = is_boost && stack.start <= place->sp;
+    if (*is_told)
         extent.start = stack.start;
     if (has_ended || crn_index_find(&crn_heap.index, place->sp, &block))
         return extent;
@@ -512,9 +515,10 @@ static struct crn_range extent_of(const struct crn_territory *territory, const s
 /*
  * The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower.
  * `has_zone`: data of its owner may lie at the low end, and counts while the coroutine lives.
+ * Answers where its stack begins as far as that is certain.
  */
-static void group_add(struct search *search, size_t first, size_t end, uintptr_t low, uint32_t id,
-                      bool has_zone)
+static uintptr_t group_add(struct search *search, size_t first, size_t end, uintptr_t low,
+                           uint32_t id, bool has_zone)
 {
     const struct crn_place *places = search->places;
     const struct crn_territory *territory = &search->territories[places[first].territory];
@@ -522,12 +526,13 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
     while (at < end && !places[at].is_held)
         at++;
     if (territory->is_guessed && (at == end || places[at].quality != CRN_BASE_PROPER))
-        return; /* a copy of a stack, perhaps */
+        return places[first].base; /* a copy of a stack, perhaps */
     const struct crn_place *place = &places[at < end ? at : first];
     const struct crn_coro *coro = crn_coro_at(territory->id);
     bool has_registers = place->area_end != 0;
     bool has_ended = crn_boost_has_ended(place->pc);
-    struct crn_range extent = extent_of(territory, place, low, has_ended);
+    bool is_told;
+    struct crn_range extent = extent_of(territory, place, low, has_ended, &is_told);
     struct crn_snap_coro row = {
         .id = id,
         .mechanism = place->mechanism,
@@ -538,7 +543,7 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
         .stack_end = extent.end,
         .body_start = place->sp,
         .body_end = extent.end,
-        .zone_start = has_zone && extent.start == low ? low : 0,
+        .zone_start = has_zone && !is_told ? low : 0,
         .first_word = crn_build_words(search->builder, place->registers, has_registers ? 6 : 0),
         .word_count = has_registers ? 6 : 0,
         .created_node = created_node_of(territory, place->sp),
@@ -547,7 +552,7 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
     row.stopped = (struct crn_frame){place->pc, place->frame_sp, place->bp, false};
     uint32_t index = crn_build_coro(search->builder, row);
     if (index == UINT32_MAX)
-        return;
+        return extent.start;
     crn_build_opaque(search->builder,
                      (struct crn_opaque){extent.start, extent.end, index, false, false});
     uintptr_t link = crn_boost_link_find(place->base, place->sp, bounds_of(territory));
@@ -558,6 +563,7 @@ static void group_add(struct search *search, size_t first, size_t end, uintptr_t
             crn_build_opaque(search->builder, (struct crn_opaque){places[i].area_start,
                                                                   places[i].area_end, index, true,
                                                                   true});
+    return is_told || territory->has_floor ? extent.start : places[first].sp;
 }
 
 /* The coroutines of one territory, whose places are [first, end), from the highest base down. */
@@ -590,15 +596,18 @@ static void territory_add(struct search *search, uint32_t number, size_t first, 
                 end = start;
             continue;
         }
-        if (base <= covered) {
+        bool is_believed = covered == UINTPTR_MAX; /* below another stack: only what is held */
+        for (size_t i = start; i < end; i++)
+            is_believed |= search->places[i].is_held;
+        if (base <= covered && is_believed) {
             uintptr_t lowest = search->places[start].sp;
             uintptr_t low = lowest;
             bool is_stack = territory->is_whole_stack || (territory->has_floor && next < lowest);
             bool is_zone = territory->is_one_mapping && next < lowest && !is_stack;
             if (is_stack || is_zone)
                 low = next > territory->start ? next : territory->start;
-            group_add(search, start, end, low, is_single ? territory->id : 0, is_zone);
-            covered = lowest;
+            covered =
+                group_add(search, start, end, low, is_single ? territory->id : 0, is_zone);
         }
         end = start;
     }
