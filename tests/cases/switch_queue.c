@@ -2,7 +2,8 @@
  * Fibers that a program switches by its own few instructions of assembly, which nothing announces,
  * in each common form of them (switches.h), and with stacks from each common place: blocks,
  * mappings, one mapping split by guard pages, one block cut into many.  Suspended in a queue,
- * they are live.  Taken off the queue and forgotten, the second of three is abandoned.
+ * they are live.  Taken off the queue and forgotten, the second of three is abandoned.  What frames
+ * that have returned left below their stack pointers is lost.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE pushed heap
  * ROW:    S1
@@ -165,6 +166,16 @@
  * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE pushed heap left
+ * ROW:    S1 twin
+ * EXPECT: lost       blocks=3 bytes=990 allocated_in=make_note
+ * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE frame-38 heap left
+ * ROW:    S1 twin
+ * EXPECT: lost       blocks=3 bytes=990 allocated_in=make_note
+ * EXPECT: exit       status=23
  */
 #include "switches.h"
 
@@ -179,6 +190,7 @@ GLOBAL struct fiber *queue, *starting;
 GLOBAL struct place scheduler;
 GLOBAL const struct flavour *flavour;
 GLOBAL char *slab;
+GLOBAL bool leaves;
 
 NOINLINE static char *make_item(void)
 {
@@ -194,9 +206,24 @@ NOINLINE static struct fiber *fiber_new(void)
     return fiber;
 }
 
+NOINLINE static char *make_note(void)
+{
+    char *note = malloc(330);
+    fill(note, 330);
+    return note;
+}
+
+NOINLINE static void take_note(void)
+{
+    LEFTOVER(char *, note);
+    *note = make_note();
+}
+
 static void begin(void)
 {
     struct fiber *volatile self = starting;
+    if (leaves)
+        take_note();
     char *volatile item = make_item();
     flavour->go(&self->place, &scheduler);
     free(item);
@@ -239,6 +266,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     flavour = flavour_said(argv);
+    leaves = said(argv, "left");
     for (int i = 0; i < FIBERS; i++)
         start(argv, i);
     memset(&scheduler, 0, sizeof scheduler); /* stale: main runs */
