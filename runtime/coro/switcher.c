@@ -353,17 +353,30 @@ static struct crn_switcher function_read(const struct crn_code *code, uintptr_t 
     return walk.found;
 }
 
-/* The target of `call *%reg`: what the code loaded into that register shortly before. */
+static bool is_switch_or_saver(const struct crn_code *code, uintptr_t target)
+{
+    struct crn_switcher read = function_read(code, stub_follow(code, target));
+    return read.is_switch || read.is_saver;
+}
+
+/* The target of `call *%reg`: what the code before it loads into that register, if it is a switch. */
 static uintptr_t register_target(const struct crn_code *code, uintptr_t call, uint8_t reg)
 {
-    enum { BACK_MAX = 32 };
-    for (uintptr_t at = call - 7; at + BACK_MAX > call; at--) {
+    enum { BACK_MAX = 160, LOAD_BYTES = 7 };
+    for (uintptr_t at = call - LOAD_BYTES; at + BACK_MAX > call; at--) {
         if (!crn_code_holds(code, at, LONGEST))
             return 0;
         struct insn insn = decode((const uint8_t *)at);
-        if (insn.bytes == 7 && insn.opcode == 0x8b && insn.is_wide && insn.is_memory &&
-            insn.rm == NO_REGISTER && insn.reg == reg)
-            return word_at(at + insn.bytes + (uintptr_t)(intptr_t)insn.displacement);
+        uintptr_t place = at + insn.bytes + (uintptr_t)(intptr_t)insn.displacement;
+        if (insn.bytes != LOAD_BYTES || !insn.is_wide || insn.rm != NO_REGISTER || insn.reg != reg)
+            continue;
+        uintptr_t target = 0;
+        if (insn.opcode == 0x8d)
+            target = place; /* lea: the function itself */
+        else if (insn.opcode == 0x8b && insn.is_memory)
+            target = word_at(place);
+        if (target != 0 && is_switch_or_saver(code, target))
+            return target;
     }
     return 0;
 }

@@ -47,7 +47,7 @@ void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes);
 /* The body of a coroutine: its words, then its part of the stack. */
 void crn_scan_body(struct crn_scan *scan, uint32_t coro);
 
-/* What of a live one's stack may be data of its owner. */
+/* What of a live one's stack, at its low end, may be data of its owner. */
 void crn_scan_zone(struct crn_scan *scan, uint32_t coro);
 
 /* Only the low 48 bits address memory; programs keep tags above. */

@@ -3,6 +3,7 @@
  */
 #include "mark/flood.h"
 #include "snap/readable.h"
+#include "base/maps.h"
 
 enum { SPARSE_FROM_BYTES = 256 * 1024 };
 
@@ -140,14 +141,27 @@ void crn_scan_body(struct crn_scan *scan, uint32_t index)
     scan->own_stack = 0;
 }
 
+static void first_run_note(uintptr_t start, uintptr_t end, void *user)
+{
+    uintptr_t *run_end = user; /* where the zone starts, until its first pages are known */
+    if (start <= *run_end)
+        *run_end = end;
+}
+
+/*
+ * The owner's data lies at the low end, popped frames at the high end, and mostly there are pages
+ * between that were never touched.
+ */
 void crn_scan_zone(struct crn_scan *scan, uint32_t index)
 {
     const struct crn_snap_coro *coro = &scan->mark->snap->coros[index];
+    uintptr_t end = coro->zone_start;
     if (coro->zone_start == 0)
         return;
+    crn_pages_for_each(coro->zone_start, coro->body_start, false, first_run_note, &end);
     scan->step = 8;
     scan->own_stack = index + 1;
-    range_read(scan, coro->zone_start, coro->body_start, true, false);
+    range_read(scan, coro->zone_start, end < coro->body_start ? end : coro->body_start, false, false);
     scan->own_stack = 0;
 }
 

@@ -346,7 +346,7 @@ static void saved_note(struct search *search, uintptr_t rsp, uintptr_t address)
     struct crn_territory *territory = territory_find(search, rsp);
     if (territory != NULL && territory->is_asked &&
         crn_saved_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
-        (territory->is_whole_stack || place.quality != CRN_BASE_BROKEN))
+        place.quality != CRN_BASE_BROKEN)
         place_add(search, place, (uint32_t)(territory - search->territories));
 }
 
@@ -354,9 +354,10 @@ static void setjmp_note(struct search *search, uintptr_t rsp, uintptr_t address)
 {
     struct crn_place place;
     struct crn_territory *territory = territory_find(search, rsp);
-    if (territory != NULL &&
+    /* What lies on the stack itself, libraries left there for their own exceptions. */
+    if (territory != NULL && address - territory->start >= territory->end - territory->start &&
         crn_setjmp_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
-        (territory->is_whole_stack || place.quality != CRN_BASE_BROKEN))
+        place.quality != CRN_BASE_BROKEN)
         place_add(search, place, (uint32_t)(territory - search->territories));
 }
 
