@@ -241,6 +241,8 @@ static void root_print(const struct crn_page *page, const struct crn_link *link)
 static void link_print(const struct crn_page *page, const struct crn_link *link)
 {
     const char *coroutine = link->coroutine != NULL ? link->coroutine->name : NULL;
+    bool has_frame =
+        link->coroutine != NULL && link->coroutine->mechanism == CRN_MECHANISM_CXX20;
     switch (link->kind) {
     case CRN_LINK_ROOT:
         root_print(page, link);
@@ -259,7 +261,7 @@ static void link_print(const struct crn_page *page, const struct crn_link *link)
         if (link->offset != 0) /* of the stack, whose last word is never in use */
             fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
         else if (link->name == NULL)
-            fprintf(page->file, ", its saved context");
+            fprintf(page->file, ", its %s", has_frame ? "frame" : "saved context");
         break;
     case CRN_LINK_LEAK:
         fprintf(page->file, "the leaked block of %s", crn_page_bytes(page, link->bytes));
