@@ -297,7 +297,10 @@ static struct piece window(const struct ramps *ramps, const uint8_t *at)
     return piece;
 }
 
-/* `resume` is stored to `first`: is a function that follows it stored to the word behind? */
+/*
+ * `resume` is stored to `first`: is the function that follows it stored to the word behind, or
+ * about to be?  Where ramps end alike, clang joins them before that store.
+ */
 static void second_store_find(const struct ramps *ramps, const uint8_t *place, uintptr_t resume,
                               const struct operand *first)
 {
@@ -305,20 +308,11 @@ static void second_store_find(const struct ramps *ramps, const uint8_t *place, u
     struct operand operand;
     unsigned reg;
     uintptr_t address;
-    bool is_stored = false;
-    for (const uint8_t *at = piece.at; at < piece.end && !is_stored; at++) {
-        if (!store_read(ramps, at, &reg, &address, &operand) || operand.base != first->base ||
-            operand.disp != first->disp + 8)
-            continue;
-        if (reg != REG_NONE) {
-            is_stored = true;
-        } else if (is_pair(resume, address)) {
-            ramps->visit(resume, address, ramps->user);
-            return;
-        }
-    }
-    for (const uint8_t *at = piece.at; at < piece.end && is_stored; at++) {
-        if (load_read(ramps, at, &reg, &address) != 0 && is_pair(resume, address)) {
+    for (const uint8_t *at = piece.at; at < piece.end; at++) {
+        bool is_named = load_read(ramps, at, &reg, &address) != 0 ||
+                        (store_read(ramps, at, &reg, &address, &operand) && reg == REG_NONE &&
+                         operand.base == first->base && operand.disp == first->disp + 8);
+        if (is_named && is_pair(resume, address)) {
             ramps->visit(resume, address, ramps->user);
             return;
         }
