@@ -23,6 +23,9 @@ programs=(
     "frames:live           check_s"
     "frames:abandoned      check_s"
     "frames:memory         printed"
+    "suspended:ucontext:live       check_s"
+    "suspended:ucontext:abandoned  check_s"
+    "suspended:switched:live       check_s"
 )
 # Versions: how to start a program.  `coroner run` leaves to the launcher what happens after the
 # program's end, so that a program's own clock sees the program only.
@@ -56,7 +59,8 @@ jemalloc=$(ldd "$build/libcoroner.so" | awk '/libjemalloc/ { print $3 }')
 sample() {
     local program=$1 source=$2 version=$3 value unit
     local words=("$build/bench/${program%%:*}")
-    [[ $program == *:* ]] && words+=("${program#*:}")
+    local arguments=${program#"${program%%:*}"}
+    words+=(${arguments//:/ })
     start "$version" "${words[@]}" >"$work/printed" 2>"$work/said" ||
         { echo "bench: $program failed under $version:" >&2; cat "$work/said" >&2; return 1; }
     if [[ $source == printed ]]; then
