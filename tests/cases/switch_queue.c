@@ -13,7 +13,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE pushed heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=switch
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -58,7 +58,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE buffer heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=switch
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -70,7 +70,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE swap heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=switch
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -82,7 +82,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE swap-bytes heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=switch
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -94,7 +94,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE swap-popped heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=switch
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -106,7 +106,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE threads heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=switch
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -118,7 +118,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE frame-38 heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=fcontext
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -163,7 +163,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE frame-40 heap dropped
  * ROW:    S2
  * EXPECT: abandoned  blocks=1 bytes=300 allocated_in=make_item mechanism=fcontext
- * EXPECT: abandoned  blocks=1 bytes=65536 allocated_in=heap_stack
+ * EXPECT: abandoned  blocks=1 bytes=262144 allocated_in=heap_stack
  * EXPECT: abandoned  blocks=1 allocated_in=fiber_new
  * EXPECT: exit       status=23
  *
@@ -179,7 +179,7 @@
  */
 #include "switches.h"
 
-enum { FIBERS = 3 };
+enum { FIBERS = 3, FIBER_STACK = 1 << 18 /* room for wipe_stack */ };
 
 struct fiber {
     struct place place;
@@ -225,6 +225,8 @@ static void begin(void)
     if (leaves)
         take_note();
     char *volatile item = make_item();
+    if (!leaves)
+        wipe_stack(); /* what allocators left there too */
     flavour->go(&self->place, &scheduler);
     free(item);
     abort();
@@ -236,21 +238,21 @@ NOINLINE static void *stack_end(char **argv, int i)
     enum { GUARD_BYTES = 4096 };
     char *stack;
     if (said(argv, "heap")) {
-        stack = heap_stack(STACK_BYTES);
+        stack = heap_stack(FIBER_STACK);
     } else if (said(argv, "mapped")) {
-        stack = mapped_stack(STACK_BYTES);
+        stack = mapped_stack(FIBER_STACK);
     } else if (said(argv, "slab")) {
         if (slab == NULL)
-            slab = heap_stack(FIBERS * STACK_BYTES);
-        stack = slab + i * STACK_BYTES;
+            slab = heap_stack(FIBERS * FIBER_STACK);
+        stack = slab + i * FIBER_STACK;
     } else { /* a pool in one mapping, each stack above a page that nobody may touch */
         if (slab == NULL)
-            slab = mapped_stack(FIBERS * (GUARD_BYTES + STACK_BYTES));
-        stack = slab + i * (GUARD_BYTES + STACK_BYTES);
+            slab = mapped_stack(FIBERS * (GUARD_BYTES + FIBER_STACK));
+        stack = slab + i * (GUARD_BYTES + FIBER_STACK);
         REQUIRE(mprotect(stack, GUARD_BYTES, PROT_NONE) == 0);
         stack += GUARD_BYTES;
     }
-    return stack + STACK_BYTES;
+    return stack + FIBER_STACK;
 }
 
 NOINLINE static void start(char **argv, int i)
