@@ -81,8 +81,8 @@ static void living_add(struct crn_mark *mark, struct crn_draft *draft)
         struct crn_holder kind = crn_coro_describe(snap, i);
         kind.retained_bytes = UINT64_MAX;
         uint32_t at = 0;
-        while (at < count && (kinds[at].mechanism != kind.mechanism || kinds[at].state != kind.state ||
-                              kinds[at].entry != kind.entry ||
+        while (at < count && (kinds[at].mechanism != kind.mechanism ||
+                              kinds[at].state != kind.state || kinds[at].entry != kind.entry ||
                               kinds[at].created_node != kind.created_node ||
                               kinds[at].suspended_node != kind.suspended_node ||
                               kinds[at].suspension != kind.suspension))
@@ -226,7 +226,8 @@ static const char *frame_why(const struct crn_mark *mark, const struct crn_group
     if (group->verdict == CRN_VERDICT_ABANDONED)
         return "its coroutine frame is suspended, and nothing live points to it";
     return mark->frame_fates[frame] == CRN_FRAME_HELD
-               ? "its coroutine is at its final suspend point; something live still holds its handle"
+               ? "its coroutine is at its final suspend point; something live still holds its "
+                 "handle"
                : "its coroutine is at its final suspend point, and nothing live points to it";
 }
 

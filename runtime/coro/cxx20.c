@@ -79,8 +79,8 @@ static uint32_t kind_intern(struct crn_cxx20 *cxx20, const struct crn_cxx20_kind
         if (cxx20->kinds[i].destroy == kind->destroy && cxx20->kinds[i].resume == kind->resume &&
             cxx20->kinds[i].suspension == kind->suspension)
             return (uint32_t)i;
-    struct crn_cxx20_kind *kinds = rows_grow(cxx20->arena, cxx20->kinds, cxx20->kind_count,
-                                             &cxx20->kind_room, sizeof *kinds);
+    struct crn_cxx20_kind *kinds =
+        rows_grow(cxx20->arena, cxx20->kinds, cxx20->kind_count, &cxx20->kind_room, sizeof *kinds);
     if (kinds == NULL)
         return NO_KIND;
     cxx20->kinds = kinds;
@@ -100,8 +100,8 @@ static void ramp_add(uintptr_t resume, uintptr_t destroy, void *user)
     for (size_t i = module->count; i-- > 0 && i + 64 > module->count;)
         if (module->ramps[i].destroy == destroy)
             return; /* inlined in several places, mostly near each other */
-    struct ramp *ramps = rows_grow(walk->arena, module->ramps, module->count, &module->room,
-                                   sizeof *ramps);
+    struct ramp *ramps =
+        rows_grow(walk->arena, module->ramps, module->count, &module->room, sizeof *ramps);
     if (ramps == NULL)
         return;
     module->ramps = ramps;
@@ -121,8 +121,8 @@ static struct crn_cxx20_module *module_get(struct crn_cxx20 *cxx20,
     if (module == NULL)
         return NULL;
     *module = (struct crn_cxx20_module){.next = cxx20->modules, .start = function->module_start};
-    module->symbols = crn_cxx20_symbols_read(cxx20->arena, function->module_start,
-                                             function->module_end);
+    module->symbols =
+        crn_cxx20_symbols_read(cxx20->arena, function->module_start, function->module_end);
     return cxx20->modules = module;
 }
 
@@ -170,7 +170,8 @@ static bool is_clang(struct crn_cxx20 *cxx20, uintptr_t resume, const struct crn
                          : is_next && has_ramp(cxx20, module, destroy);
     if (!is_proven || (resume != 0 && !is_next))
         return false;
-    *kind = (struct crn_cxx20_kind){is_next ? before.start : destroy->start, destroy->start, 0, 0, 0};
+    *kind =
+        (struct crn_cxx20_kind){is_next ? before.start : destroy->start, destroy->start, 0, 0, 0};
     return true;
 }
 
@@ -180,8 +181,8 @@ static uint32_t kind_make(struct crn_cxx20 *cxx20, uintptr_t first, uintptr_t se
     struct crn_function resume, destroy;
     struct crn_cxx20_kind kind;
     if (!crn_code_is_function(second, &destroy) ||
-        (first != 0 && (!crn_code_is_function(first, &resume) ||
-                        resume.module_start != destroy.module_start)))
+        (first != 0 &&
+         (!crn_code_is_function(first, &resume) || resume.module_start != destroy.module_start)))
         return NO_KIND;
     if (is_gcc(cxx20, first, &destroy, &kind) || is_clang(cxx20, first, &destroy, &kind))
         return kind_intern(cxx20, &kind);

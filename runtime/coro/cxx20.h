@@ -39,7 +39,7 @@ struct crn_cxx20_frame {
 struct crn_cxx20 {
     struct crn_arena *arena;
     const struct crn_code *code;
-    uintptr_t gap_start, gap_bytes; /* the largest gap in the code: heaps lie there */
+    uintptr_t gap_start, gap_bytes;   /* the largest gap in the code: heaps lie there */
     struct crn_cxx20_answer *answers; /* by a hash of the two words: the last pair there */
     struct crn_cxx20_point *points;   /* by a hash of kind and suspension point, likewise */
     struct crn_cxx20_kind *kinds;

@@ -127,8 +127,7 @@ static bool index_find(struct piece *piece, uint32_t *offset)
     for (const uint8_t *at = piece->at; at + 3 <= piece->end; at++) {
         int32_t found = 0;
         if (at[0] == 0x66 && at[1] == 0x83 && operand_read(at + 2, piece->end, 0, &operand) &&
-            operand.reg == 1 && at + 2 + operand.bytes < piece->end &&
-            at[2 + operand.bytes] == 1)
+            operand.reg == 1 && at + 2 + operand.bytes < piece->end && at[2 + operand.bytes] == 1)
             found = operand.disp; /* orw $1,disp(reg) */
         else if (at[0] == 0x0f && at[1] == 0xb7 && operand_read(at + 2, piece->end, 0, &operand))
             loaded = operand.disp; /* movzwl disp(reg),reg */
@@ -322,8 +321,7 @@ static void second_store_find(const struct ramps *ramps, const uint8_t *place, u
 void crn_ramps_for_each(const struct crn_code *code, uintptr_t start, uintptr_t end,
                         void (*visit)(uintptr_t resume, uintptr_t destroy, void *user), void *user)
 {
-    struct ramps ramps = {
-        code, {(const uint8_t *)start, (const uint8_t *)end}, visit, user};
+    struct ramps ramps = {code, {(const uint8_t *)start, (const uint8_t *)end}, visit, user};
     /* Code below 4 GiB is named by 32-bit immediates too; elsewhere those are not looked at. */
     bool is_low = end <= UINT32_MAX;
     for (const uint8_t *at = ramps.piece.at; at + 12 <= ramps.piece.end; at++) {

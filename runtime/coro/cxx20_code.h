@@ -31,8 +31,8 @@ bool crn_code_is_function(uintptr_t address, struct crn_function *function);
  * 0: not known.
  */
 struct crn_gcc_destroy {
-    uintptr_t actor;       /* where the actor cannot be told, the function itself */
-    uint32_t index_at;     /* where in the frame the resume index lies, 16 bits */
+    uintptr_t actor;   /* where the actor cannot be told, the function itself */
+    uint32_t index_at; /* where in the frame the resume index lies, 16 bits */
 };
 bool crn_gcc_destroy_read(const struct crn_code *code, const struct crn_function *function,
                           uintptr_t resume, struct crn_gcc_destroy *destroy);
@@ -52,7 +52,6 @@ bool crn_code_clears_first_word(const struct crn_code *code, const struct crn_fu
  * may come twice, inlined.  Reads every byte: about a millisecond a megabyte.
  */
 void crn_ramps_for_each(const struct crn_code *code, uintptr_t start, uintptr_t end,
-                        void (*visit)(uintptr_t resume, uintptr_t destroy, void *user),
-                        void *user);
+                        void (*visit)(uintptr_t resume, uintptr_t destroy, void *user), void *user);
 
 #endif

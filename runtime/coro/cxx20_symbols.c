@@ -90,8 +90,8 @@ static bool is_destroy(const char *name, size_t room)
 }
 
 /*
- * Collects rows of the table; counts only while `rows` is NULL.  `is_whole`: it has local functions,
- * as these are, so nothing was stripped from it.
+ * Collects rows of the table; counts only while `rows` is NULL.  `is_whole`: it has local
+ * functions, as these are, so nothing was stripped from it.
  */
 static size_t destroys_collect(const struct file *file, const Elf64_Shdr *table,
                                const Elf64_Shdr *names, uintptr_t bias, uintptr_t *rows,
@@ -128,8 +128,8 @@ static void table_read(struct crn_arena *arena, const struct file *file,
 {
     const Elf64_Ehdr *header = (const Elf64_Ehdr *)file->bytes;
     uintptr_t bias = 0;
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-        header->e_ident[EI_CLASS] != ELFCLASS64 || !bias_get(file, header, &bias))
+    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+        !bias_get(file, header, &bias))
         return;
     const Elf64_Shdr *sections =
         rows_at(file, header->e_shoff, header->e_shnum, sizeof(Elf64_Shdr));

@@ -111,8 +111,12 @@ NOINLINE static struct flagged *flagged_new()
 
 /* Objects with a table of virtual functions. */
 struct object {
-    virtual void begin() {}
-    virtual ~object() {}
+    virtual void begin()
+    {
+    }
+    virtual ~object()
+    {
+    }
     void (*callback)(struct node *) = node_destroy;
     char text[32];
 };

@@ -21,13 +21,29 @@ struct scoped {
         {
             return scoped{std::coroutine_handle<promise_type>::from_promise(*this)};
         }
-        std::suspend_always initial_suspend() noexcept { return {}; }
-        std::suspend_always final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
+        std::suspend_always initial_suspend() noexcept
+        {
+            return {};
+        }
+        std::suspend_always final_suspend() noexcept
+        {
+            return {};
+        }
+        void return_void()
+        {
+        }
+        void unhandled_exception()
+        {
+            std::terminate();
+        }
     };
-    explicit scoped(std::coroutine_handle<promise_type> made) : handle{made} {}
-    scoped(scoped &&other) : handle{other.handle} { other.handle = nullptr; }
+    explicit scoped(std::coroutine_handle<promise_type> made) : handle{made}
+    {
+    }
+    scoped(scoped &&other) : handle{other.handle}
+    {
+        other.handle = nullptr;
+    }
     ~scoped()
     {
         if (handle)

@@ -41,12 +41,29 @@ struct pooled {
         {
             return {std::coroutine_handle<promise_type>::from_promise(*this)};
         }
-        std::suspend_never initial_suspend() noexcept { return {}; }
-        std::suspend_always final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
-        static void *operator new(size_t bytes) { return frame_new(bytes) + 1; }
-        static void operator delete(void *frame, size_t) { free((header *)frame - 1); }
+        std::suspend_never initial_suspend() noexcept
+        {
+            return {};
+        }
+        std::suspend_always final_suspend() noexcept
+        {
+            return {};
+        }
+        void return_void()
+        {
+        }
+        void unhandled_exception()
+        {
+            std::terminate();
+        }
+        static void *operator new(size_t bytes)
+        {
+            return frame_new(bytes) + 1;
+        }
+        static void operator delete(void *frame, size_t)
+        {
+            free((header *)frame - 1);
+        }
     };
     std::coroutine_handle<promise_type> handle;
 };

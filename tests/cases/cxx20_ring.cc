@@ -6,7 +6,8 @@
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
  * ROW:    C6
- * EXPECT: abandoned  blocks=3 bytes=300 allocated_in=make_request suspended_in=member confidence=proven
+ * EXPECT: abandoned  blocks=3 bytes=300 allocated_in=make_request suspended_in=member \
+ *                    confidence=proven
  * EXPECT: abandoned  blocks=3 allocated_in=member suspended_in=member confidence=proven \
  *                    mechanism=c++20
  * EXPECT: summary    coroutines.seen=3 coroutines.abandoned=3

@@ -19,43 +19,69 @@ struct task {
         {
             return {std::coroutine_handle<promise_type>::from_promise(*this)};
         }
-        std::suspend_always initial_suspend() noexcept { return {}; }
+        std::suspend_always initial_suspend() noexcept
+        {
+            return {};
+        }
         auto final_suspend() noexcept
         {
             struct awaiter {
-                bool await_ready() noexcept { return false; }
+                bool await_ready() noexcept
+                {
+                    return false;
+                }
                 std::coroutine_handle<>
                 await_suspend(std::coroutine_handle<promise_type> self) noexcept
                 {
                     std::coroutine_handle<> next = self.promise().awaiting;
                     return next ? next : std::noop_coroutine();
                 }
-                void await_resume() noexcept {}
+                void await_resume() noexcept
+                {
+                }
             };
             return awaiter{};
         }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
+        void return_void()
+        {
+        }
+        void unhandled_exception()
+        {
+            std::terminate();
+        }
     };
 
     std::coroutine_handle<promise_type> handle;
 
-    bool await_ready() { return false; }
+    bool await_ready()
+    {
+        return false;
+    }
     std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiting)
     {
         handle.promise().awaiting = awaiting;
         return handle;
     }
-    void await_resume() {}
+    void await_resume()
+    {
+    }
 };
 
 /* Suspends the coroutine that awaits it, and leaves its handle in a place of the case's choice. */
 struct parked {
     std::coroutine_handle<> *place;
 
-    bool await_ready() { return false; }
-    void await_suspend(std::coroutine_handle<> self) { *place = self; }
-    void await_resume() {}
+    bool await_ready()
+    {
+        return false;
+    }
+    void await_suspend(std::coroutine_handle<> self)
+    {
+        *place = self;
+    }
+    void await_resume()
+    {
+    }
 };
 
 /* A block for a coroutine to hold; its function is the one that a report must name. */

@@ -24,10 +24,21 @@ template <typename Initial, bool has_header> struct coroutine {
         {
             return {std::coroutine_handle<promise_type>::from_promise(*this)};
         }
-        Initial initial_suspend() { return {}; }
-        std::suspend_always final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
+        Initial initial_suspend()
+        {
+            return {};
+        }
+        std::suspend_always final_suspend() noexcept
+        {
+            return {};
+        }
+        void return_void()
+        {
+        }
+        void unhandled_exception()
+        {
+            std::terminate();
+        }
         static void *operator new(size_t bytes)
         {
             uintptr_t *block = (uintptr_t *)malloc(bytes + (has_header ? 16 : 0));
@@ -54,10 +65,21 @@ struct endless {
         {
             return {std::coroutine_handle<promise_type>::from_promise(*this)};
         }
-        std::suspend_never initial_suspend() { return {}; }
-        std::suspend_never final_suspend() noexcept { return {}; }
-        void return_void() {}
-        void unhandled_exception() { std::terminate(); }
+        std::suspend_never initial_suspend()
+        {
+            return {};
+        }
+        std::suspend_never final_suspend() noexcept
+        {
+            return {};
+        }
+        void return_void()
+        {
+        }
+        void unhandled_exception()
+        {
+            std::terminate();
+        }
     };
     std::coroutine_handle<> handle;
 };
@@ -179,8 +201,13 @@ callbacks *flagged_make()
 }
 
 struct virtuals {
-    virtual void first() { sink = sink + 1; }
-    virtual ~virtuals() {}
+    virtual void first()
+    {
+        sink = sink + 1;
+    }
+    virtual ~virtuals()
+    {
+    }
     void (*function)(job *) = job_destroy;
     char rest[64];
 };
@@ -206,13 +233,16 @@ extern "C" size_t frames_make(made *rows)
     rows[count++] = {"many, suspended again", resumed(many("a", 3), 4), true, false, 0};
     rows[count++] = {"many, at its end", resumed(many("a", 3), 5), true, true, 0};
     rows[count++] = {"generic<int>", resumed(generic(1), 0), true, false, 0};
-    rows[count++] = {"generic<long>, at its end", resumed(generic(1l), 1), true, true, 0,
-                     true};
+    rows[count++] = {"generic<long>, at its end", resumed(generic(1l), 1), true, true, 0, true};
     rows[count++] = {"for_ever", resumed(for_ever(), 3), true, false, 0};
     rows[count++] = {"behind_a_header", (uintptr_t *)resumed(behind_a_header(1), 0) - 2, true,
                      false, 16};
     rows[count++] = {"behind_a_header, at its end",
-                     (uintptr_t *)resumed(behind_a_header(1), 1) - 2, true, true, 16, true};
+                     (uintptr_t *)resumed(behind_a_header(1), 1) - 2,
+                     true,
+                     true,
+                     16,
+                     true};
     rows[count++] = {"a job", job_make(), false, false, 0};
     rows[count++] = {"callbacks", callbacks_make(false), false, false, 0};
     rows[count++] = {"callbacks, one cleared", callbacks_make(true), false, false, 0};

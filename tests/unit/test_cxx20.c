@@ -50,7 +50,7 @@ static void library_check(const char *path)
     bool is_stripped = strstr(path, "stripped") != NULL;
     void *library = dlopen(path, RTLD_NOW);
     cr_assert(library != NULL, "%s", dlerror());
-    size_t (*frames_make)(struct made *) = (size_t (*)(struct made *))dlsym(library, "frames_make");
+    size_t (*frames_make)(struct made *) = (size_t(*)(struct made *))dlsym(library, "frames_make");
     size_t count = frames_make(rows);
     cr_assert(count <= ROWS_MAX);
     begin();

@@ -8,7 +8,7 @@ enum { FRAMES_MAX = 16 };
 static struct maker_snap maker;
 static struct crn_snap_frame frames[FRAMES_MAX];
 static const struct crn_cxx20_kind kinds[2] = {{.resume = 0x5000, .destroy = 0x5100},
-                                                {.resume = 0x6000, .destroy = 0x6100}};
+                                               {.resume = 0x6000, .destroy = 0x6100}};
 
 static void setup(void)
 {
@@ -39,8 +39,8 @@ static uintptr_t *frame_make(bool is_final)
 {
     uintptr_t *block = maker_block(&maker.heap, 64);
     cr_assert(maker.snap.frame_count < FRAMES_MAX);
-    frames[maker.snap.frame_count++] = (struct crn_snap_frame){
-        .start = (uintptr_t)block, .is_final = is_final, .is_sure = true};
+    frames[maker.snap.frame_count++] =
+        (struct crn_snap_frame){.start = (uintptr_t)block, .is_final = is_final, .is_sure = true};
     return block;
 }
 
