@@ -167,7 +167,7 @@ static bool is_clang(struct crn_cxx20 *cxx20, uintptr_t resume, const struct crn
     /* A name decides.  Without names, what is cheap to ask comes before reading a whole module. */
     bool is_proven = module->symbols.is_known
                          ? crn_cxx20_symbols_has(&module->symbols, destroy->start)
-                         : is_next && has_ramp(cxx20, module, destroy);
+                         : is_next && module->symbols.is_clangs && has_ramp(cxx20, module, destroy);
     if (!is_proven || (resume != 0 && !is_next))
         return false;
     *kind =

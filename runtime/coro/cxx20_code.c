@@ -13,7 +13,8 @@ enum {
     REG_NONE = 16,
     REG_RSP = 4,
     THUNK_BYTES = 64, /* a destroying function of gcc's has said all by then */
-    RAMP_BYTES = 96,  /* from one store of a ramp to the other, and to what they store */
+    LOAD_TO_STORE_BYTES = 24,
+    RAMP_BYTES = 96, /* from one store of a ramp to the other, and to what they store */
 };
 
 /* A piece of code. */
@@ -296,10 +297,22 @@ static struct piece window(const struct ramps *ramps, const uint8_t *at)
     return piece;
 }
 
-/*
- * `resume` is stored to `first`: is the function that follows it stored to the word behind, or
- * about to be?  Where ramps end alike, clang joins them before that store.
- */
+/* Whether what was loaded is stored to the word behind `first`, or a jump leads there. */
+static bool is_stored_behind(const struct ramps *ramps, struct piece piece, const uint8_t *load_end,
+                             const struct operand *first)
+{
+    struct operand operand;
+    unsigned reg;
+    uintptr_t address;
+    for (const uint8_t *at = piece.at; at < piece.end; at++)
+        if (store_read(ramps, at, &reg, &address, &operand) && reg != REG_NONE &&
+            operand.base == first->base && operand.disp == first->disp + 8)
+            return true;
+    /* Where ramps end alike, clang joins them before that store. */
+    return load_end < piece.end && (*load_end == 0xe9 || *load_end == 0xeb);
+}
+
+/* `resume` is stored to `first`: is the function that follows it stored to the word behind? */
 static void second_store_find(const struct ramps *ramps, const uint8_t *place, uintptr_t resume,
                               const struct operand *first)
 {
@@ -308,10 +321,12 @@ static void second_store_find(const struct ramps *ramps, const uint8_t *place, u
     unsigned reg;
     uintptr_t address;
     for (const uint8_t *at = piece.at; at < piece.end; at++) {
-        bool is_named = load_read(ramps, at, &reg, &address) != 0 ||
-                        (store_read(ramps, at, &reg, &address, &operand) && reg == REG_NONE &&
-                         operand.base == first->base && operand.disp == first->disp + 8);
-        if (is_named && is_pair(resume, address)) {
+        unsigned bytes = load_read(ramps, at, &reg, &address);
+        bool is_stored = bytes != 0
+                             ? is_stored_behind(ramps, piece, at + bytes, first)
+                             : store_read(ramps, at, &reg, &address, &operand) && reg == REG_NONE &&
+                                   operand.base == first->base && operand.disp == first->disp + 8;
+        if (is_stored && is_pair(resume, address)) {
             ramps->visit(resume, address, ramps->user);
             return;
         }
@@ -334,8 +349,8 @@ void crn_ramps_for_each(const struct crn_code *code, uintptr_t start, uintptr_t 
             second_store_find(&ramps, at, address, &operand);
         if ((bytes = load_read(&ramps, at, &reg, &address)) == 0)
             continue;
-        const uint8_t *last = window(&ramps, at).end;
-        for (const uint8_t *next = at + bytes; next < last; next++) {
+        const uint8_t *last = at + bytes + LOAD_TO_STORE_BYTES;
+        for (const uint8_t *next = at + bytes; next <= last && next < ramps.piece.end; next++) {
             if (store_read(&ramps, next, &source, &other, &operand) && source == reg) {
                 second_store_find(&ramps, next, address, &operand);
                 break;

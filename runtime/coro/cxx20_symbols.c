@@ -118,6 +118,18 @@ static size_t destroys_collect(const struct file *file, const Elf64_Shdr *table,
     return count;
 }
 
+/* Whether the section names the compiler: texts, of which linkers keep one of each. */
+static bool names_clang(const struct file *file, const Elf64_Shdr *section)
+{
+    static const char word[] = "clang version";
+    return section->sh_type == SHT_PROGBITS && (section->sh_flags & SHF_STRINGS) != 0 &&
+           (section->sh_flags & SHF_ALLOC) == 0 && section->sh_size <= 1 << 16 &&
+           section->sh_offset <= file->size &&
+           section->sh_size <= file->size - section->sh_offset &&
+           memmem(file->bytes + section->sh_offset, section->sh_size, word, sizeof word - 1) !=
+               NULL;
+}
+
 static bool address_less(const void *a, const void *b)
 {
     return *(const uintptr_t *)a < *(const uintptr_t *)b;
@@ -135,6 +147,7 @@ static void table_read(struct crn_arena *arena, const struct file *file,
         rows_at(file, header->e_shoff, header->e_shnum, sizeof(Elf64_Shdr));
     for (unsigned i = 0; sections != NULL && i < header->e_shnum; i++) {
         const Elf64_Shdr *table = &sections[i];
+        symbols->is_clangs |= names_clang(file, table);
         if (table->sh_type != SHT_SYMTAB || table->sh_link >= header->e_shnum)
             continue;
         const Elf64_Shdr *names = &sections[table->sh_link];
@@ -147,14 +160,13 @@ static void table_read(struct crn_arena *arena, const struct file *file,
         symbols->count = destroys_collect(file, table, names, bias, rows, &is_whole);
         symbols->destroys = rows;
         crn_sort(rows, symbols->count, sizeof *rows, address_less);
-        return;
     }
 }
 
 struct crn_cxx20_symbols crn_cxx20_symbols_read(struct crn_arena *arena, uintptr_t start,
                                                 uintptr_t end)
 {
-    struct crn_cxx20_symbols symbols = {false, NULL, 0};
+    struct crn_cxx20_symbols symbols = {false, false, NULL, 0};
     struct file file = {.start = start, .end = end};
     if (file_open(&file)) {
         table_read(arena, &file, &symbols);

@@ -11,6 +11,7 @@
 #include "base/vm.h"
 
 struct crn_cxx20_symbols {
+    bool is_clangs;            /* clang made some of the module, says its .comment section */
     bool is_known;             /* the module has a symbol table; else nothing is known */
     const uintptr_t *destroys; /* where functions that destroy a frame start, ascending */
     size_t count;

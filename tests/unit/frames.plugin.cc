@@ -200,6 +200,38 @@ callbacks *flagged_make()
     return one;
 }
 
+/* A hash table as libiberty has it: two neighbouring functions come as arguments. */
+struct table {
+    unsigned (*hash)(const char *);
+    bool (*is_equal)(const char *, const char *);
+    char rest[64];
+};
+
+__attribute__((noinline)) unsigned text_hash(const char *text)
+{
+    unsigned hash = 0;
+    while (*text != 0)
+        hash = hash * 67 + (unsigned)*text++;
+    return hash;
+}
+
+__attribute__((noinline)) bool text_is_equal(const char *one, const char *other)
+{
+    return text_hash(one) == text_hash(other) && *one == *other;
+}
+
+__attribute__((noinline)) table *table_new(unsigned (*hash)(const char *),
+                                           bool (*is_equal)(const char *, const char *))
+{
+    table *one = (table *)calloc(1, sizeof *one);
+    one->hash = hash;
+    one->is_equal = is_equal;
+    return one;
+}
+
+table *(*volatile const table_maker)(unsigned (*)(const char *),
+                                     bool (*)(const char *, const char *)) = table_new;
+
 struct virtuals {
     virtual void first()
     {
@@ -247,6 +279,7 @@ extern "C" size_t frames_make(made *rows)
     rows[count++] = {"callbacks", callbacks_make(false), false, false, 0};
     rows[count++] = {"callbacks, one cleared", callbacks_make(true), false, false, 0};
     rows[count++] = {"flagged callbacks", flagged_make(), false, false, 0};
+    rows[count++] = {"a table", table_maker(text_hash, text_is_equal), false, false, 0, false};
     rows[count++] = {"an object", new virtuals, false, false, 0};
     return count;
 }
