@@ -2,46 +2,12 @@
  * From a mark to rows of the recording.  See findings.h.
  */
 #include "shim/findings.h"
-#include "base/maps.h"
+#include "shim/coro_rows.h"
 #include "coro/coro.h"
 
 #include <string.h>
 
 enum { CHAINS_MAX = 1024 };
-
-static void pages_add(uintptr_t start, uintptr_t end, void *user)
-{
-    *(uint64_t *)user += end - start;
-}
-
-static uint64_t touched_bytes(uintptr_t start, uintptr_t end)
-{
-    uint64_t bytes = 0;
-    crn_pages_for_each(start, end, false, pages_add, &bytes);
-    return bytes;
-}
-
-static uint32_t coro_row_add(struct crn_draft *draft, const struct crn_snap *snap,
-                             const struct crn_holder *holder)
-{
-    struct crn_record_coro row = {
-        .mechanism = holder->mechanism,
-        .state = holder->state,
-        .entry = holder->entry,
-        .created_node = crn_draft_node(draft, holder->created_node),
-        .suspended_node = crn_draft_node(draft, holder->suspended_node),
-        .count = holder->count,
-        .stack_bytes = holder->stack_bytes,
-        .touched_bytes = holder->stack_bytes,
-        .retained_bytes = holder->retained_bytes,
-    };
-    if (holder->example_coro < snap->coro_count) {
-        const struct crn_snap_coro *example = &snap->coros[holder->example_coro];
-        row.id = example->id;
-        row.touched_bytes = touched_bytes(example->stack_start, example->stack_end);
-    }
-    return crn_draft_coro(draft, &row) + 1;
-}
 
 /* Where in its stack or frame a word of a coroutine lies; 0: elsewhere. */
 static uint64_t offset_in_coro(const struct crn_snap *snap, uint32_t number, uintptr_t address)
@@ -53,47 +19,6 @@ static uint64_t offset_in_coro(const struct crn_snap *snap, uint32_t number, uin
     }
     const struct crn_snap_frame *frame = &snap->frames[number - snap->coro_count];
     return address > frame->start + frame->offset ? address - frame->start - frame->offset : 0;
-}
-
-static void holders_add(struct crn_findings *findings, struct crn_draft *draft)
-{
-    struct crn_mark *mark = findings->mark;
-    for (size_t i = 0; i < mark->suspect_count; i++) {
-        const struct crn_group *group = &mark->groups[mark->suspects[i].group - 1];
-        if (group->holder != 0)
-            mark->holders[group->holder - 1].retained_bytes += mark->suspects[i].size;
-    }
-    for (size_t i = 0; i < mark->holder_count; i++)
-        findings->holder_rows[i] = coro_row_add(draft, mark->snap, &mark->holders[i]);
-}
-
-/* Coroutines that are not dead, alike ones together; the dead are there as holders. */
-static void living_add(struct crn_mark *mark, struct crn_draft *draft)
-{
-    enum { KINDS_MAX = 1024 };
-    const struct crn_snap *snap = mark->snap;
-    struct crn_holder *kinds = crn_arena_alloc(&draft->arena, KINDS_MAX * sizeof *kinds);
-    uint32_t count = 0;
-    uint32_t coros = (uint32_t)(snap->coro_count + snap->frame_count);
-    for (uint32_t i = 0; i < coros && kinds != NULL; i++) {
-        if (mark->holder_of[i] != 0)
-            continue;
-        struct crn_holder kind = crn_coro_describe(snap, i);
-        kind.retained_bytes = UINT64_MAX;
-        uint32_t at = 0;
-        while (at < count && (kinds[at].mechanism != kind.mechanism ||
-                              kinds[at].state != kind.state || kinds[at].entry != kind.entry ||
-                              kinds[at].created_node != kind.created_node ||
-                              kinds[at].suspended_node != kind.suspended_node ||
-                              kinds[at].suspension != kind.suspension))
-            at++;
-        if (at < count)
-            kinds[at].count++;
-        else if (count < KINDS_MAX)
-            kinds[count++] = kind;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        coro_row_add(draft, snap, &kinds[i]);
 }
 
 static void chain_link_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
@@ -115,12 +40,8 @@ static void step_add(struct crn_findings *findings, struct crn_draft *draft, siz
         link.root = root->kind;
         link.name = root->name != 0 ? crn_draft_string(draft, snap->names + root->name) : 0;
     } else if (step->coro != 0) {
-        struct crn_holder holder = crn_coro_describe(snap, step->coro - 1);
-        holder.suspended_node = 0;
-        holder.count = 0;
-        holder.retained_bytes = UINT64_MAX;
         link.kind = CRN_LINK_CORO;
-        link.coro = coro_row_add(draft, snap, &holder);
+        link.coro = crn_link_coro_add(draft, snap, step->coro - 1);
         link.offset = offset_in_coro(snap, step->coro - 1, step->address);
     } else {
         struct crn_block block;
@@ -202,9 +123,9 @@ void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
         crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
     if (mark->arena.exhausted)
         return;
-    holders_add(findings, draft);
+    crn_dead_coros_add(draft, mark, findings->holder_rows, lists_all);
     if (lists_all)
-        living_add(mark, draft);
+        crn_living_coros_add(draft, mark);
     chains_add(findings, draft);
     judged_note(mark);
 }

@@ -50,11 +50,18 @@ static uint64_t group_hash(const struct crn_group *group)
                       (uint64_t)group->verdict << 60 ^ (uint64_t)group->confidence << 56);
 }
 
-static uint64_t holder_hash(const struct crn_holder *holder)
+uint64_t crn_holder_hash(const struct crn_holder *holder)
 {
     return crn_hash64(((uint64_t)holder->created_node << 32 | holder->suspended_node) ^
                       crn_hash64(holder->entry + holder->state * 64u + holder->mechanism +
                                  holder->suspension * 1024u));
+}
+
+bool crn_holders_are_alike(const struct crn_holder *a, const struct crn_holder *b)
+{
+    return a->mechanism == b->mechanism && a->state == b->state && a->entry == b->entry &&
+           a->created_node == b->created_node && a->suspended_node == b->suspended_node &&
+           a->suspension == b->suspension;
 }
 
 /* Doubles a table of slots when it is half full. */
@@ -84,7 +91,7 @@ static uint64_t group_hash_at(const struct crn_groups *groups, size_t index)
 
 static uint64_t holder_hash_at(const struct crn_groups *groups, size_t index)
 {
-    return holder_hash(holder_at(groups, index));
+    return crn_holder_hash(holder_at(groups, index));
 }
 
 uint32_t crn_groups_group(struct crn_groups *groups, const struct crn_group *key)
@@ -112,24 +119,24 @@ uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t number, enum crn_
         return groups->holder_of[number];
     struct crn_holder key = crn_coro_describe(groups->mark->snap, number);
     key.state = verdict == CRN_VERDICT_COMPLETED ? CRN_CORO_COMPLETED : CRN_CORO_ABANDONED;
+    uint64_t stack_bytes = key.stack_bytes;
+    key.stack_bytes = 0;
     key.count = 0;
     slots_grow(groups, &groups->holder_slots, &groups->holder_mask, groups->holder_count,
                holder_hash_at);
-    size_t at = holder_hash(&key) & groups->holder_mask;
-    for (; groups->holder_slots[at] != 0; at = (at + 1) & groups->holder_mask) {
-        struct crn_holder *found = holder_at(groups, groups->holder_slots[at] - 1);
-        if (found->mechanism == key.mechanism && found->state == key.state &&
-            found->entry == key.entry && found->created_node == key.created_node &&
-            found->suspended_node == key.suspended_node && found->suspension == key.suspension)
-            break;
-    }
+    size_t at = crn_holder_hash(&key) & groups->holder_mask;
+    while (groups->holder_slots[at] != 0 &&
+           !crn_holders_are_alike(holder_at(groups, groups->holder_slots[at] - 1), &key))
+        at = (at + 1) & groups->holder_mask;
     if (groups->holder_slots[at] == 0) {
         if (!crn_span_ensure(&groups->holders_span, (groups->holder_count + 1) * sizeof key))
             return 0;
         *holder_at(groups, groups->holder_count) = key;
         groups->holder_slots[at] = (uint32_t)++groups->holder_count;
     }
-    holder_at(groups, groups->holder_slots[at] - 1)->count++;
+    struct crn_holder *holder = holder_at(groups, groups->holder_slots[at] - 1);
+    holder->count++;
+    holder->stack_bytes += stack_bytes;
     return groups->holder_of[number] = groups->holder_slots[at];
 }
 

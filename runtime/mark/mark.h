@@ -62,7 +62,7 @@ struct crn_holder {
     uint32_t suspension;   /* of frames: number of the suspension point; 0: not known */
     uint32_t count;
     uint32_t example_coro; /* number of one of them */
-    uint64_t stack_bytes, retained_bytes;
+    uint64_t stack_bytes, retained_bytes; /* of all of them */
 };
 
 /* What the live flood found out about a coroutine frame. */
@@ -113,6 +113,10 @@ enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address
 
 /* What is common to coroutines like this one, in the state it was found in; it counts as one. */
 struct crn_holder crn_coro_describe(const struct crn_snap *snap, uint32_t number);
+
+/* Whether two are coroutines alike, and a hash of what they then share. */
+bool crn_holders_are_alike(const struct crn_holder *a, const struct crn_holder *b);
+uint64_t crn_holder_hash(const struct crn_holder *holder);
 
 /* The frame that a block is, as index + 1; 0: none.  `start` is the block's. */
 uint32_t crn_frame_find(const struct crn_snap *snap, uintptr_t start);

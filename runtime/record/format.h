@@ -106,9 +106,9 @@ struct crn_record_coro {
     uint32_t created_node, suspended_node; /* rows; 0: unknown */
     uint32_t count;         /* coroutines alike (same mechanism, state, entry and stacks); 0: the
                              * row only serves a link, and no list shows it */
-    uint64_t stack_bytes;   /* of its stack or coroutine frame, one of them */
-    uint64_t touched_bytes; /* resident part of it, one of them; UINT64_MAX: unknown */
-    uint64_t retained_bytes; /* what only they hold; UINT64_MAX: unknown */
+    uint64_t stack_bytes;    /* of their stacks or coroutine frames, all of them together */
+    uint64_t touched_bytes;  /* resident part of those; UINT64_MAX: unknown */
+    uint64_t retained_bytes; /* what only they hold beside those; UINT64_MAX: unknown */
 };
 
 /* One group of blocks that share verdict, confidence, allocation stack and holder. */
