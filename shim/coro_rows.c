@@ -42,7 +42,6 @@ static uint32_t row_add(struct crn_draft *draft, const struct crn_snap *snap,
 uint32_t crn_link_coro_add(struct crn_draft *draft, const struct crn_snap *snap, uint32_t number)
 {
     struct crn_holder holder = crn_coro_describe(snap, number);
-    holder.suspended_node = 0;
     holder.count = 0;
     holder.retained_bytes = UINT64_MAX;
     return row_add(draft, snap, &holder, UINT64_MAX);

@@ -11,6 +11,7 @@
 
 #include "report/group.h"
 #include "report/judge.h"
+#include "report/names.h"
 #include "report/words.h"
 
 /* A stack deeper than both together is runaway recursion; its middle is left out. */
@@ -115,19 +116,6 @@ static uint64_t stack_key(const struct crn_stack *stack)
     return stack != NULL ? stack->key : 0;
 }
 
-/* What a frame is called in one word. */
-static const char *frame_name(struct crn_store *store, const struct crn_frame *frame)
-{
-    if (frame->function != NULL)
-        return frame->function;
-    const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
-    return crn_store_print(store, "%s+%#llx",
-                           slash != NULL           ? slash + 1
-                           : frame->module != NULL ? frame->module
-                                                   : "?",
-                           (unsigned long long)frame->offset);
-}
-
 static const char *coroutine_name(const struct builder *builder, const struct crn_record_coro *row)
 {
     if (row->name != 0)
@@ -136,7 +124,8 @@ static const char *coroutine_name(const struct builder *builder, const struct cr
         return NULL;
     const struct crn_frames *frames =
         crn_sym_name_code(builder->report->sym, builder->recording, row->entry);
-    return frame_name(builder->report->store, frames->rows[frames->count - 1]);
+    return crn_name_of_coroutine(builder->report->store, frames->rows[frames->count - 1],
+                                 stack_get(builder, row->suspended_node));
 }
 
 static void coroutine_make(const struct builder *builder, const struct crn_record_coro *row,
@@ -168,7 +157,7 @@ static const struct crn_coroutine *coroutine_get(const struct builder *builder,
 static const char *allocated_in(const struct builder *builder, uint32_t node)
 {
     const struct crn_stack *stack = stack_get(builder, node);
-    return stack != NULL ? frame_name(builder->report->store, stack->frames[0]) : NULL;
+    return stack != NULL ? crn_name_of_frame(builder->report->store, stack->frames[0]) : NULL;
 }
 
 static void link_make(const struct builder *builder, const struct crn_record_link *row,

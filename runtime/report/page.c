@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report/clean.h"
+#include "report/names.h"
 #include "report/words.h"
 
 /* How much of a stack or chain a person is shown, and how wide a name may make its column. */
@@ -39,36 +40,10 @@ const char *crn_page_show(const struct crn_page *page, const char *text)
     return text == NULL ? "?" : crn_clean_line(page->store, text);
 }
 
-/*
- * A function's name as a person reads it: what stands in the outermost <> of a long one is left
- * out, since the arguments of templates of templates hide the name.
- */
+/* A function's name as a person reads it. */
 static const char *function_show(const struct crn_page *page, const char *name)
 {
-    const char *shown = crn_page_show(page, name);
-    if (strlen(shown) <= NAME_SHOWN_MAX)
-        return shown;
-    char *short_name = crn_store_bytes(page->store, 3 * strlen(shown) + 1);
-    char *to = short_name;
-    unsigned depth = 0;
-    for (const char *p = shown; *p != 0; p++) {
-        bool is_operator = depth == 0 && p - shown >= 8 && strncmp(p - 8, "operator", 8) == 0;
-        if (is_operator && strchr("<>-", *p) != NULL) { /* operator<<, operator->: no brackets */
-            *to++ = *p;
-            while (p[1] != 0 && strchr("<>=", p[1]) != NULL)
-                *to++ = *++p;
-        } else if (*p == '<') {
-            if (depth++ == 0)
-                to = stpcpy(to, "<...");
-        } else if (*p == '>' && depth > 0) {
-            if (--depth == 0)
-                *to++ = '>';
-        } else if (depth == 0) {
-            *to++ = *p;
-        }
-    }
-    *to = 0;
-    return depth == 0 ? short_name : shown;
+    return crn_name_shorten(page->store, crn_page_show(page, name), NAME_SHOWN_MAX);
 }
 
 static const char *grouped(const struct crn_page *page, uint64_t value)
