@@ -168,6 +168,7 @@ static void link_make(const struct builder *builder, const struct crn_record_lin
         .root = row->root,
         .name = text_of(builder, row->name),
         .coroutine = coroutine_get(builder, row->coro),
+        .is_own = row->kind == CRN_LINK_CORO && row->address == 0,
         .offset = row->offset,
         .bytes = row->bytes,
     };
@@ -258,6 +259,7 @@ static void leaks_make(const struct builder *builder)
     for (uint64_t i = 0; i < count; i++) {
         struct crn_leak *leak = &leaks[kept];
         leak_make(builder, &builder->recording->leaks[i], leak);
+        leak->row = i;
         if (crn_judge_silences_leak(builder->report->judge, leak)) {
             amount_add(&process->suppressed, leak);
             continue;

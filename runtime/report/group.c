@@ -6,8 +6,40 @@
 #include "report/group.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+static int text_compare(const char *a, const char *b)
+{
+    return strcmp(a != NULL ? a : "", b != NULL ? b : "");
+}
+
+/* By what they say, which is the same from run to run, as addresses and hashes of them are not. */
+static int stack_compare(const struct crn_stack *a, const struct crn_stack *b)
+{
+    uint32_t left_count = a != NULL ? a->count : 0, right_count = b != NULL ? b->count : 0;
+    int order = a == b ? 0 : COMPARE(left_count, right_count);
+    for (uint32_t i = 0; a != b && order == 0 && i < left_count; i++) {
+        const struct crn_frame *left = a->frames[i], *right = b->frames[i];
+        order = text_compare(left->function, right->function);
+        if (order == 0)
+            order = COMPARE(left->line, right->line);
+        if (order == 0)
+            order = COMPARE(left->offset, right->offset);
+    }
+    return order;
+}
+
+static int coroutine_compare(const struct crn_coroutine *a, const struct crn_coroutine *b)
+{
+    if (a == b || a == NULL || b == NULL)
+        return COMPARE(a != NULL, b != NULL);
+    int order = text_compare(a->name, b->name);
+    if (order == 0)
+        order = stack_compare(a->suspended, b->suspended);
+    return order != 0 ? order : stack_compare(a->created, b->created);
+}
 
 static uint64_t leak_bytes(const struct crn_leak *leak)
 {
@@ -24,7 +56,11 @@ static int leak_compare_size(const void *a, const void *b)
         order = COMPARE(left->verdict, right->verdict);
     if (order == 0)
         order = COMPARE(left->id, right->id);
-    return order;
+    if (order == 0)
+        order = stack_compare(left->allocated, right->allocated);
+    if (order == 0)
+        order = coroutine_compare(left->coroutine, right->coroutine);
+    return order != 0 ? order : COMPARE(left->row, right->row);
 }
 
 static int leak_compare_key(const void *a, const void *b)
@@ -77,6 +113,12 @@ static int coroutine_compare_key(const void *a, const void *b)
     return COMPARE(left->key, right->key);
 }
 
+/* Adds what is known of both. */
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    return a == UINT64_MAX || b == UINT64_MAX ? UINT64_MAX : a + b;
+}
+
 /* The dead first, then by how many there are. */
 static int coroutine_compare_weight(const void *a, const void *b)
 {
@@ -86,7 +128,9 @@ static int coroutine_compare_weight(const void *a, const void *b)
     int order = COMPARE(right_is_dead, left_is_dead);
     if (order == 0)
         order = COMPARE(right->count, left->count);
-    return order != 0 ? order : COMPARE(left->state, right->state);
+    if (order == 0)
+        order = COMPARE(left->state, right->state);
+    return order != 0 ? order : coroutine_compare(left, right);
 }
 
 size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count)
@@ -96,10 +140,15 @@ size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count)
         return 0;
     qsort(coroutines, count, sizeof *coroutines, coroutine_compare_key);
     for (size_t i = 1; i < count; i++) {
-        if (coroutines[i].key == coroutines[kept].key)
-            coroutines[kept].count += coroutines[i].count;
-        else
+        struct crn_coroutine *into = &coroutines[kept];
+        if (coroutines[i].key != into->key) {
             coroutines[++kept] = coroutines[i];
+            continue;
+        }
+        into->count += coroutines[i].count;
+        into->stack_bytes += coroutines[i].stack_bytes;
+        into->touched_bytes = sum(into->touched_bytes, coroutines[i].touched_bytes);
+        into->retained_bytes = sum(into->retained_bytes, coroutines[i].retained_bytes);
     }
     qsort(coroutines, ++kept, sizeof *coroutines, coroutine_compare_weight);
     return kept;

@@ -89,7 +89,7 @@ static json_t *coroutine_json(const struct writer *writer, const struct crn_coro
     set(object, "count", number(count));
     set(object, "created_stack", stack_json(writer, coroutine->created));
     set(object, "suspended_stack", stack_json(writer, coroutine->suspended));
-    set(object, "stack_bytes", number(coroutine->stack_bytes));
+    set(object, "stack_bytes", number_or_null(coroutine->stack_bytes, 0));
     set(object, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
     set(object, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
     return object;

@@ -26,7 +26,7 @@ struct crn_coroutine {
     enum crn_coro_state state;
     uint64_t count; /* coroutines alike */
     const struct crn_stack *created, *suspended;
-    uint64_t stack_bytes, touched_bytes, retained_bytes; /* of one; UINT64_MAX: unknown */
+    uint64_t stack_bytes, touched_bytes, retained_bytes; /* of all; UINT64_MAX: unknown */
     uint64_t key; /* equal for coroutines that a reader could not tell apart */
 };
 
@@ -37,6 +37,7 @@ struct crn_link {
     const char *module;       /* of a root */
     const char *allocated_in; /* of a block: a function */
     const struct crn_coroutine *coroutine;
+    bool is_own;     /* no word of the coroutine leads on: what follows is its own memory */
     uint64_t offset; /* into the variable, block, stack or coroutine frame */
     uint64_t bytes;  /* of a block or the leak */
 };
@@ -58,6 +59,7 @@ struct crn_leak {
     const struct crn_coroutine *coroutine; /* NULL: none */
     uint64_t coroutine_count;              /* how many like it hold blocks of this leak */
     struct crn_chain chain;
+    uint64_t row; /* in the recording: the last resort of sorting */
     uint64_t key; /* equal for leaks of one process that are to be one */
 };
 

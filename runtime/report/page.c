@@ -17,7 +17,9 @@ enum {
     FIRST_LINKS = 8,
     LAST_LINKS = 8,
     NAME_COLUMN_MAX = 36,
-    NAME_SHOWN_MAX = 90, /* a longer one loses its template arguments */
+    LINE_COLUMNS = 100,  /* names that make a line longer lose their template arguments */
+    NAME_SHOWN_MAX = 64, /* those within a line, and beside long places */
+    TEXT_COLUMNS = 80,   /* sentences are broken */
 };
 
 void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
@@ -40,13 +42,29 @@ const char *crn_page_show(const struct crn_page *page, const char *text)
     return text == NULL ? "?" : crn_clean_line(page->store, text);
 }
 
-/* A function's name as a person reads it. */
+/* A function's or coroutine's name as a person reads it within a line. */
 static const char *function_show(const struct crn_page *page, const char *name)
 {
     return crn_name_shorten(page->store, crn_page_show(page, name), NAME_SHOWN_MAX);
 }
 
-static const char *grouped(const struct crn_page *page, uint64_t value)
+void crn_page_sentence(const struct crn_page *page, int indent, const char *text)
+{
+    size_t column = (size_t)indent;
+    for (bool is_first = true; *text != 0; is_first = false) {
+        size_t length = strcspn(text, " ");
+        if (!is_first && column + 1 + length > TEXT_COLUMNS)
+            column = (size_t)fprintf(page->file, "\n%*s", indent, "") - 1;
+        else if (!is_first)
+            column += (size_t)fprintf(page->file, " ");
+        fwrite(text, 1, length, page->file);
+        column += length;
+        text += length + strspn(text + length, " ");
+    }
+    fputc('\n', page->file);
+}
+
+const char *crn_page_number(const struct crn_page *page, uint64_t value)
 {
     char digits[32];
     char *to = digits + sizeof digits - 1;
@@ -63,7 +81,7 @@ const char *crn_page_count(const struct crn_page *page, uint64_t count, const ch
 {
     size_t length = strlen(word);
     const char *plural = length > 0 && word[length - 1] == 's' ? "es" : "s";
-    return crn_store_print(page->store, "%s %s%s", grouped(page, count), word,
+    return crn_store_print(page->store, "%s %s%s", crn_page_number(page, count), word,
                            count == 1 ? "" : plural);
 }
 
@@ -124,25 +142,40 @@ static uint32_t stack_shown(const struct crn_stack *stack)
     return count;
 }
 
+/* Where a frame is: its line, or at least its module; NULL when its name says that. */
+static const char *frame_place(const struct crn_page *page, const struct crn_frame *frame)
+{
+    if (frame->file != NULL && frame->line != 0)
+        return crn_store_print(page->store, "%s:%u", crn_page_show(page, frame->file), frame->line);
+    if (frame->file != NULL)
+        return crn_page_show(page, frame->file);
+    return frame->function != NULL && frame->module != NULL ? crn_page_base(page, frame->module)
+                                                            : NULL;
+}
+
+/* Its name, shortened so that the line holds the place as well. */
+static const char *frame_show(const struct crn_page *page, const struct crn_frame *frame, int indent)
+{
+    const char *place = frame_place(page, frame);
+    size_t taken = (size_t)indent + (place != NULL ? 2 + strlen(place) : 0);
+    size_t room = taken < LINE_COLUMNS ? LINE_COLUMNS - taken : 0;
+    if (frame->function != NULL)
+        return crn_name_shorten(page->store, crn_page_show(page, frame->function),
+                                room > NAME_COLUMN_MAX ? room : NAME_COLUMN_MAX);
+    if (frame->module == NULL)
+        return crn_store_print(page->store, "%#llx", (unsigned long long)frame->offset);
+    return crn_store_print(page->store, "%s+%#llx", crn_page_base(page, frame->module),
+                           (unsigned long long)frame->offset);
+}
+
 static void frame_print(const struct crn_page *page, const struct crn_frame *frame, int indent,
                         int column)
 {
-    fprintf(page->file, "%*s", indent, "");
-    if (frame->function == NULL && frame->module == NULL)
-        crn_page_print(page, CRN_STYLE_PLAIN, "%#llx", (unsigned long long)frame->offset);
-    else if (frame->function == NULL)
-        crn_page_print(page, CRN_STYLE_PLAIN, "%s+%#llx", crn_page_base(page, frame->module),
-                       (unsigned long long)frame->offset);
-    else
-        crn_page_print(page, CRN_STYLE_PLAIN, "%-*s", frame->module != NULL ? column : 0,
-                       function_show(page, frame->function));
-    if (frame->file != NULL && frame->line != 0)
-        crn_page_print(page, CRN_STYLE_WEAK, "  %s:%u", crn_page_show(page, frame->file),
-                       frame->line);
-    else if (frame->file != NULL)
-        crn_page_print(page, CRN_STYLE_WEAK, "  %s", crn_page_show(page, frame->file));
-    else if (frame->function != NULL && frame->module != NULL)
-        crn_page_print(page, CRN_STYLE_WEAK, "  %s", crn_page_base(page, frame->module));
+    const char *place = frame_place(page, frame);
+    fprintf(page->file, "%*s%-*s", indent, "", place != NULL ? column : 0,
+            frame_show(page, frame, indent));
+    if (place != NULL)
+        crn_page_print(page, CRN_STYLE_WEAK, "  %s", place);
     fputc('\n', page->file);
 }
 
@@ -152,8 +185,8 @@ void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, 
     bool is_cut = count > INNER_FRAMES + OUTER_FRAMES + 1;
     int column = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const char *name = stack->frames[i]->function;
-        int width = name != NULL ? (int)strlen(function_show(page, name)) : 0;
+        const struct crn_frame *frame = stack->frames[i];
+        int width = frame->function != NULL ? (int)strlen(frame_show(page, frame, indent)) : 0;
         if (width > column && width <= NAME_COLUMN_MAX)
             column = width;
     }
@@ -171,25 +204,46 @@ void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine 
                         uint64_t count, size_t shown_in)
 {
     fprintf(page->file, "    coroutine ");
-    crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, coroutine->name));
+    crn_page_print(page, CRN_STYLE_BOLD, "%s", function_show(page, coroutine->name));
     fprintf(page->file, " (%s, %s", crn_mechanism_words[coroutine->mechanism],
             crn_coro_state_words[coroutine->state]);
     if (count > 1)
-        fprintf(page->file, ", %s alike", grouped(page, count));
+        fprintf(page->file, ", %s alike", crn_page_number(page, count));
     fprintf(page->file, ")");
     if (shown_in != 0)
         fprintf(page->file, ", as in #%zu", shown_in);
     fputc('\n', page->file);
-    if (shown_in != 0)
-        return;
+}
+
+void crn_page_coroutine_stacks(const struct crn_page *page, const struct crn_coroutine *coroutine,
+                               size_t creations)
+{
     if (coroutine->created != NULL) {
-        fprintf(page->file, "      created at\n");
+        fprintf(page->file, "      created at");
+        if (creations > 1)
+            fprintf(page->file, " (one of %s)", crn_page_count(page, creations, "stack"));
+        fputc('\n', page->file);
         crn_page_stack(page, coroutine->created, 8);
     }
     if (coroutine->suspended != NULL) {
         fprintf(page->file, "      stopped at\n");
         crn_page_stack(page, coroutine->suspended, 8);
     }
+}
+
+void crn_page_coroutine_bytes(const struct crn_page *page, const struct crn_coroutine *coroutine)
+{
+    bool has_frame = coroutine->mechanism == CRN_MECHANISM_CXX20, is_one = coroutine->count == 1;
+    fprintf(page->file, "      %s%s of %s", has_frame ? "frame" : "stack", is_one ? "" : "s",
+            crn_page_bytes(page, coroutine->stack_bytes));
+    if (coroutine->touched_bytes != UINT64_MAX && !has_frame)
+        fprintf(page->file, ", %s touched", crn_page_bytes(page, coroutine->touched_bytes));
+    if (coroutine->retained_bytes != UINT64_MAX)
+        fprintf(page->file, "; %s %s%s", is_one ? "holds" : "hold",
+                coroutine->retained_bytes == 0 ? "nothing"
+                                               : crn_page_bytes(page, coroutine->retained_bytes),
+                is_one || coroutine->retained_bytes == 0 ? " alone" : ", each alone");
+    fputc('\n', page->file);
 }
 
 static void root_print(const struct crn_page *page, const struct crn_link *link)
@@ -213,11 +267,34 @@ static void root_print(const struct crn_page *page, const struct crn_link *link)
     }
 }
 
-static void link_print(const struct crn_page *page, const struct crn_link *link)
+/* Where a coroutine holds what a chain goes on with, which is a block of `bytes`. */
+static void place_print(const struct crn_page *page, const struct crn_link *link, uint64_t bytes)
+{
+    const struct crn_coroutine *coroutine = link->coroutine;
+    bool has_frame = coroutine != NULL && coroutine->mechanism == CRN_MECHANISM_CXX20;
+    bool is_stack = coroutine != NULL && coroutine->count > 0 &&
+                    bytes >= coroutine->stack_bytes / coroutine->count;
+    if (link->name != NULL)
+        fprintf(page->file, ", its %s", crn_page_show(page, link->name));
+    if (link->offset != 0) /* of the stack, whose last word is never in use */
+        fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
+    else if (link->name == NULL)
+        fprintf(page->file, ", its %s",
+                has_frame       ? "frame"
+                : !link->is_own ? "saved context"
+                : is_stack      ? "stack"
+                                : "control block");
+}
+
+void crn_page_place(const struct crn_page *page, const struct crn_chain *chain)
+{
+    if (chain->count >= 2 && chain->links[chain->count - 2].kind == CRN_LINK_CORO)
+        place_print(page, &chain->links[chain->count - 2], chain->links[chain->count - 1].bytes);
+}
+
+static void link_print(const struct crn_page *page, const struct crn_link *link, uint64_t leaked)
 {
     const char *coroutine = link->coroutine != NULL ? link->coroutine->name : NULL;
-    bool has_frame =
-        link->coroutine != NULL && link->coroutine->mechanism == CRN_MECHANISM_CXX20;
     switch (link->kind) {
     case CRN_LINK_ROOT:
         root_print(page, link);
@@ -230,13 +307,8 @@ static void link_print(const struct crn_page *page, const struct crn_link *link)
         break;
     case CRN_LINK_CORO:
         fprintf(page->file, "coroutine ");
-        crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_show(page, coroutine));
-        if (link->name != NULL)
-            fprintf(page->file, ", its %s", crn_page_show(page, link->name));
-        if (link->offset != 0) /* of the stack, whose last word is never in use */
-            fprintf(page->file, ", at +%llu", (unsigned long long)link->offset);
-        else if (link->name == NULL)
-            fprintf(page->file, ", its %s", has_frame ? "frame" : "saved context");
+        crn_page_print(page, CRN_STYLE_BOLD, "%s", function_show(page, coroutine));
+        place_print(page, link, leaked);
         break;
     case CRN_LINK_LEAK:
         fprintf(page->file, "the leaked block of %s", crn_page_bytes(page, link->bytes));
@@ -270,7 +342,7 @@ void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
             i++;
         }
         fprintf(page->file, "      %s", i == more ? "   " : "-> ");
-        link_print(page, &chain->links[i]);
+        link_print(page, &chain->links[i], chain->links[chain->count - 1].bytes);
         if (more > 0)
             crn_page_print(page, CRN_STYLE_WEAK, " (and %u more like it)", more);
         fputc('\n', page->file);

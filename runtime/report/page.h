@@ -24,6 +24,12 @@ void crn_page_print(const struct crn_page *page, enum crn_style style, const cha
 /* A text of the program, fit to print; "?" when unknown. */
 const char *crn_page_show(const struct crn_page *page, const char *text);
 
+/* Ends a line, of which `indent` columns are taken, with sentences; the lines that follow are indented. */
+void crn_page_sentence(const struct crn_page *page, int indent, const char *text);
+
+/* "12,345", in the store. */
+const char *crn_page_number(const struct crn_page *page, uint64_t value);
+
 /* "1 block", "12,345 blocks": a count with its word, in the store. */
 const char *crn_page_count(const struct crn_page *page, uint64_t count, const char *word);
 
@@ -36,12 +42,19 @@ const char *crn_page_base(const struct crn_page *page, const char *path);
 /* A stack, a frame a line, `indent` blanks deep; what started the program or thread is left out. */
 void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent);
 
-/*
- * A coroutine: what it is, where it was created and where it stopped; both are left out when the
- * leak of the number `shown_in` has told them.
- */
+/* A line that says what a coroutine is; the leak of the number `shown_in` (0: none) tells more. */
 void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine *coroutine,
                         uint64_t count, size_t shown_in);
+
+/* Where it was created, which is one of `creations` stacks, and where it stopped. */
+void crn_page_coroutine_stacks(const struct crn_page *page, const struct crn_coroutine *coroutine,
+                               size_t creations);
+
+/* A line with its sizes. */
+void crn_page_coroutine_bytes(const struct crn_page *page, const struct crn_coroutine *coroutine);
+
+/* Where in the coroutine before it the leak at the end of a chain hangs: ", at +48". */
+void crn_page_place(const struct crn_page *page, const struct crn_chain *chain);
 
 /* A chain, a link a line. */
 void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain);

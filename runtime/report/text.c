@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "report/gather.h"
 #include "report/page.h"
 #include "report/words.h"
 
@@ -16,6 +17,7 @@ struct total {
     struct crn_amount leaked, likely, suppressed, live;
     struct crn_amount by_verdict[CRN_VERDICT_COUNT];
     uint64_t allocations, coroutines_seen, unseen_threads, findings;
+    uint64_t in_state[CRN_CORO_STATE_COUNT];
     size_t leaking, unchecked;
 };
 
@@ -36,6 +38,8 @@ static struct total total_of(const struct crn_report *report)
         add(&total.live, &process->live);
         for (unsigned verdict = 0; verdict < CRN_VERDICT_COUNT; verdict++)
             add(&total.by_verdict[verdict], &process->by_verdict[verdict]);
+        for (unsigned state = 0; state < CRN_CORO_STATE_COUNT; state++)
+            total.in_state[state] += process->coroutines_by_state[state];
         total.allocations += process->allocations;
         total.coroutines_seen += process->coroutines_seen;
         total.unseen_threads += process->unseen_threads;
@@ -71,33 +75,42 @@ static void process_title(const struct crn_page *page, const struct crn_process 
 /* What the check says in this case, or else what the word means in every case. */
 static void why_print(const struct crn_page *page, const char *why, const char *meaning)
 {
-    fprintf(page->file, "    %s\n", why != NULL ? crn_page_show(page, why) : meaning);
+    fprintf(page->file, "    ");
+    crn_page_sentence(page, 4, why != NULL ? crn_page_show(page, why) : meaning);
 }
 
-/* The number of the first leak of those before `index` that has its coroutine, or 0. */
-static size_t coroutine_shown_in(const struct crn_leak *leaks, size_t index)
+static void hint_print(const struct crn_page *page, enum crn_verdict verdict)
 {
-    for (size_t i = 0; leaks[index].coroutine != NULL && i < index; i++)
-        if (leaks[i].coroutine != NULL && leaks[i].coroutine->key == leaks[index].coroutine->key &&
-            leaks[i].coroutine_count == leaks[index].coroutine_count)
-            return i + 1;
-    return 0;
+    crn_page_print(page, CRN_STYLE_BOLD, "    to mend: ");
+    crn_page_sentence(page, 13, crn_verdict_hints[verdict]);
 }
 
-static void leak_print(const struct crn_page *page, const struct crn_leak *leaks, size_t index)
+static void id_print(const struct crn_page *page, const struct crn_leak *leak)
 {
-    const struct crn_leak *leak = &leaks[index];
-    size_t shown_in = coroutine_shown_in(leaks, index);
-    struct crn_amount direct = {leak->blocks, leak->bytes};
-    struct crn_amount indirect = {leak->indirect_blocks, leak->indirect_bytes};
-    fprintf(page->file, "\n#%zu  ", index + 1);
-    crn_page_print(page, CRN_STYLE_BOLD, "%s, ", amount_of(page, &direct));
-    crn_page_print(page, leak->confidence == CRN_PROVEN ? CRN_STYLE_BAD : CRN_STYLE_BOLD, "%s",
-                   crn_verdict_words[leak->verdict]);
-    fprintf(page->file, " (%s)", crn_confidence_word(leak->confidence));
-    if (indirect.blocks > 0)
-        fprintf(page->file, ", and %s behind them", amount_of(page, &indirect));
     crn_page_print(page, CRN_STYLE_WEAK, "  [%016llx]\n", (unsigned long long)leak->id);
+}
+
+/* "#1  64 bytes in 1 block, lost (proven), and 32 bytes in 1 block behind them" */
+static void head_print(const struct crn_page *page, const struct crn_cluster *cluster, size_t number)
+{
+    const struct crn_leak *leak = cluster->leaks[0];
+    fprintf(page->file, "\n#%zu  ", number);
+    crn_page_print(page, CRN_STYLE_BOLD, "%s, ", amount_of(page, &cluster->direct));
+    crn_page_print(page,
+                   leak->confidence == CRN_PROVEN || cluster->is_mixed ? CRN_STYLE_BAD
+                                                                       : CRN_STYLE_BOLD,
+                   "%s", crn_verdict_words[leak->verdict]);
+    fprintf(page->file, " (%s)",
+            cluster->is_mixed ? "proven or likely" : crn_confidence_word(leak->confidence));
+    if (cluster->indirect.blocks > 0)
+        fprintf(page->file, ", and %s behind them", amount_of(page, &cluster->indirect));
+}
+
+static void leak_print(const struct crn_page *page, const struct crn_cluster *cluster, size_t number)
+{
+    const struct crn_leak *leak = cluster->leaks[0];
+    head_print(page, cluster, number);
+    id_print(page, leak);
     why_print(page, leak->why, crn_verdict_meanings[leak->verdict]);
     if (leak->allocated != NULL) {
         fprintf(page->file, "    allocated at\n");
@@ -105,11 +118,65 @@ static void leak_print(const struct crn_page *page, const struct crn_leak *leaks
     } else {
         fprintf(page->file, "    allocated where no stack was recorded\n");
     }
-    if (leak->coroutine != NULL)
-        crn_page_coroutine(page, leak->coroutine, leak->coroutine_count, shown_in);
+    if (leak->coroutine != NULL) {
+        crn_page_coroutine(page, leak->coroutine, leak->coroutine_count, 0);
+        crn_page_coroutine_stacks(page, leak->coroutine, 1);
+    }
     crn_page_chain(page, &leak->chain);
-    crn_page_print(page, CRN_STYLE_BOLD, "    to mend: ");
-    fprintf(page->file, "%s\n", crn_verdict_hints[leak->verdict]);
+    hint_print(page, leak->verdict);
+}
+
+/* One of the leaks that a coroutine holds, under its heading. */
+static void held_print(const struct crn_page *page, const struct crn_leak *leak, bool says_how_sure)
+{
+    struct crn_amount direct = {leak->blocks, leak->bytes};
+    struct crn_amount indirect = {leak->indirect_blocks, leak->indirect_bytes};
+    fprintf(page->file, "      ");
+    crn_page_print(page, CRN_STYLE_BOLD, "%s", amount_of(page, &direct));
+    if (says_how_sure)
+        fprintf(page->file, ", %s", crn_confidence_word(leak->confidence));
+    if (indirect.blocks > 0)
+        fprintf(page->file, ", and %s behind them", amount_of(page, &indirect));
+    crn_page_place(page, &leak->chain);
+    id_print(page, leak);
+    if (leak->allocated != NULL)
+        crn_page_stack(page, leak->allocated, 8);
+    else
+        fprintf(page->file, "        allocated where no stack was recorded\n");
+}
+
+/* All that coroutines of one kind hold: who they are, then what, then what leads to them. */
+static void cluster_print(const struct crn_page *page, const struct crn_cluster *cluster,
+                          size_t number)
+{
+    enum { HELD_MAX = 12 };
+    const struct crn_leak *leak = cluster->leaks[0];
+    struct crn_amount rest = {0};
+    size_t shown = cluster->count <= HELD_MAX + 1 ? cluster->count : HELD_MAX;
+    if (cluster->count == 1) {
+        leak_print(page, cluster, number);
+        return;
+    }
+    head_print(page, cluster, number);
+    fputc('\n', page->file);
+    why_print(page, leak->why, crn_verdict_meanings[leak->verdict]);
+    crn_page_coroutine(page, leak->coroutine, cluster->coroutine_count, 0);
+    crn_page_coroutine_stacks(page, leak->coroutine, cluster->creations);
+    fprintf(page->file, "    %s, allocated at\n",
+            cluster->coroutine_count == 1 ? "it holds" : "they hold");
+    for (size_t i = 0; i < shown; i++)
+        held_print(page, cluster->leaks[i], cluster->is_mixed);
+    for (size_t i = shown; i < cluster->count; i++) {
+        rest.blocks += cluster->leaks[i]->blocks + cluster->leaks[i]->indirect_blocks;
+        rest.bytes += cluster->leaks[i]->bytes + cluster->leaks[i]->indirect_bytes;
+    }
+    if (shown < cluster->count)
+        crn_page_print(page, CRN_STYLE_WEAK, "      ... %s from %s more ...\n",
+                       amount_of(page, &rest),
+                       crn_page_count(page, cluster->count - shown, "place"));
+    if (leak->chain.count > 0 && leak->chain.links[0].kind == CRN_LINK_ROOT)
+        crn_page_chain(page, &leak->chain);
+    hint_print(page, leak->verdict);
 }
 
 static void finding_print(const struct crn_page *page, const struct crn_finding *finding)
@@ -129,25 +196,50 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
         fprintf(page->file, "    at\n");
         crn_page_stack(page, finding->stack, 8);
     }
-    if (finding->coroutine != NULL)
+    if (finding->coroutine != NULL) {
         crn_page_coroutine(page, finding->coroutine, 1, 0);
+        crn_page_coroutine_stacks(page, finding->coroutine, 1);
+    }
     crn_page_chain(page, &finding->chain);
+}
+
+/* The list that --coroutines asks for; what a leak has shown is only referred to. */
+static void coroutines_print(const struct crn_page *page, const struct crn_process *process,
+                             const struct crn_cluster *clusters, size_t clusters_count)
+{
+    enum { SHOWN_MAX = 200 };
+    size_t shown = process->coroutines_count <= SHOWN_MAX ? process->coroutines_count : SHOWN_MAX;
+    uint64_t rest = 0;
+    if (shown > 0)
+        crn_page_print(page, CRN_STYLE_BOLD, "\nall coroutines\n");
+    for (size_t i = 0; i < shown; i++) {
+        const struct crn_coroutine *coroutine = &process->coroutines[i];
+        size_t number = crn_clusters_find(clusters, clusters_count, coroutine);
+        crn_page_coroutine(page, coroutine, coroutine->count, number);
+        crn_page_coroutine_bytes(page, coroutine);
+        if (number == 0)
+            crn_page_coroutine_stacks(page, coroutine, 1);
+    }
+    for (size_t i = shown; i < process->coroutines_count; i++)
+        rest += process->coroutines[i].count;
+    if (rest > 0)
+        crn_page_print(page, CRN_STYLE_WEAK, "    ... %s more, which the JSON report lists ...\n",
+                       crn_page_count(page, rest, "coroutine"));
 }
 
 /* Prints the section of a process; answers false when it has nothing to say. */
 static bool process_print(const struct crn_page *page, const struct crn_process *process)
 {
+    struct crn_cluster *clusters;
     if (process->leaks_count + process->findings_count + process->coroutines_count == 0)
         return false;
+    size_t count = crn_leaks_gather(page->store, process->leaks, process->leaks_count, &clusters);
     process_title(page, process);
-    for (size_t i = 0; i < process->leaks_count; i++)
-        leak_print(page, process->leaks, i);
+    for (size_t i = 0; i < count; i++)
+        cluster_print(page, &clusters[i], i + 1);
     for (size_t i = 0; i < process->findings_count; i++)
         finding_print(page, &process->findings[i]);
-    if (process->coroutines_count > 0)
-        fprintf(page->file, "\nall coroutines\n");
-    for (size_t i = 0; i < process->coroutines_count; i++)
-        crn_page_coroutine(page, &process->coroutines[i], process->coroutines[i].count, 0);
+    coroutines_print(page, process, clusters, count);
     return true;
 }
 
@@ -200,8 +292,23 @@ static void clean_print(const struct crn_page *page, const struct total *total)
     fprintf(page->file, "no leaks; %s, %s still live",
             crn_page_count(page, total->allocations, "allocation"),
             crn_page_bytes(page, total->live.bytes));
-    if (total->coroutines_seen > 0)
-        fprintf(page->file, ", %s", crn_page_count(page, total->coroutines_seen, "coroutine"));
+}
+
+/* "; 12 coroutines (1 running, 11 suspended)": every state that there is. */
+static void states_print(const struct crn_page *page, const struct total *total)
+{
+    const char *between = " (";
+    if (total->coroutines_seen == 0)
+        return;
+    fprintf(page->file, "; %s", crn_page_count(page, total->coroutines_seen, "coroutine"));
+    for (unsigned state = 0; state < CRN_CORO_STATE_COUNT; state++) {
+        if (total->in_state[state] == 0)
+            continue;
+        fprintf(page->file, "%s%s %s", between, crn_page_number(page, total->in_state[state]),
+                crn_coro_state_words[state]);
+        between = ", ";
+    }
+    fputs(between[0] == ',' ? ")" : "", page->file);
 }
 
 static void summary_print(const struct crn_page *page, const struct crn_report *report)
@@ -221,6 +328,7 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
         fprintf(page->file, " by %zu of %s", total.leaking, crn_page_count(page, count, "process"));
     else if (count > 1)
         fprintf(page->file, " in %s", crn_page_count(page, count - total.unchecked, "process"));
+    states_print(page, &total);
     if (total.findings > 0)
         fprintf(page->file, "; %s", crn_page_count(page, total.findings, "finding"));
     if (total.suppressed.blocks > 0)

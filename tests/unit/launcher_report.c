@@ -11,6 +11,8 @@
 #include "example_report.h"
 #include "make_recording.h"
 #include "report/clean.h"
+#include "report/gather.h"
+#include "report/names.h"
 #include "report/page.h"
 #include "report/render.h"
 
@@ -204,6 +206,114 @@ Test(report, texts_are_fit_to_be_shown)
     cr_assert_null(crn_clean_utf8(store, NULL));
 }
 
+Test(report, bytes_of_coroutines_alike_are_summed)
+{
+    struct crn_record_coro *one = maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "a");
+    one->count = 2, one->stack_bytes = 100, one->touched_bytes = 50, one->retained_bytes = 7;
+    *maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "a") = *one;
+    one = maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "b");
+    one->stack_bytes = 10, one->retained_bytes = 1;
+    maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "b")->retained_bytes = UINT64_MAX;
+    const struct crn_process *process = add();
+    cr_assert_eq(process->coroutines_count, 2u);
+    cr_assert_eq(process->coroutines[0].count, 4u);
+    cr_assert_eq(process->coroutines[0].stack_bytes, 200u);
+    cr_assert_eq(process->coroutines[0].touched_bytes, 100u);
+    cr_assert_eq(process->coroutines[0].retained_bytes, 14u);
+    cr_assert_eq(process->coroutines[1].retained_bytes, UINT64_MAX);
+}
+
+/* What a coroutine is called that begins in `entry` and stopped in these functions, inner first. */
+static const char *coroutine_called(const char *entry, const char *const *functions,
+                                    const char *file)
+{
+    struct crn_frame begin = {.function = entry}, frames[8];
+    const struct crn_frame *rows[8];
+    struct crn_stack stack = {.frames = rows};
+    for (; functions[stack.count] != NULL; stack.count++) {
+        const char *function = functions[stack.count];
+        frames[stack.count] = (struct crn_frame){
+            .function = function,
+            .file = strcmp(function, "operator()") == 0 ? file
+                    : strncmp(function, "__", 2) == 0   ? "/usr/include/c++/12/bits/invoke.h"
+                                                        : NULL,
+            .line = 7,
+        };
+        rows[stack.count] = &frames[stack.count];
+    }
+    return crn_name_of_coroutine(report->store, &begin, stack.count > 0 ? &stack : NULL);
+}
+
+#define CALLED(entry, file, ...) \
+    coroutine_called(entry, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, file)
+#define ENTRY(object) \
+    "boost::context::detail::fiber_entry<boost::context::detail::fiber_record<boost::context::fiber, " \
+    "boost::context::fixedsize_stack, " object "> >"
+
+Test(report, coroutines_of_libraries_are_called_after_what_the_user_wrote)
+{
+    const char *invoke = "std::__invoke<void (*)()>", *jump = "make_fcontext";
+    cr_assert_str_eq(CALLED("serve", NULL, "wait", "serve"), "serve");
+    cr_assert_str_eq(CALLED(ENTRY("F"), NULL, "boost::fibers::context::resume", "inner", "app::outer",
+                            invoke, jump),
+                     "app::outer");
+    cr_assert_str_eq(CALLED("void " ENTRY("F"), NULL, "bool app::outer<int>", invoke, jump),
+                     "app::outer<int>");
+    cr_assert_str_eq(CALLED(ENTRY("worker"), NULL, "worker::operator()", invoke), "worker");
+    cr_assert_str_eq(CALLED(ENTRY("F"), NULL, "start(char const*)::{lambda(int)#1}::operator()<int>",
+                            invoke),
+                     "start(char const*)::{lambda(int)#1}");
+    cr_assert_str_eq(CALLED(ENTRY("std::function<void ()>"), NULL, "boost::fibers::f", jump),
+                     ENTRY("std::function<void ()>"));
+}
+
+Test(report, a_lambda_that_only_debugging_information_knows_is_called_by_where_it_stands)
+{
+    cr_assert_str_eq(CALLED(ENTRY("F"), "/src/a.cc", "operator()",
+                            "__invoke<main(int, char**)::<lambda()> >"),
+                     "main(int, char**)::{lambda()}");
+    cr_assert_str_eq(CALLED(ENTRY("F"), "/src/a.cc", "operator()", "std::run<F>"), "{lambda} a.cc:7");
+    cr_assert_str_eq(CALLED(ENTRY("start(char const*)::<lambda(int)>"), NULL),
+                     "start(char const*)::{lambda(int)}");
+    cr_assert_str_eq(CALLED(ENTRY("boost::f<source()::{lambda(int)#2}>(int)::{lambda()#1}"), NULL),
+                     "source()::{lambda(int)#2}");
+    cr_assert_str_eq(CALLED(ENTRY("app::worker<int, char>"), NULL), "app::worker<int, char>");
+    cr_assert_str_eq(CALLED(ENTRY("std::_Bind<int (int)>"), NULL), ENTRY("std::_Bind<int (int)>"));
+}
+
+Test(report, leaks_of_one_dead_coroutine_stand_together)
+{
+    struct crn_cluster *clusters;
+    maker_module(&maker, "[made]", BASE, BASE * 2);
+    for (uint32_t i = 0; i < 3; i++) /* frames of a recursion: each was created elsewhere */
+        maker_coro(&maker, CRN_MECHANISM_CXX20, CRN_CORO_ABANDONED, "walk")->created_node =
+            maker_node(&maker, 0, BASE + 100 + i);
+    maker_coro(&maker, CRN_MECHANISM_CXX20, CRN_CORO_ABANDONED, "other");
+    for (uint32_t i = 0; i < 3; i++) {
+        struct crn_record_leak *leak = leak_at(i, CRN_VERDICT_ABANDONED, 10);
+        leak->coro = i + 1;
+        leak->coro_count = 2;
+        leak = leak_at(i + 50, CRN_VERDICT_ABANDONED, 5);
+        leak->coro = i + 1;
+        leak->coro_count = 1;
+        leak->confidence = i == 0 ? CRN_LIKELY : CRN_PROVEN;
+    }
+    leak_at(7, CRN_VERDICT_LOST, 44);
+    leak_at(8, CRN_VERDICT_LOST, 2);
+    leak_at(9, CRN_VERDICT_ABANDONED, 3)->coro = 4;
+    const struct crn_process *process = add();
+    cr_assert_eq(crn_leaks_gather(report->store, process->leaks, process->leaks_count, &clusters), 4u);
+    cr_assert_eq(clusters[0].count, 6u);
+    cr_assert_eq(clusters[0].direct.bytes, 45u);
+    cr_assert_eq(clusters[0].leaks[0]->bytes, 10u);
+    cr_assert_eq(clusters[0].leaks[5]->bytes, 5u);
+    cr_assert_eq(clusters[0].coroutine_count, 6u);
+    cr_assert_eq(clusters[0].creations, 3u);
+    cr_assert(clusters[0].is_mixed);
+    cr_assert_eq(clusters[1].direct.bytes, 44u);
+    cr_assert_eq(clusters[2].leaks[0]->coroutine->state, CRN_CORO_ABANDONED);
+}
+
 /* What a stack of this one function looks like. */
 static const char *function_shown(const char *function)
 {
@@ -226,6 +336,11 @@ Test(report, long_names_lose_their_template_arguments)
     cr_assert_str_eq(function_shown("operator<< <" LONG ">"), "operator<< <...>\n");
     cr_assert_str_eq(function_shown(LONG "::operator->"), "std::map<...>::operator->\n");
     cr_assert_str_eq(function_shown(LONG "::operator()"), "std::map<...>::operator()\n");
+    cr_assert_str_eq(function_shown("f(" LONG ", " LONG ")::{lambda(int)#1}::operator()"),
+                     "f(std::map<...>, std::map<...>)::{lambda(int)#1}::operator()\n");
+    cr_assert_str_eq(function_shown("f(int, a_type_with_a_very_long_name, another_such_type, and_still_"
+                                    "one_more_of_them)::{lambda(char)#1}::operator()"),
+                     "f(...)::{lambda(...)#1}::operator()\n");
 }
 
 /* Compares what was written with a golden file. */

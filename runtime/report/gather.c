@@ -1,0 +1,126 @@
+/*
+ * Gathers leaks under the coroutines that hold them.  See gather.h.
+ *
+ * Rows of (what they share, position) are sorted, which brings alike ones together and keeps the order
+ * that the leaks had.
+ */
+#include "report/gather.h"
+
+#include <stdlib.h>
+
+#define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
+
+struct row {
+    uint64_t key;
+    size_t at;
+    const struct crn_leak *leak;
+};
+
+static uint64_t hash_add(uint64_t hash, uint64_t value)
+{
+    return crn_hash64(hash * 0x9e3779b97f4a7c15u + value + 1);
+}
+
+/* Equal for leaks that are shown under one heading; names and stacks of a store are equal by key. */
+static uint64_t key_of(const struct crn_leak *leak, size_t at)
+{
+    const struct crn_coroutine *coroutine = leak->coroutine;
+    if (coroutine == NULL)
+        return hash_add(0, at);
+    uint64_t key = hash_add(hash_add(1, leak->verdict), coroutine->mechanism * 16u + coroutine->state);
+    key = hash_add(key, (uintptr_t)coroutine->name);
+    key = hash_add(key, coroutine->suspended != NULL ? coroutine->suspended->key : 0);
+    if (coroutine->name == NULL)
+        key = hash_add(key, coroutine->key);
+    return key;
+}
+
+static int row_compare(const void *a, const void *b)
+{
+    const struct row *left = a, *right = b;
+    int order = COMPARE(left->key, right->key);
+    return order != 0 ? order : COMPARE(left->at, right->at);
+}
+
+static int cluster_compare(const void *a, const void *b)
+{
+    const struct crn_cluster *left = a, *right = b;
+    int order = COMPARE(right->direct.bytes + right->indirect.bytes,
+                        left->direct.bytes + left->indirect.bytes);
+    return order != 0 ? order : COMPARE(left->leaks[0], right->leaks[0]); /* rows of one array */
+}
+
+static int creation_compare(const void *a, const void *b)
+{
+    const struct crn_leak *left = *(const struct crn_leak *const *)a;
+    const struct crn_leak *right = *(const struct crn_leak *const *)b;
+    int order = COMPARE(left->coroutine->key, right->coroutine->key);
+    return order != 0 ? order : COMPARE(right->coroutine_count, left->coroutine_count);
+}
+
+/* The same coroutines may hold blocks of several leaks, and count once. */
+static void coroutines_count(struct crn_cluster *cluster)
+{
+    const struct crn_leak **leaks = malloc(cluster->count * sizeof(struct crn_leak *));
+    if (leaks == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < cluster->count; i++)
+        leaks[i] = cluster->leaks[i];
+    qsort(leaks, cluster->count, sizeof *leaks, creation_compare);
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (i > 0 && leaks[i]->coroutine->key == leaks[i - 1]->coroutine->key)
+            continue;
+        cluster->creations++;
+        cluster->coroutine_count += leaks[i]->coroutine_count;
+    }
+    free(leaks);
+}
+
+static void cluster_fill(struct crn_cluster *cluster, const struct crn_leak *const *leaks,
+                         size_t count)
+{
+    *cluster = (struct crn_cluster){.leaks = leaks, .count = count};
+    for (size_t i = 0; i < count; i++) {
+        cluster->direct.blocks += leaks[i]->blocks;
+        cluster->direct.bytes += leaks[i]->bytes;
+        cluster->indirect.blocks += leaks[i]->indirect_blocks;
+        cluster->indirect.bytes += leaks[i]->indirect_bytes;
+        cluster->is_mixed |= leaks[i]->confidence != leaks[0]->confidence;
+    }
+    if (leaks[0]->coroutine != NULL)
+        coroutines_count(cluster);
+}
+
+size_t crn_leaks_gather(struct crn_store *store, const struct crn_leak *leaks, size_t count,
+                        struct crn_cluster **clusters)
+{
+    size_t made = 0;
+    struct row *rows = calloc(count + 1, sizeof *rows);
+    const struct crn_leak **sorted = crn_store_bytes(store, count * sizeof(struct crn_leak *));
+    *clusters = crn_store_bytes(store, count * sizeof **clusters);
+    if (rows == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < count; i++)
+        rows[i] = (struct row){key_of(&leaks[i], i), i, &leaks[i]};
+    qsort(rows, count, sizeof *rows, row_compare);
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = rows[i].leak;
+    for (size_t first = 0, next; first < count; first = next) {
+        for (next = first + 1; next < count && rows[next].key == rows[first].key; next++)
+            ;
+        cluster_fill(&(*clusters)[made++], &sorted[first], next - first);
+    }
+    free(rows);
+    qsort(*clusters, made, sizeof **clusters, cluster_compare);
+    return made;
+}
+
+size_t crn_clusters_find(const struct crn_cluster *clusters, size_t count,
+                         const struct crn_coroutine *coroutine)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clusters[i].leaks[0]->coroutine != NULL &&
+            clusters[i].leaks[0]->coroutine->key == coroutine->key)
+            return i + 1;
+    return 0;
+}
