@@ -4,6 +4,7 @@
 #include "shim/findings.h"
 #include "shim/coro_rows.h"
 #include "coro/coro.h"
+#include "mark/why.h"
 
 #include <string.h>
 
@@ -156,6 +157,9 @@ static const char *why_of(const struct crn_mark *mark, const struct crn_group *g
 {
     if (group->holder != 0 && mark->holders[group->holder - 1].mechanism == CRN_MECHANISM_CXX20)
         return frame_why(mark, group);
+    const char *told = crn_why_by_mechanism(mark, group);
+    if (told != NULL)
+        return told;
     switch (group->verdict) {
     case CRN_VERDICT_COMPLETED:
         return "its coroutine has run to its end, and nothing else points to it";
