@@ -1,5 +1,5 @@
 /*
- * mmap, munmap and mprotect.
+ * mmap, munmap, mremap and mprotect.
  *
  * jemalloc's calls are served from the region, so that all its memory lies in one range; everybody
  * else's go to the kernel as ever.  munmap also tells of coroutine stacks that go away.
@@ -8,6 +8,7 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 
@@ -98,6 +99,27 @@ CRN_EXPORT int munmap(void *address, size_t bytes)
         return -1;
     }
     return 0;
+}
+
+/* A stack cannot be moved: what is moved away is none any more, nor what is moved over. */
+CRN_EXPORT void *mremap(void *old, size_t old_bytes, size_t bytes, int flags, ...)
+{
+    void *wanted = NULL;
+    if ((flags & MREMAP_FIXED) != 0) {
+        va_list arguments;
+        va_start(arguments, flags);
+        wanted = va_arg(arguments, void *);
+        va_end(arguments);
+    }
+    void *start = result_of(crn_syscall6(SYS_mremap, old, old_bytes, bytes, flags, wanted, 0));
+    if (start == MAP_FAILED)
+        return start;
+    size_t kept = start == old ? crn_align_up(bytes, CRN_PAGE_BYTES) : 0;
+    if (kept < old_bytes)
+        stacks_gone((char *)old + kept, old_bytes - kept);
+    if ((flags & MREMAP_FIXED) != 0)
+        stacks_gone(start, bytes);
+    return start;
 }
 
 /* Guard pages split what looked like one stack. */

@@ -219,10 +219,11 @@ static void unmapped_locked(uintptr_t start, uintptr_t end)
     while ((item = crn_ranges_first_above(&crn_coros.mapped, start)) != NULL && item->start < end) {
         struct crn_ranges_item cut = *item;
         crn_ranges_remove(&crn_coros.mapped, cut.start);
+        uint64_t kind = cut.value == CRN_MAPPED_ONE_STACK ? CRN_MAPPED_PLAIN : cut.value;
         if (cut.start < start)
-            crn_ranges_insert(&crn_coros.mapped, cut.start, start, 0);
+            crn_ranges_insert(&crn_coros.mapped, cut.start, start, kind);
         if (cut.end > end)
-            crn_ranges_insert(&crn_coros.mapped, end, cut.end, 0);
+            crn_ranges_insert(&crn_coros.mapped, end, cut.end, kind);
     }
 }
 

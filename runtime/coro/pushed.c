@@ -30,9 +30,10 @@ bool crn_pushed_find(const struct crn_code *code, uintptr_t slot, struct crn_sta
     place->pc = pc;
     place->sp = slot - (uintptr_t)(intptr_t)switcher.depth;
     place->frame_sp = slot + sizeof(uintptr_t);
-    if (switcher.bp_depth != CRN_SWITCHER_NO_BP &&
-        slot - (uintptr_t)(intptr_t)switcher.bp_depth >= bounds.start)
-        place->bp = *(const uintptr_t *)(slot - (uintptr_t)(intptr_t)switcher.bp_depth);
+    uintptr_t bp_at = slot - (uintptr_t)(intptr_t)switcher.bp_depth;
+    if (switcher.bp_depth != CRN_SWITCHER_NO_BP && bp_at >= bounds.start &&
+        bp_at + sizeof(uintptr_t) <= bounds.end)
+        crn_memory_read(&place->bp, bp_at, sizeof place->bp); /* a guard page may lie below */
     place->wants_bp =
         switcher.bp_depth == CRN_SWITCHER_NO_BP && switcher.bp_beside != CRN_SWITCHER_NO_BP;
     crn_place_follow(code, bounds, false, place);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { RSP = 4, RBP = 5, REGISTERS = 16, NO_REGISTER = 255 };
-enum { INSTRUCTIONS_MAX = 64, JUMPS_MAX = 4, LONGEST = 16 };
+enum { INSTRUCTIONS_MAX = 64, JUMPS_MAX = 4, LONGEST = 16, DEPTH_MOST = 1024 };
 
 /* One decoded instruction, as far as it matters. */
 struct insn {
@@ -30,11 +30,13 @@ struct walk {
     uintptr_t at;
     int depth;               /* bytes pushed since the return address */
     uint16_t holds_rsp;      /* registers that hold a copy of rsp, as a mask */
-    int16_t copy_depth[REGISTERS];
+    int32_t copy_depth[REGISTERS];
     bool is_kept;            /* rsp was kept in memory or in a register that is passed on */
     int kept_depth;
     uint8_t kept_base;       /* base register of the memory it was kept in */
     int32_t kept_displacement;
+    bool has_bp_beside;      /* rbp was kept in memory that is not on the stack */
+    int32_t bp_displacement;
     bool keeps_float;        /* stores mxcsr or the x87 control word: fcontext does */
     bool is_switch;
     struct crn_switcher found;
@@ -178,6 +180,19 @@ static void rsp_keep(struct walk *walk, int depth, uint8_t base, int32_t displac
     walk->kept_displacement = displacement;
 }
 
+/* Whether a displacement may be one inside a switch's frame or buffer. */
+static bool is_near(int64_t displacement)
+{
+    return displacement >= -DEPTH_MOST && displacement <= DEPTH_MOST;
+}
+
+/* rbp goes to a buffer; how far from rsp is known at the end. */
+static void bp_keep(struct walk *walk, int32_t displacement)
+{
+    walk->has_bp_beside = true;
+    walk->bp_displacement = displacement;
+}
+
 /* `mov reg, place`: keeps rsp, or rbp where we look for it later. */
 static void store_note(struct walk *walk, const struct insn *insn)
 {
@@ -185,19 +200,21 @@ static void store_note(struct walk *walk, const struct insn *insn)
     if (!insn->is_memory) {
         if (is_rsp && insn->rm != RBP) {
             walk->holds_rsp |= (uint16_t)(1u << insn->rm);
-            walk->copy_depth[insn->rm] = (int16_t)walk->depth;
+            walk->copy_depth[insn->rm] = walk->depth;
         } else if (!is_rsp) {
             walk->holds_rsp &= (uint16_t)~(1u << insn->rm);
         }
         return;
     }
-    if (insn->reg == RBP && insn->rm == RSP && !insn->has_index)
+    if (insn->reg == RBP && insn->rm == RSP && !insn->has_index && is_near(insn->displacement))
         walk->found.bp_depth = (int16_t)(walk->depth - insn->displacement);
-    else if (insn->reg == RBP && insn->rm < REGISTERS && !insn->has_index && insn->rm != RBP)
-        walk->found.bp_beside = (int16_t)insn->displacement; /* less where rsp went: at the end */
+    else if (insn->reg == RBP && insn->rm < REGISTERS && !insn->has_index && insn->rm != RBP &&
+             insn->rm != RSP)
+        bp_keep(walk, insn->displacement);
     if (is_rsp && insn->rm != RSP && insn->rm != RBP)
         rsp_keep(walk, walk->depth, insn->rm, insn->displacement);
-    else if (!is_rsp && (walk->holds_rsp >> insn->reg & 1) != 0 && insn->rm != RSP)
+    else if (!is_rsp && (walk->holds_rsp >> insn->reg & 1) != 0 && insn->rm != RSP &&
+             insn->rm != RBP)
         rsp_keep(walk, walk->copy_depth[insn->reg], insn->rm, insn->displacement);
 }
 
@@ -206,7 +223,9 @@ static void rsp_take(struct walk *walk, const struct insn *insn)
 {
     uint8_t source = insn->rm;
     if (insn->is_memory) {
-        walk->is_switch = walk->is_kept && source != RSP && source != RBP;
+        if (source == RSP || source == RBP)
+            return; /* a local variable: back to where it was */
+        walk->is_switch = walk->is_kept;
         if (walk->is_switch || walk->holds_rsp == 0)
             return;
     } else if (source == RBP || (walk->holds_rsp >> source & 1) != 0) {
@@ -261,15 +280,16 @@ static void instruction_note(struct walk *walk, const struct insn *insn)
             rsp_keep(walk, walk->depth, insn->is_memory ? insn->rm : NO_REGISTER, insn->displacement);
             walk->is_switch = true;
         }
-    } else if (insn->opcode == 0x8d && insn->is_wide && insn->rm == RSP && !insn->has_index) {
+    } else if (insn->opcode == 0x8d && insn->is_wide && insn->rm == RSP && !insn->has_index &&
+               is_near(insn->displacement)) {
         if (insn->reg == RSP) {
             walk->depth -= insn->displacement;
         } else if (insn->reg != RBP) {
             walk->holds_rsp |= (uint16_t)(1u << insn->reg);
-            walk->copy_depth[insn->reg] = (int16_t)(walk->depth - insn->displacement);
+            walk->copy_depth[insn->reg] = walk->depth - insn->displacement;
         }
     } else if ((insn->opcode == 0x83 || insn->opcode == 0x81) && !insn->is_memory &&
-               insn->rm == RSP) {
+               insn->rm == RSP && is_near(insn->immediate)) {
         if ((insn->reg & 7) == 5)
             walk->depth += (int)insn->immediate;
         else if ((insn->reg & 7) == 0)
@@ -298,7 +318,7 @@ static uintptr_t stub_follow(const struct crn_code *code, uintptr_t at)
 {
     enum { ENDBR_BYTES = 4 };
     static const uint8_t endbr[ENDBR_BYTES] = {0xf3, 0x0f, 0x1e, 0xfa};
-    if (!crn_code_holds(code, at, LONGEST))
+    if (!crn_code_holds(code, at, ENDBR_BYTES + LONGEST))
         return at;
     const uint8_t *bytes = (const uint8_t *)at;
     if (memcmp(bytes, endbr, ENDBR_BYTES) == 0)
@@ -337,14 +357,15 @@ static struct crn_switcher function_read(const struct crn_code *code, uintptr_t 
             instruction_note(&walk, &insn);
         } else if (insn.opcode == 0x89 && insn.is_wide && insn.is_memory && insn.reg == RBP &&
                    insn.rm == walk.kept_base) {
-            walk.found.bp_beside = (int16_t)insn.displacement; /* kept after the stacks changed */
+            bp_keep(&walk, insn.displacement); /* kept after the stacks changed */
         }
         walk.at = next;
     }
-    if ((!walk.is_switch && !walk.found.is_saver) || walk.kept_depth < -8 || walk.kept_depth > 1024)
+    if ((!walk.is_switch && !walk.found.is_saver) || walk.kept_depth < -8 || walk.kept_depth > DEPTH_MOST)
         return (struct crn_switcher){.is_switch = false};
-    if (walk.found.bp_beside != CRN_SWITCHER_NO_BP)
-        walk.found.bp_beside = (int16_t)(walk.found.bp_beside - walk.kept_displacement);
+    int64_t beside = (int64_t)walk.bp_displacement - walk.kept_displacement;
+    if (walk.has_bp_beside && is_near(beside))
+        walk.found.bp_beside = (int16_t)beside;
     walk.found.is_switch = walk.is_switch;
     walk.found.depth = (int16_t)walk.kept_depth;
     walk.found.mechanism =
@@ -401,12 +422,15 @@ static uintptr_t call_target(const struct crn_code *code, uintptr_t address)
 
 bool crn_code_follows_call(const struct crn_code *code, uintptr_t address)
 {
-    const uint8_t *end = (const uint8_t *)address;
-    if (!crn_code_holds(code, address - 7, 8))
+    enum { CALL_MOST = 7 };
+    uint8_t bytes[CALL_MOST + LONGEST] = {0}; /* what follows the call may be no memory at all */
+    const uint8_t *end = bytes + CALL_MOST;
+    if (!crn_code_holds(code, address - CALL_MOST, CALL_MOST + 1))
         return false;
+    memcpy(bytes, (const void *)(address - CALL_MOST), CALL_MOST);
     if (end[-5] == 0xe8)
         return true;
-    for (unsigned back = 2; back <= 7; back++) {
+    for (unsigned back = 2; back <= CALL_MOST; back++) {
         struct insn insn = decode(end - back);
         if (insn.bytes == back && is_indirect_call(&insn))
             return true;

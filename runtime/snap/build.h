@@ -56,6 +56,13 @@ struct crn_territory {
     bool is_opaque;      /* one runs, we cannot tell where it begins: all of it is live */
 };
 
+/* A leaf function keeps data below sp (System V ABI: the red zone).  `low`: the stack's start. */
+CRN_INLINE uintptr_t crn_red_zone_start(uintptr_t sp, uintptr_t low)
+{
+    enum { RED_ZONE_BYTES = 128 };
+    return sp - low > RED_ZONE_BYTES ? sp - RED_ZONE_BYTES : low;
+}
+
 /*
  * Finds out who is parked in the territories (disjoint) and appends them; where that
  * cannot be told, the whole territory counts as live.

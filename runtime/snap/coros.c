@@ -22,7 +22,7 @@ static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr
     coro->state = CRN_CORO_RUNNING;
     coro->is_root = true;
     coro->is_exact = true;
-    coro->body_start = sp;
+    coro->body_start = crn_red_zone_start(sp, coro->stack_start);
     coro->body_end = coro->stack_end;
     coro->word_count = 0;
 }
@@ -81,7 +81,11 @@ static bool opaque_less(const void *a, const void *b)
     return x->start != y->start ? x->start < y->start : x->is_context > y->is_context;
 }
 
-/* Areas inside a stack are read as part of a body or not at all; equal ones are one handle. */
+/*
+ * Areas inside a stack are read as part of a body or not at all; equal ones are one handle.  What
+ * jmp_bufs hold is hidden from whoever reads a body: one on another's stack is a handle all the same.
+ * Where the frames of two stacks led to places on one page, the lower one has it.
+ */
 static void opaques_tidy(struct crn_snap *snap)
 {
     size_t kept = 0;
@@ -91,8 +95,18 @@ static void opaques_tidy(struct crn_snap *snap)
         if (last != NULL && row.start < last->end) {
             if (last->is_context && row.is_context && row.is_handle && !last->is_handle)
                 *last = row;
-            if (!(last->is_context && !row.is_context))
+            else if (!last->is_context && row.is_handle && row.coro != last->coro &&
+                     snap->coros[row.coro].mechanism == CRN_MECHANISM_SETJMP)
+                snap->coros[row.coro].is_root = true;
+            if (!last->is_context && !row.is_context) {
+                row.start = last->end;
+                if (row.start >= row.end) { /* nothing could reach it any more */
+                    snap->coros[row.coro].is_root = true;
+                    continue;
+                }
+            } else if (!(last->is_context && !row.is_context)) {
                 continue;
+            }
         }
         snap->opaques[kept++] = row;
     }

@@ -38,6 +38,8 @@ struct search {
     uint32_t current; /* the territory that is read */
     struct cached *cache;
     uintptr_t low, span;     /* all territories lie in [low, low + span) */
+    uintptr_t heap_start, heap_bytes;
+    uintptr_t run_start, run_end; /* what is read now, and can be */
     uintptr_t guard;
     uint32_t *held_slots;    /* a hash of the places' sps: index + 1 */
     size_t held_mask;
@@ -105,7 +107,8 @@ static void runner_note(struct search *search, struct crn_frame frame)
     crn_place_follow(&search->snap->code, bounds_of(territory), frame.is_exact, &place);
     if (place.quality == CRN_BASE_BROKEN && !territory->is_whole_stack)
         territory->is_opaque = true;
-    territory->running_sp = frame.sp;
+    territory->running_sp =
+        frame.is_exact ? crn_red_zone_start(frame.sp, territory->start) : frame.sp;
     territory->running_base = territory->is_whole_stack ? territory->end : place.base;
 }
 
@@ -135,6 +138,10 @@ static void runners_note(struct search *search, const struct crn_taker *taker)
 /* Whether a word is the return address of a switch, by a small cache of those that were asked. */
 static bool is_switch(struct search *search, uintptr_t word)
 {
+    /* Most words that look like addresses lead to the heap, which lies between the modules. */
+    if (word - search->heap_start < search->heap_bytes ||
+        !crn_code_holds(&search->snap->code, word, 1))
+        return false;
     struct cached *row = &search->cache[crn_hash64(word) & (CACHE_ROWS - 1)];
     if (row->return_address != word)
         *row = (struct cached){word, crn_switcher_of(&search->snap->code, word).is_switch};
@@ -148,7 +155,7 @@ static void stack_read(uintptr_t start, uintptr_t end, void *user)
     for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end; at += 8) {
         struct crn_place place;
         uintptr_t word = *(const uintptr_t *)at;
-        if (crn_code_holds(&search->snap->code, word, 1) && is_switch(search, word) &&
+        if (is_switch(search, word) &&
             crn_pushed_find(&search->snap->code, at, bounds_of(territory), &place) &&
             (place.quality != CRN_BASE_BROKEN || place.wants_bp))
             place_add(search, place, search->current);
@@ -171,8 +178,7 @@ static void discovery_read(uintptr_t start, uintptr_t end, void *user)
     for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end && !discovery->is_stack; at += 8) {
         struct crn_place place;
         uintptr_t word = *(const uintptr_t *)at;
-        discovery->is_stack = crn_code_holds(code, word, 1) &&
-                              is_switch(discovery->search, word) &&
+        discovery->is_stack = is_switch(discovery->search, word) &&
                               crn_pushed_find(code, at, discovery->bounds, &place) &&
                               place.quality == CRN_BASE_PROPER;
     }
@@ -194,8 +200,8 @@ static void discovery_try(struct discovery *discovery, uintptr_t start, uintptr_
         return;
     discovery->is_stack = false;
     discovery->bounds = (struct crn_stack_bounds){start, end};
-    crn_readable_for_each(search->snap, (struct crn_range){start, end}, true, false, discovery_read,
-                          discovery);
+    crn_readable_for_each(search->snap, (struct crn_range){start, end},
+                          end - start >= SPARSE_FROM_BYTES, false, discovery_read, discovery);
     if (discovery->is_stack && discovery->count < discovery->room)
         discovery->found[discovery->count++] = (struct crn_territory){
             .start = start, .end = end, .has_floor = has_floor, .is_guessed = true};
@@ -204,8 +210,21 @@ static void discovery_try(struct discovery *discovery, uintptr_t start, uintptr_
 static bool discovery_visit(const struct crn_block *block, void *user)
 {
     enum { STACK_BYTES_LEAST = 4096 };
-    if (block->usable >= STACK_BYTES_LEAST)
-        discovery_try(user, block->start, block->start + block->usable, false);
+    if (block->usable < STACK_BYTES_LEAST)
+        return true;
+    /* One block may hold many stacks, with guard pages between them that must not be touched. */
+    const struct crn_snap *snap = ((struct discovery *)user)->search->snap;
+    uintptr_t start = block->start, end = block->start + block->usable;
+    bool has_floor = false;
+    for (size_t at = crn_unreadable_above(snap, start);
+         at < snap->unreadable_count && snap->unreadable[at].start < end; at++) {
+        if (snap->unreadable[at].start > start)
+            discovery_try(user, start, snap->unreadable[at].start, has_floor);
+        start = snap->unreadable[at].end;
+        has_floor = true;
+    }
+    if (start < end)
+        discovery_try(user, start, end, has_floor);
     return true;
 }
 
@@ -299,6 +318,8 @@ static void questions_find(struct search *search)
         if (is_parked && territory->is_whole_stack)
             search->looks_for_setjmp = true;
     }
+    /* And it must not win over others because nobody looked for who holds those. */
+    search->looks_for_holders |= search->looks_for_setjmp;
 }
 
 static void held_prepare(struct search *search)
@@ -328,9 +349,10 @@ static void held_note(struct search *search, uintptr_t word, uintptr_t address)
         if (place->sp != word)
             continue;
         place->is_held = true;
+        if (!place->wants_bp)
+            continue;
         struct crn_switcher switcher = crn_switcher_of(&search->snap->code, place->pc);
-        if (place->wants_bp &&
-            crn_memory_read(&place->bp, address + (uintptr_t)(intptr_t)switcher.bp_beside,
+        if (crn_memory_read(&place->bp, address + (uintptr_t)(intptr_t)switcher.bp_beside,
                             sizeof place->bp)) {
             /* rbp lies beside it: now the frames can be followed for good. */
             place->wants_bp = false;
@@ -343,6 +365,12 @@ static void held_note(struct search *search, uintptr_t word, uintptr_t address)
 static void saved_note(struct search *search, uintptr_t rsp, uintptr_t address)
 {
     struct crn_place place;
+    const struct crn_code *code = &search->snap->code;
+    /* Cheaply: in an arena with a stack in it, there are millions of such words. */
+    if (address - search->run_start >= 8 && address + 16 <= search->run_end &&
+        !crn_code_holds(code, *(const uintptr_t *)(address - 8), 1) &&
+        !crn_code_holds(code, *(const uintptr_t *)(address + 8), 1))
+        return;
     struct crn_territory *territory = territory_find(search, rsp);
     if (territory != NULL && territory->is_asked &&
         crn_saved_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
@@ -366,6 +394,8 @@ static void memory_read(uintptr_t start, uintptr_t end, void *user)
     struct search *search = user;
     const uintptr_t low = search->low, span = search->span, guard = search->guard;
     const uintptr_t mask = ((uintptr_t)1 << 48) - 1;
+    search->run_start = start;
+    search->run_end = end;
     for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end; at += 8) {
         uintptr_t word = *(const uintptr_t *)at;
         if (CRN_UNLIKELY((word & mask) - low < span)) {
@@ -477,6 +507,7 @@ static void running_add(struct search *search, const struct crn_territory *terri
                                                 .is_exact = true,
                                                 .stack_start = low,
                                                 .stack_end = territory->running_base,
+                                                .zone_start = low,
                                                 .body_start = territory->running_sp,
                                                 .body_end = territory->running_base});
     if (index != UINT32_MAX)
@@ -528,6 +559,11 @@ static uintptr_t group_add(struct search *search, size_t first, size_t end, uint
         at++;
     if (territory->is_guessed && (at == end || places[at].quality != CRN_BASE_PROPER))
         return places[first].base; /* a copy of a stack, perhaps */
+    /* A jmp_buf tells for sure only of a stack that was left by no other switch further in. */
+    bool is_mixed = at < end && at > first && places[at].mechanism == CRN_MECHANISM_SETJMP &&
+                    places[first].mechanism != CRN_MECHANISM_SETJMP;
+    if (is_mixed)
+        at = end;
     const struct crn_place *place = &places[at < end ? at : first];
     const struct crn_coro *coro = crn_coro_at(territory->id);
     bool has_registers = place->area_end != 0;
@@ -571,7 +607,12 @@ static uintptr_t group_add(struct search *search, size_t first, size_t end, uint
 static void territory_add(struct search *search, uint32_t number, size_t first, size_t end)
 {
     const struct crn_territory *territory = &search->territories[number];
-    if (territory->is_opaque || (territory->is_whole_stack && territory->running_sp != 0) ||
+    /* Another stack's frames cannot enclose those that run: their base was not found, then. */
+    bool is_opaque = territory->is_opaque;
+    for (size_t i = first; i < end && territory->running_sp != 0; i++)
+        is_opaque |= search->places[i].base > territory->running_base &&
+                     search->places[i].sp < territory->running_base;
+    if (is_opaque || (territory->is_whole_stack && territory->running_sp != 0) ||
         (first == end && territory->running_sp == 0)) {
         unknown_add(search, territory);
         return;
@@ -607,8 +648,8 @@ static void territory_add(struct search *search, uint32_t number, size_t first, 
             bool is_zone = territory->is_one_mapping && next < lowest && !is_stack;
             if (is_stack || is_zone)
                 low = next > territory->start ? next : territory->start;
-            covered =
-                group_add(search, start, end, low, is_single ? territory->id : 0, is_zone);
+            covered = group_add(search, start, end, low, is_single ? territory->id : 0,
+                                !territory->is_whole_stack && (is_stack || is_zone));
         }
         end = start;
     }
@@ -644,7 +685,15 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
     search.cache = crn_arena_alloc(&builder->snap->arena, CACHE_ROWS * sizeof *search.cache);
     if (search.cache == NULL)
         return;
+    search.heap_start = builder->snap->heap->index.base;
+    search.heap_bytes = builder->snap->heap_end - search.heap_start;
     crn_sort(territories, count, sizeof *territories, territory_less);
+    if (builder->stopped->unseen > 0) {
+        /* Whoever looks parked may be running. */
+        for (size_t i = 0; i < count; i++)
+            unknown_add(&search, &territories[i]);
+        return;
+    }
     runners_note(&search, taker);
     stacks_read(&search);
     if (search.place_count > 0) {
