@@ -38,6 +38,8 @@ FRAME = {"function": (str, NULL), "file": (str, NULL), "line": (int, NULL), "mod
          "build_id": (str, NULL), "offset": (str, NULL), "inlined": (bool, NULL)}
 COROUTINE = {"name": (str, NULL), "mechanism": str, "state": str, "count": int,
              "created_stack": (list, NULL), "suspended_stack": (list, NULL)}
+LISTED = {**COROUTINE, "stack_bytes": (int, NULL), "touched_bytes": (int, NULL),
+          "retained_bytes": (int, NULL)}
 LINKS = {"root": {"root": str, "name": (str, NULL), "module": (str, NULL)},
          "block": {"bytes": int, "offset": (int, NULL), "allocated_in": (str, NULL)},
          "coroutine": {"name": (str, NULL), "local": (str, NULL), "offset": (int, NULL)},
@@ -64,8 +66,8 @@ def stack(where, frames):
             yield f"{where}[{index}].offset is {offset!r}"
 
 
-def coroutine(where, value):
-    broken = list(keys(where, value, COROUTINE))
+def coroutine(where, value, table=COROUTINE):
+    broken = list(keys(where, value, table))
     yield from broken
     if broken:
         return
@@ -154,6 +156,8 @@ def check(report):
         if not wrong:
             wrong += keys(f"{where}.exit", process["exit"], EXIT)
             wrong += leaks(where, process)
+            for at, entry in enumerate(process["coroutines"]):
+                wrong += coroutine(f"{where}.coroutines[{at}]", entry, LISTED)
         summary = None if wrong else process["summary"]
         if summary is not None:
             wrong += keys(f"{where}.summary", summary, SUMMARY)
