@@ -2,10 +2,10 @@
  * Marks, confirms, reports.  See check.h.
  */
 #include "shim/check.h"
-#include "shim/findings.h"
 #include "shim/guard.h"
 #include "base/switch.h"
 #include "base/sys.h"
+#include "coro/probe.h"
 #include "snap/take.h"
 
 #include <stdio.h>
@@ -13,41 +13,37 @@
 
 enum { CHECK_STACK_BYTES = 512 * 1024, REPORT_STACK_BYTES = 64 * 1024, LOCK_LIMIT_MS = 200 };
 
-/* One mark: of all blocks when the end begins, and of those born since at the very end. */
-struct pass {
-    struct crn_snap snap;
-    struct crn_mark mark;
-    struct crn_findings findings;
-    bool is_done;
-};
-
 enum { FINISHING = 1, FINISHED = 2, FINISH_LIMIT_S = 30 };
 
 static _Atomic uint32_t end_has_begun, end_has_finished;
 static int finishing_tid; /* who reports; to know a signal handler on top of it */
-static struct pass first_pass, last_pass;
+static struct crn_check first_pass, last_pass; /* when the end begins, and for what was born since */
 static struct crn_draft draft;
+static bool draft_is_open;
 static uint32_t born_after; /* blocks with at least this birth were made during teardown */
 static uint64_t pause_ns, check_ns;
 static unsigned unseen_threads;
 
-struct check_call {
-    struct pass *pass;
-    uint32_t birth_from;
-    const ucontext_t *interrupted;
-};
+struct crn_draft *crn_process_draft(void)
+{
+    if (!draft_is_open)
+        crn_draft_init(&draft);
+    draft_is_open = true;
+    return &draft;
+}
 
-static void unseen_warn(const struct crn_stopped_list *stopped)
+static void unseen_warn(struct crn_check *check, const struct crn_stopped_list *stopped)
 {
     for (unsigned i = 0; i < stopped->unseen && i < CRN_COUNT_OF(stopped->unseen_tids); i++)
-        crn_draft_warning(&draft, "thread %d did not stop within %d ms; its stack counts as live",
+        crn_draft_warning(check->draft,
+                          "thread %d did not stop within %d ms; its stack counts as live",
                           stopped->unseen_tids[i], CRN_STOP_LIMIT_MS);
-    unseen_threads += stopped->unseen;
+    check->unseen = stopped->unseen;
 }
 
 /* The part that reads the program's memory. */
 struct picture {
-    const struct check_call *call;
+    struct crn_check *check;
     const struct crn_stopped_list *stopped;
     struct crn_taker taker;
     bool is_torn;
@@ -57,48 +53,64 @@ struct picture {
 static void picture_mark(void *argument)
 {
     struct picture *picture = argument;
-    struct pass *pass = picture->call->pass;
-    picture->status = crn_snap_take(&pass->snap, picture->stopped, &picture->taker,
-                                    picture->call->birth_from, picture->is_torn);
+    struct crn_check *check = picture->check;
+    picture->status =
+        crn_snap_take(&check->snap, picture->stopped, &picture->taker, &check->occasion,
+                      check->birth_from, picture->is_torn);
     if (picture->status == CRN_OK)
-        picture->status = crn_mark_run(&pass->mark, &pass->snap);
-    if (picture->status == CRN_OK)
-        crn_findings_collect(&pass->findings, &pass->mark, &draft,
-                             crn_shim.options.coroutines && pass == &first_pass);
+        picture->status = crn_mark_run(&check->mark, &check->snap);
+    if (picture->status != CRN_OK)
+        return;
+    crn_findings_collect(&check->findings, &check->mark, check->draft, check->lists_all);
+    crn_founds_find(&check->founds, &check->mark, check->only_new);
+}
+
+/* The registries must stand still, too; in this order. */
+static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock};
+
+static unsigned registries_lock(int tid)
+{
+    unsigned count = 0;
+    while (count < CRN_COUNT_OF(registries) &&
+           crn_lock_try_for(registries[count], tid, (uint64_t)LOCK_LIMIT_MS * 1000000))
+        count++;
+    return count;
 }
 
 static void check_do(void *argument, const struct crn_saved_registers *registers)
 {
-    const struct check_call *call = argument;
+    struct crn_check *check = argument;
     struct crn_stopped_list stopped;
     uint64_t began = crn_now_ns();
     uintptr_t fault = 0;
 
-    bool has_lock =
-        crn_lock_try_for(&crn_coros.lock, crn_sys_gettid(), (uint64_t)LOCK_LIMIT_MS * 1000000);
+    unsigned locked = registries_lock(crn_sys_gettid());
+    bool is_torn = locked < CRN_COUNT_OF(registries);
     uint64_t stopping = crn_now_ns();
     crn_threads_stop(&stopped);
-    unseen_warn(&stopped);
-    struct picture picture = {call, &stopped, {registers, call->interrupted}, !has_lock, CRN_OK};
+    unseen_warn(check, &stopped);
+    struct picture picture = {check, &stopped, {registers, check->interrupted}, is_torn, CRN_OK};
     if (!crn_guarded_call(picture_mark, &picture, &fault))
-        crn_draft_warning(&draft, "memory at 0x%lx went away during the check; there is no verdict",
+        crn_draft_warning(check->draft,
+                          "memory at 0x%lx went away during the check; there is no verdict",
                           (unsigned long)fault);
     else if (picture.status != CRN_OK)
-        crn_draft_warning(&draft, "%s; there is no verdict",
+        crn_draft_warning(check->draft, "%s; there is no verdict",
                           picture.status == CRN_ERR_NO_MEMORY ? "there was no memory for the check"
                                                               : "the memory map could not be read");
     else
-        call->pass->is_done = true;
+        check->is_done = true;
     crn_threads_resume();
-    pause_ns += crn_now_ns() - stopping;
-    if (has_lock)
-        crn_lock_release(&crn_coros.lock);
-    else
-        crn_draft_warning(&draft, "the coroutine registry was in use; coroutines count as live");
-    check_ns += crn_now_ns() - began;
+    check->pause_ns = crn_now_ns() - stopping;
+    while (locked > 0)
+        crn_lock_release(registries[--locked]);
+    if (is_torn)
+        crn_draft_warning(check->draft,
+                          "the coroutine registry was in use; coroutines count as live");
+    check->check_ns = crn_now_ns() - began;
 }
 
-static void check_run(struct check_call call)
+void crn_check_perform(struct crn_check *check)
 {
     struct crn_thread *self = crn_shim_thread();
     void *stack = crn_vm_map(CHECK_STACK_BYTES);
@@ -107,9 +119,25 @@ static void check_run(struct check_call call)
     uint32_t was_busy = self->is_busy;
     self->is_busy = 1;
     crn_heap_counts_flush(&crn_heap, &self->counts);
-    crn_stack_call(check_do, &call, (char *)stack + CHECK_STACK_BYTES);
+    crn_stack_call(check_do, check, (char *)stack + CHECK_STACK_BYTES);
     self->is_busy = was_busy;
     crn_vm_unmap(stack, CHECK_STACK_BYTES);
+}
+
+void crn_check_free(struct crn_check *check)
+{
+    if (check->is_done)
+        crn_mark_free(&check->mark);
+    crn_snap_free(&check->snap);
+}
+
+/* A check of the end: it counts for the report. */
+static void end_perform(struct crn_check *check)
+{
+    crn_check_perform(check);
+    pause_ns += check->pause_ns;
+    check_ns += check->check_ns;
+    unseen_threads += check->unseen;
 }
 
 static bool has_seen(const struct crn_block *block, void *user)
@@ -141,11 +169,21 @@ static void begin(const ucontext_t *interrupted)
     if (!is_watching() || !__atomic_compare_exchange_n(&end_has_begun, &expected, 1, false,
                                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
-    crn_draft_init(&draft);
+    crn_process_draft();
     born_after = crn_heap_line_draw(&crn_heap);
     if (crn_shim.phase == CRN_SHIM_ON &&
         (!crn_shim.is_forked || any_born_since(crn_heap.birth_line)))
-        check_run((struct check_call){&first_pass, crn_heap.birth_line, interrupted});
+    {
+        first_pass = (struct crn_check){.draft = &draft,
+                                        .occasion = {.is_end = true},
+                                        .birth_from = crn_heap.birth_line,
+                                        .interrupted = interrupted,
+                                        .lists_all = crn_shim.options.coroutines,
+                                        .only_new = true};
+        end_perform(&first_pass);
+        for (size_t i = 0; i < first_pass.founds.count; i++)
+            crn_found_draft(&draft, &first_pass.mark, &first_pass.founds.rows[i]);
+    }
 }
 
 void crn_end_begin(int exit_code)
@@ -161,6 +199,7 @@ void crn_end_after_fork(void)
         memset(&first_pass, 0, sizeof first_pass); /* the parent's; the copy is small */
     memset(&last_pass, 0, sizeof last_pass);
     memset(&draft, 0, sizeof draft);
+    draft_is_open = false;
     pause_ns = check_ns = 0;
     unseen_threads = 0;
 }
@@ -186,18 +225,36 @@ static void process_fill(int exit_code, int exit_signal)
     process->unseen_threads = unseen_threads;
     process->check_pause_ns = pause_ns;
     process->check_ns = check_ns;
-    process->coroutines[CRN_CORO_DESTROYED] = crn_coros.destroyed;
+    process->coroutines[CRN_CORO_DESTROYED] = crn_coros.destroyed + crn_probes.destroyed;
     process->coroutines_seen = 0;
     for (unsigned i = 0; i < CRN_CORO_STATE_COUNT; i++)
         process->coroutines_seen += process->coroutines[i];
     if (!first_pass.is_done)
-        process->coroutines_seen = crn_coros.seen;
+        process->coroutines_seen = crn_coros.seen + crn_probes.seen;
     if (process->peak_bytes < process->live_bytes)
         process->peak_bytes = process->live_bytes;
     if (crn_shim.trouble != NULL) {
         process->flags = (process->flags & ~(uint32_t)CRN_PROCESS_CHECKED) | CRN_PROCESS_INCOMPLETE;
         crn_draft_warning(&draft, "Coroner stood down: %s", crn_shim.trouble);
     }
+}
+
+void crn_check_render(struct crn_check *check)
+{
+    char path[4096];
+    static _Atomic uint32_t number;
+    const char *place = crn_shim_temporary();
+    snprintf(path, sizeof path, "%s/coroner-%d.%u.crn", place != NULL ? place : "/tmp", crn_shim.pid,
+             number++);
+    crn_draft_self(check->draft);
+    check->draft->process.flags |= CRN_PROCESS_CHECKED;
+    check->draft->process.exit_code = -1;
+    check->draft->process.check_pause_ns = check->pause_ns;
+    check->draft->process.check_ns = check->check_ns;
+    check->draft->process.duration_ns = crn_now_ns() - crn_shim.started_ns;
+    if (crn_draft_write(check->draft, path) != 0 || !crn_render_text(path))
+        crn_log("the report of a check could not be printed");
+    crn_syscall3(SYS_unlinkat, -100, path, 0);
 }
 
 /* Where the recording goes: into the launcher's session, else beside nobody's feet. */
@@ -281,11 +338,13 @@ static int finish(int exit_code, int exit_signal)
         crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
     check_ns += crn_now_ns() - confirming;
     if (first_pass.is_done && any_born_since(born_after)) {
-        check_run((struct check_call){&last_pass, born_after, NULL});
+        last_pass = (struct crn_check){
+            .draft = &draft, .occasion = {.is_end = true}, .birth_from = born_after, .only_new = true};
+        end_perform(&last_pass);
         if (last_pass.is_done)
             crn_findings_confirm(&last_pass.findings, &draft, UINT32_MAX, false);
     }
-    draft.process.coroutines_resurrected = crn_coros.resurrected;
+    draft.process.coroutines_resurrected = crn_coros.resurrected + crn_probes.resurrected;
     struct ending ending = {exit_code, exit_signal, exit_code};
     char *stack = crn_vm_map(REPORT_STACK_BYTES);
     if (stack == NULL)

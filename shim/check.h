@@ -9,9 +9,45 @@
  *
  * Each happens once a process; what comes too late, or in a vfork child, does nothing.
  */
+#include "shim/findings.h"
+#include "shim/found.h"
 #include "shim/state.h"
+#include "snap/snap.h"
 
 #include <ucontext.h>
+
+/* One mark and what came of it.  Zeroed memory with the first four filled in is one to perform. */
+struct crn_check {
+    struct crn_draft *draft; /* gets warnings, chains and coroutines */
+    struct crn_occasion occasion;
+    uint32_t birth_from;           /* judge only blocks born at or after */
+    const ucontext_t *interrupted; /* in a signal handler: what it interrupted */
+    bool lists_all;                /* every coroutine, dead or not */
+    bool only_new;                 /* findings that no earlier check told */
+
+    bool is_done; /* there is a verdict; the rest is filled in then */
+    struct crn_snap snap;
+    struct crn_mark mark;
+    struct crn_findings findings;
+    struct crn_founds founds;
+    uint64_t pause_ns, check_ns;
+    unsigned unseen;
+};
+
+/* Stops the other threads, marks, lets them go on.  Runs on a stack of its own. */
+void crn_check_perform(struct crn_check *check);
+
+/* Gives back what a check holds. */
+void crn_check_free(struct crn_check *check);
+
+/* The draft of this process's report, which findings of all checks go to. */
+struct crn_draft *crn_process_draft(void);
+
+/*
+ * Writes a recording of a check that was performed and has it rendered to standard error, while the
+ * program goes on.
+ */
+void crn_check_render(struct crn_check *check);
 
 /* Marks.  `exit_code` is what the process is about to exit with. */
 void crn_end_begin(int exit_code);
@@ -34,6 +70,9 @@ void crn_end_after_fork(void);
  * it cannot be run, `leak_code`.
  */
 int crn_render(const char *path, int exit_code, int leak_code, bool has_news);
+
+/* Has the recording at `path` printed as text to standard error; it stays.  False: not possible. */
+bool crn_render_text(const char *path);
 
 /* TMPDIR, as it was when the process began; NULL: not set. */
 const char *crn_shim_temporary(void);

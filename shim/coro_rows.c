@@ -3,6 +3,7 @@
  */
 #include "shim/coro_rows.h"
 #include "base/maps.h"
+#include "coro/probe.h"
 #include "mark/retained.h"
 
 enum { KINDS_MAX = 1 << 16 };
@@ -34,8 +35,14 @@ static uint32_t row_add(struct crn_draft *draft, const struct crn_snap *snap,
         .touched_bytes = touched_bytes,
         .retained_bytes = holder->retained_bytes,
     };
-    if (holder->example_coro < snap->coro_count)
-        row.id = snap->coros[holder->example_coro].id;
+    if (holder->example_coro < snap->coro_count) {
+        const struct crn_snap_coro *coro = &snap->coros[holder->example_coro];
+        row.id = coro->id;
+        if (coro->probe != 0 && crn_probe_at(coro->probe)->name != NULL) {
+            row.name = crn_draft_string(draft, crn_probe_at(coro->probe)->name);
+            row.entry = 0; /* told alike ones apart by the address of their name */
+        }
+    }
     return crn_draft_coro(draft, &row) + 1;
 }
 

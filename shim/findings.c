@@ -3,8 +3,10 @@
  */
 #include "shim/findings.h"
 #include "shim/coro_rows.h"
+#include "shim/found.h"
 #include "coro/coro.h"
 #include "mark/why.h"
+#include "coro/probe.h"
 
 #include <string.h>
 
@@ -30,10 +32,17 @@ static void chain_link_add(struct crn_findings *findings, struct crn_draft *draf
         findings->group_links[group] = row;
 }
 
-static void step_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
-                     const struct crn_chain_step *step)
+/* The name of the local that lies at an address of a coroutine; 0: none is named there. */
+static uint32_t local_name(struct crn_draft *draft, const struct crn_snap *snap, uintptr_t address)
 {
-    const struct crn_snap *snap = findings->mark->snap;
+    const struct crn_snap_local *local = crn_local_find(snap, address);
+    return local != NULL && local->name != NULL ? crn_draft_string(draft, local->name) : 0;
+}
+
+struct crn_record_link crn_step_link(struct crn_draft *draft, const struct crn_mark *mark,
+                                     const struct crn_chain_step *step)
+{
+    const struct crn_snap *snap = mark->snap;
     struct crn_record_link link = {.address = step->address};
     if (step->root != 0) {
         const struct crn_root *root = &snap->roots[step->root - 1];
@@ -44,6 +53,7 @@ static void step_add(struct crn_findings *findings, struct crn_draft *draft, siz
         link.kind = CRN_LINK_CORO;
         link.coro = crn_link_coro_add(draft, snap, step->coro - 1);
         link.offset = offset_in_coro(snap, step->coro - 1, step->address);
+        link.name = local_name(draft, snap, step->address);
     } else {
         struct crn_block block;
         link.kind = CRN_LINK_BLOCK;
@@ -53,7 +63,13 @@ static void step_add(struct crn_findings *findings, struct crn_draft *draft, siz
             link.alloc_node = crn_draft_node(draft, block.record->stack);
         }
     }
-    chain_link_add(findings, draft, group, link);
+    return link;
+}
+
+static void step_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
+                     const struct crn_chain_step *step)
+{
+    chain_link_add(findings, draft, group, crn_step_link(draft, findings->mark, step));
 }
 
 /* The end of every chain: the dead coroutine, and the block it holds. */
@@ -68,6 +84,7 @@ static void chain_end_add(struct crn_findings *findings, struct crn_draft *draft
                        .kind = CRN_LINK_CORO,
                        .coro = findings->holder_rows[group->holder - 1],
                        .address = group->example_word,
+                       .name = local_name(draft, mark->snap, group->example_word),
                        .offset = offset_in_coro(mark->snap, group->example_coro - 1,
                                                 group->example_word)});
     chain_link_add(findings, draft, index,
@@ -75,6 +92,12 @@ static void chain_end_add(struct crn_findings *findings, struct crn_draft *draft
                                             .address = group->example,
                                             .bytes = block.size,
                                             .alloc_node = crn_draft_node(draft, group->alloc_node)});
+}
+
+/* Whether something live leads to what holds it; the chain of an abandoned one starts there. */
+static bool has_chain(const struct crn_group *group)
+{
+    return group->verdict == CRN_VERDICT_COMPLETED || group->verdict == CRN_VERDICT_CANCELLED;
 }
 
 static void chains_add(struct crn_findings *findings, struct crn_draft *draft)
@@ -85,7 +108,7 @@ static void chains_add(struct crn_findings *findings, struct crn_draft *draft)
     struct crn_chain_step(*steps)[CRN_CHAIN_STEPS_MAX] = NULL;
     size_t wanted = 0;
     for (size_t i = 0; i < mark->group_count && wanted < CHAINS_MAX && coros != NULL; i++)
-        if (mark->groups[i].verdict == CRN_VERDICT_COMPLETED)
+        if (has_chain(&mark->groups[i]))
             coros[wanted++] = mark->groups[i].example_coro - 1;
     if (wanted > 0 && step_counts != NULL &&
         (steps = crn_arena_alloc(&mark->arena, wanted * sizeof *steps)) != NULL)
@@ -93,7 +116,7 @@ static void chains_add(struct crn_findings *findings, struct crn_draft *draft)
     for (size_t i = 0, traced = 0; i < mark->group_count; i++) {
         if (mark->groups[i].holder == 0)
             continue;
-        if (mark->groups[i].verdict == CRN_VERDICT_COMPLETED && traced < wanted) {
+        if (has_chain(&mark->groups[i]) && traced < wanted) {
             for (unsigned step = 0; steps != NULL && step < step_counts[traced]; step++)
                 step_add(findings, draft, i, &steps[traced][step]);
             traced++;
@@ -105,10 +128,16 @@ static void chains_add(struct crn_findings *findings, struct crn_draft *draft)
 /* So that one which runs again after all is noticed. */
 static void judged_note(const struct crn_mark *mark)
 {
-    for (uint32_t i = 0; i < mark->snap->coro_count; i++)
-        if (mark->holder_of[i] != 0 &&
-            mark->holders[mark->holder_of[i] - 1].state == CRN_CORO_ABANDONED)
-            crn_coro_at(mark->snap->coros[i].id)->flags |= CRN_CORO_JUDGED_DEAD;
+    for (uint32_t i = 0; i < mark->snap->coro_count; i++) {
+        const struct crn_snap_coro *coro = &mark->snap->coros[i];
+        if (mark->holder_of[i] == 0 ||
+            mark->holders[mark->holder_of[i] - 1].state != CRN_CORO_ABANDONED)
+            continue;
+        if (coro->probe != 0)
+            crn_probe_at(coro->probe)->flags |= CRN_PROBE_JUDGED_DEAD;
+        else
+            crn_coro_at(coro->id)->flags |= CRN_CORO_JUDGED_DEAD;
+    }
 }
 
 void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
@@ -134,12 +163,19 @@ void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
 /* Holders of which one has run again since: nothing is claimed of their kind. */
 static void refuted_find(const struct crn_mark *mark, uint8_t *is_refuted)
 {
-    if (crn_coros.resurrected == 0)
+    if (crn_coros.resurrected + crn_probes.resurrected == 0)
         return;
-    for (uint32_t i = 0; i < mark->snap->coro_count; i++)
-        if (mark->holder_of[i] != 0 &&
-            (crn_coro_at(mark->snap->coros[i].id)->flags & CRN_CORO_RESURRECTED) != 0)
+    for (uint32_t i = 0; i < mark->snap->coro_count; i++) {
+        const struct crn_snap_coro *coro = &mark->snap->coros[i];
+        if (mark->holder_of[i] == 0)
+            continue;
+        bool has_run = coro->probe != 0
+                           ? (crn_probe_at(coro->probe)->flags & CRN_PROBE_JUDGED_DEAD) == 0 &&
+                                 mark->holders[mark->holder_of[i] - 1].state == CRN_CORO_ABANDONED
+                           : (crn_coro_at(coro->id)->flags & CRN_CORO_RESURRECTED) != 0;
+        if (has_run)
             is_refuted[mark->holder_of[i] - 1] = 1;
+    }
 }
 
 static const char *frame_why(const struct crn_mark *mark, const struct crn_group *group)
@@ -153,7 +189,7 @@ static const char *frame_why(const struct crn_mark *mark, const struct crn_group
                : "its coroutine is at its final suspend point, and nothing live points to it";
 }
 
-static const char *why_of(const struct crn_mark *mark, const struct crn_group *group)
+const char *crn_group_why(const struct crn_mark *mark, const struct crn_group *group)
 {
     if (group->holder != 0 && mark->holders[group->holder - 1].mechanism == CRN_MECHANISM_CXX20)
         return frame_why(mark, group);
@@ -161,6 +197,10 @@ static const char *why_of(const struct crn_mark *mark, const struct crn_group *g
     if (told != NULL)
         return told;
     switch (group->verdict) {
+    case CRN_VERDICT_STALE:
+        return "only a local that was declared done points to it";
+    case CRN_VERDICT_CANCELLED:
+        return "its coroutine was cancelled and will not run again, and nothing else points to it";
     case CRN_VERDICT_COMPLETED:
         return "its coroutine has run to its end, and nothing else points to it";
     case CRN_VERDICT_ABANDONED:
@@ -177,9 +217,9 @@ static const char *why_text(const struct crn_mark *mark, const struct crn_group 
                             size_t text_bytes)
 {
     const char *why =
-        group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it" : why_of(mark, group);
+        group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it" : crn_group_why(mark, group);
     if (mark->snap->unknown_holder == NULL)
-        return why_of(mark, group);
+        return crn_group_why(mark, group);
     __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, mark->snap->unknown_holder);
     return text;
 }
@@ -190,6 +230,19 @@ static void totals_fill(const struct crn_mark *mark, struct crn_draft *draft, ui
     draft->process.live_blocks = mark->live_blocks - blocks;
     draft->process.live_bytes = mark->live_bytes - bytes;
     memcpy(draft->process.coroutines, mark->coros_in_state, sizeof draft->process.coroutines);
+}
+
+bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *group,
+                        const struct crn_suspect *suspect)
+{
+    const struct crn_occasion *occasion = &mark->snap->occasion;
+    if (occasion->scope == 0 || crn_owner_is_asked(occasion, suspect->record->coro))
+        return true;
+    uint32_t coro = group->example_coro;
+    if (coro == 0 || coro > mark->snap->coro_count || mark->snap->coros[coro - 1].probe == 0)
+        return false;
+    return crn_scope_is_inside(crn_probe_at(mark->snap->coros[coro - 1].probe)->scope,
+                               occasion->scope);
 }
 
 void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft,
@@ -206,7 +259,8 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
         struct crn_group *group = &mark->groups[suspect->group - 1];
         suspected_blocks++;
         suspected_bytes += suspect->size;
-        if (!crn_suspect_is_still_there(mark, suspect, born_before))
+        if (!crn_suspect_is_still_there(mark, suspect, born_before) ||
+            !crn_group_is_asked(mark, group, suspect))
             continue;
         if (suspect->is_direct) {
             group->blocks++;

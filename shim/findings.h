@@ -8,6 +8,10 @@
  */
 #include "record/draft.h"
 
+/* One step of a chain as a link of the draft. */
+struct crn_record_link crn_step_link(struct crn_draft *draft, const struct crn_mark *mark,
+                                     const struct crn_chain_step *step);
+
 struct crn_findings {
     struct crn_mark *mark;
     uint32_t *holder_rows;  /* by holder: row in the draft + 1 */
@@ -18,6 +22,13 @@ struct crn_findings {
 /* Drafts chains, coroutines and the counts of the mark.  `lists_all`: every coroutine, dead or not. */
 void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
                           struct crn_draft *draft, bool lists_all);
+
+/* Why the blocks of a group are leaks, in a clause. */
+const char *crn_group_why(const struct crn_mark *mark, const struct crn_group *group);
+
+/* Whether a suspect concerns the scope that the check was asked about. */
+bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *group,
+                        const struct crn_suspect *suspect);
 
 /*
  * Drafts the leaks: groups of suspects that are still allocated.  A block born at or after

@@ -11,6 +11,7 @@
  * reason: old and new are both on record until the contents are safe.
  */
 #include "shim/malloc.h"
+#include "coro/probe.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -48,7 +49,7 @@ CRN_INLINE void counts_settle(struct crn_thread *self)
 static CRN_COLD void outside_note(struct crn_thread *self, void *block, size_t bytes,
                                   uint32_t stack)
 {
-    struct crn_record record = {stack, self->coro,
+    struct crn_record record = {stack, self->owner,
                                 crn_meta(bytes & CRN_META_SIZE_MASK, crn_heap.birth_now,
                                          CRN_RECORD_LIVE)};
     if (!crn_outside_add(&crn_heap.outside, (uintptr_t)block, sallocx(block, 0), record, self->tid))
@@ -72,10 +73,11 @@ CRN_INLINE void block_note(struct crn_thread *self, void *block, size_t bytes, u
             crn_shim_stand_down("there is no memory for records of blocks");
             return;
         }
-        crn_record_write(record, bytes, stack, self->coro, crn_heap.birth_now);
+        crn_record_write(record, bytes, stack, self->owner, crn_heap.birth_now);
     } else {
         outside_note(self, block, bytes, stack);
     }
+    crn_owner_count(self->owner, 1);
     self->counts.allocations++;
     self->counts.live_bytes += (int64_t)bytes;
     counts_settle(self);
@@ -113,6 +115,7 @@ static void *mallocx_do(struct crn_thread *self, size_t bytes, int flags, const 
 static CRN_COLD void special_free(struct crn_thread *self, uintptr_t start, size_t usable)
 {
     crn_coro_note_memory_gone(start, start + usable, self->tid);
+    crn_watches_note_gone(start, start + usable, self->tid);
 }
 
 /*
@@ -133,6 +136,7 @@ static CRN_COLD void foreign_free(struct crn_thread *self, void *block, int flag
     struct crn_outside_block removed;
     int tid = self != NULL ? self->tid : crn_sys_gettid();
     if (crn_outside_remove(&crn_heap.outside, (uintptr_t)block, &removed, tid)) {
+        crn_owner_count(removed.record.coro, -1);
         if (self != NULL) {
             self->counts.frees++;
             self->counts.live_bytes -= (int64_t)crn_record_size(&removed.record);
@@ -163,6 +167,7 @@ CRN_INLINE void free_do(struct crn_thread *self, void *block, int flags)
     size_t usable = crn_classes[class_index].bytes;
     if (CRN_UNLIKELY((meta >> CRN_META_FLAGS_SHIFT & CRN_RECORD_SPECIAL) != 0))
         special_free(self, (uintptr_t)block, usable);
+    crn_owner_count(record->coro, -1);
     crn_record_clear(record);
     counts_settle(self);
     crn_shim.real.je_sdallocx(block, usable, flags);
@@ -199,10 +204,12 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
     uint64_t special = 0;
     if (known->record != NULL) {
         special = known->record->meta & (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
+        crn_owner_count(known->record->coro, -1);
         crn_record_clear(known->record);
     } else {
-        crn_outside_remove(&crn_heap.outside, (uintptr_t)block, &(struct crn_outside_block){0},
-                           self->tid);
+        struct crn_outside_block removed = {0};
+        crn_outside_remove(&crn_heap.outside, (uintptr_t)block, &removed, self->tid);
+        crn_owner_count(removed.record.coro, -1);
     }
     self->counts.frees++;
     self->counts.live_bytes -= (int64_t)known->size;

@@ -1,10 +1,379 @@
 /*
- * What programs that link the probe API find here.
+ * What programs that use the probe API find here: the other side of coroner/coroner.h.
+ *
+ * A handle that is not valid, or an event that cannot be, costs one line and changes nothing.
  */
-#include "coroner/coroner.h"
-#include "shim/state.h"
+#include "shim/on_demand.h"
+#include "shim/malloc.h"
+#include "base/sys.h"
+#include "coro/probe.h"
+
+#include <stdlib.h>
+
+/* One line for the program's mistake; after some of them, silence. */
+#define MISUSE(...)                                                 \
+    do {                                                            \
+        enum { LINES_MAX = 20 };                                    \
+        static _Atomic uint32_t said;                               \
+        if (said < LINES_MAX && said++ < LINES_MAX)                 \
+            crn_log(__VA_ARGS__);                                   \
+    } while (0)
+
+static _Atomic uint32_t is_check_requested;
 
 CRN_EXPORT int coroner_active(void)
 {
     return crn_shim.phase == CRN_SHIM_ON;
+}
+
+/* The thread, when there is something to do for it; a check that was asked for comes first. */
+static struct crn_thread *probe_begin(void)
+{
+    if (CRN_UNLIKELY(crn_shim.phase != CRN_SHIM_ON))
+        return NULL;
+    struct crn_thread *self = crn_shim_thread();
+    if (CRN_UNLIKELY(self == NULL || self->is_busy))
+        return NULL;
+    if (CRN_UNLIKELY(is_check_requested) && __atomic_exchange_n(&is_check_requested, 0,
+                                                                __ATOMIC_RELAXED) != 0)
+        crn_check_on_demand((struct crn_occasion){.scope = 0}, CORONER_REPORT, NULL);
+    return self;
+}
+
+/* 0 and "global" mean what they say; a handle that has ended means none. */
+static uint32_t scope_of(const struct crn_thread *self, uint64_t handle, const char *what)
+{
+    if (handle == 0)
+        return self->scope;
+    if (handle == UINT64_MAX)
+        return 0;
+    uint32_t number = crn_scope_number(handle);
+    if (number == 0)
+        MISUSE("%s: the scope has ended; none is used", what);
+    return number;
+}
+
+CRN_EXPORT uint64_t coroner_v1_scope_begin(uint64_t parent, const char *name, int enters)
+{
+    struct crn_thread *self = probe_begin();
+    if (self == NULL)
+        return 0;
+    self->is_busy = 1;
+    uint32_t number =
+        crn_scope_begin(scope_of(self, parent, "coroner_scope_make"), name, self->tid);
+    if (number != 0 && enters)
+        crn_scope_enter(self, number);
+    self->is_busy = 0;
+    return crn_scope_handle(number);
+}
+
+static bool is_watched(uint32_t scope)
+{
+    const struct crn_watch *rows = (const struct crn_watch *)crn_probes.watches.base;
+    for (uint32_t i = 0; i < crn_probes.watch_count; i++)
+        if (rows[i].object != 0 && crn_scope_is_inside(rows[i].scope, scope))
+            return true;
+    return false;
+}
+
+/* Whether anything may be left of a scope, or of those inside it. */
+static bool has_left(uint32_t number)
+{
+    const struct crn_scope *scope = crn_scope_at(number);
+    return scope->live_blocks > 0 || scope->live_coros > 0 || scope->children > 0 ||
+           crn_probes.swallower_count > 0 || (crn_probes.watch_count > 0 && is_watched(number));
+}
+
+CRN_EXPORT size_t coroner_v1_scope_end(uint64_t handle, unsigned flags)
+{
+    struct crn_thread *self = probe_begin();
+    if (self == NULL)
+        return 0;
+    uint32_t number = handle == 0 ? self->scope : crn_scope_number(handle);
+    if (number == 0) {
+        MISUSE("coroner_scope_end: this scope is not open: ended twice, or never begun");
+        return 0;
+    }
+    struct crn_scope *scope = crn_scope_at(number);
+    uint32_t parent = scope->parent;
+    const char *name = scope->name;
+    self->findings_count = 0;
+    /* It is over: what is allocated from here on is not for it. */
+    if (self->scope == number)
+        crn_scope_enter(self, parent);
+    size_t count = 0;
+    if (has_left(number) && (flags & CORONER_LATER) == 0)
+        count = crn_check_on_demand((struct crn_occasion){.scope = number, .is_scope_end = true},
+                                    flags, NULL);
+    self->is_busy = 1;
+    uint32_t orphans = crn_scope_end(number, self->tid);
+    self->is_busy = 0;
+    if (orphans > 0)
+        MISUSE("coroner_scope_end: \"%s\" ended before %u inside it, which go on in its parent",
+               name != NULL ? name : "?", orphans);
+    return count;
+}
+
+CRN_EXPORT uint64_t coroner_v1_scope_enter(uint64_t handle)
+{
+    struct crn_thread *self = probe_begin();
+    if (self == NULL)
+        return 0;
+    uint32_t previous =
+        crn_scope_enter(self, handle == 0 ? 0 : scope_of(self, handle, "coroner_scope_enter"));
+    return previous != 0 ? crn_scope_handle(previous) : UINT64_MAX;
+}
+
+CRN_EXPORT uint64_t coroner_v1_scope_current(void)
+{
+    struct crn_thread *self = probe_begin();
+    return self == NULL || self->scope == 0 ? UINT64_MAX : crn_scope_handle(self->scope);
+}
+
+CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const void *frame,
+                                        size_t bytes, int kind)
+{
+    struct crn_thread *self = probe_begin();
+    struct crn_block block;
+    if (self == NULL)
+        return 0;
+    if (frame == NULL) {
+        MISUSE("coroner_co_begin: \"%s\" has no frame; it is not tracked", name != NULL ? name : "?");
+        return 0;
+    }
+    struct crn_range memory = {(uintptr_t)frame, (uintptr_t)frame + bytes};
+    if (bytes == 0 && crn_index_find(&crn_heap.index, memory.start, &block))
+        memory.end = block.start + block.size;
+    const uintptr_t *here = __builtin_frame_address(0);
+    bool has_room = (uintptr_t)here - self->fast_start < self->fast_span;
+    uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, here) : 0;
+    uint32_t number = scope_of(self, scope, "coroner_co_begin");
+    self->is_busy = 1;
+    uint64_t handle =
+        crn_probe_begin(self, number, name, memory, kind == CORONER_STACK, node);
+    self->is_busy = 0;
+    return handle;
+}
+
+static const char *const event_names[] = {
+    [CORONER_CO_SUSPENDED] = "coroner_co_suspend",
+    [CORONER_CO_SUSPENDED_WITH_HOOK] = "coroner_co_suspend_cancellable",
+    [CORONER_CO_SUSPENDED_WITHOUT_HOOK] = "coroner_co_suspend_cancellable",
+    [CORONER_CO_RESUMED] = "coroner_co_resume",
+    [CORONER_CO_COMPLETED] = "coroner_co_complete",
+    [CORONER_CO_DESTROYED] = "coroner_co_destroy",
+    [CORONER_CO_CANCEL_REQUESTED] = "coroner_co_cancel",
+    [CORONER_CO_CANCEL_SEEN] = "coroner_co_cancel_seen",
+    [CORONER_CO_RETIRED] = "coroner_co_retire",
+};
+
+static void cancel_request(struct crn_probe *probe)
+{
+    if ((probe->flags & CRN_PROBE_CANCEL_REQUESTED) != 0 || probe->state == CRN_CORO_COMPLETED)
+        return; /* once is enough, and too late is no mistake: somebody else was faster */
+    probe->cancelled_ns = crn_now_ns();
+    __atomic_fetch_or(&probe->flags, CRN_PROBE_CANCEL_REQUESTED, __ATOMIC_RELEASE);
+}
+
+static CRN_COLD void event_refuse(uint64_t handle, int event)
+{
+    if (handle == 0)
+        return; /* it was never tracked: a NULL of its kind */
+    MISUSE("%s: this coroutine was destroyed, or has already ended", event_names[event]);
+}
+
+static void event_note(struct crn_thread *self, struct crn_probe *probe, uint64_t handle, int event)
+{
+    bool has_ended = probe->state == CRN_CORO_COMPLETED;
+    if (has_ended && event != CORONER_CO_DESTROYED && event != CORONER_CO_RETIRED &&
+        event != CORONER_CO_CANCEL_REQUESTED) {
+        event_refuse(handle, event);
+        return;
+    }
+    uintptr_t sp = (probe->flags & CRN_PROBE_STACK) != 0 ? (uintptr_t)__builtin_frame_address(0) : 0;
+    switch (event) {
+    case CORONER_CO_SUSPENDED:
+        crn_probe_suspend(self, probe, sp, 0);
+        break;
+    case CORONER_CO_SUSPENDED_WITH_HOOK:
+        crn_probe_suspend(self, probe, sp, CRN_PROBE_HAS_HOOK);
+        break;
+    case CORONER_CO_SUSPENDED_WITHOUT_HOOK:
+        crn_probe_suspend(self, probe, sp, CRN_PROBE_NO_HOOK);
+        break;
+    case CORONER_CO_RESUMED:
+        crn_probe_resume(self, probe);
+        break;
+    case CORONER_CO_COMPLETED:
+        crn_probe_complete(self, probe);
+        break;
+    case CORONER_CO_DESTROYED:
+        crn_probe_destroy(self, probe);
+        break;
+    case CORONER_CO_CANCEL_REQUESTED:
+        cancel_request(probe);
+        break;
+    case CORONER_CO_CANCEL_SEEN:
+        probe->flags |= CRN_PROBE_CANCEL_SEEN;
+        break;
+    case CORONER_CO_RETIRED:
+        probe->flags |= CRN_PROBE_RETIRED;
+        break;
+    default:
+        break;
+    }
+}
+
+CRN_EXPORT void coroner_v1_co_note(uint64_t handle, int event)
+{
+    struct crn_thread *self = probe_begin();
+    if (CRN_UNLIKELY(self == NULL))
+        return;
+    struct crn_probe *probe = crn_probe_find(handle);
+    if (CRN_UNLIKELY(probe == NULL)) {
+        event_refuse(handle, event);
+        return;
+    }
+    event_note(self, probe, handle, event);
+}
+
+CRN_EXPORT void coroner_v1_co_move(uint64_t handle, uint64_t scope)
+{
+    struct crn_thread *self = probe_begin();
+    struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
+    if (probe != NULL)
+        crn_probe_move(self, probe, scope_of(self, scope, "coroner_co_move"));
+    else if (self != NULL && handle != 0)
+        MISUSE("coroner_co_move: this coroutine was destroyed");
+}
+
+CRN_EXPORT uint64_t coroner_v1_co_current(void)
+{
+    struct crn_thread *self = probe_begin();
+    if (self == NULL || self->probe == 0)
+        return 0;
+    return (uint64_t)crn_probe_at(self->probe)->generation << 32 | self->probe;
+}
+
+/* `frame->bitmap` is the local "bitmap". */
+static const char *last_part(const char *name)
+{
+    const char *last = name;
+    for (const char *at = name; at != NULL && *at != 0; at++)
+        if (*at == '.' || (at[0] == '-' && at[1] == '>'))
+            last = at + (*at == '.' ? 1 : 2);
+    return last;
+}
+
+CRN_EXPORT void coroner_v1_local(uint64_t handle, const char *name, const void *slot, size_t bytes)
+{
+    struct crn_thread *self = probe_begin();
+    struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
+    if (self == NULL || handle == 0)
+        return;
+    if (probe == NULL || slot == NULL || bytes < sizeof(void *)) {
+        MISUSE("coroner_local: \"%s\" %s", name != NULL ? name : "?",
+               probe == NULL ? "belongs to a coroutine that was destroyed"
+                             : "cannot hold a pointer; it is not tracked");
+        return;
+    }
+    self->is_busy = 1;
+    bool is_new = crn_probe_local(self, probe, last_part(name), (uintptr_t)slot);
+    self->is_busy = 0;
+    if (!is_new)
+        MISUSE("coroner_local: \"%s\" is registered already", name != NULL ? name : "?");
+}
+
+CRN_EXPORT void coroner_v1_local_done(uint64_t handle, const void *slot)
+{
+    struct crn_thread *self = probe_begin();
+    struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
+    if (self == NULL || handle == 0)
+        return;
+    self->is_busy = 1;
+    bool is_known = probe != NULL && crn_probe_local_done(self, probe, (uintptr_t)slot);
+    self->is_busy = 0;
+    if (!is_known)
+        MISUSE("coroner_local_done: this is no registered local of a coroutine that exists");
+}
+
+CRN_EXPORT void coroner_v1_watch(const void *object, const char *why)
+{
+    struct crn_thread *self = probe_begin();
+    if (self == NULL || object == NULL)
+        return;
+    self->is_busy = 1;
+    crn_probe_watch(self, (uintptr_t)object, why);
+    self->is_busy = 0;
+}
+
+CRN_EXPORT void coroner_v1_ignore(const void *object, int detaches)
+{
+    struct crn_thread *self = probe_begin();
+    struct crn_block block;
+    if (self == NULL || !crn_index_find(&crn_heap.index, (uintptr_t)object, &block))
+        return;
+    uint32_t owner = detaches ? 0 : CRN_OWNER_IGNORED;
+    uint32_t before = __atomic_exchange_n(&block.record->coro, owner, __ATOMIC_RELAXED);
+    crn_owner_count(before, -1);
+    if (!detaches)
+        crn_scopes.has_ignored = true;
+}
+
+CRN_EXPORT size_t coroner_v1_check(uint64_t handle, unsigned flags,
+                                   struct coroner_summary *summary)
+{
+    struct crn_thread *self = probe_begin();
+    uint32_t number = 0;
+    if (self == NULL)
+        return 0;
+    if (handle != 0 && (number = scope_of(self, handle, "coroner_check_scope")) == 0)
+        return 0;
+    return crn_check_on_demand((struct crn_occasion){.scope = number}, flags, summary);
+}
+
+CRN_EXPORT void coroner_v1_check_request(void)
+{
+    is_check_requested = 1;
+}
+
+CRN_EXPORT int coroner_v1_finding(size_t index, struct coroner_finding *finding)
+{
+    return crn_finding_read(index, finding);
+}
+
+CRN_EXPORT void coroner_v1_region(const void *start, size_t bytes, int is_root)
+{
+    struct crn_thread *self = probe_begin();
+    struct crn_range range = {(uintptr_t)start, (uintptr_t)start + bytes};
+    if (self == NULL || start == NULL || bytes == 0)
+        return;
+    self->is_busy = 1;
+    if (is_root ? !crn_region_root_add(range, self->tid) : !crn_region_root_remove(range, self->tid))
+        MISUSE("%s: %s", is_root ? "coroner_root_add" : "coroner_root_remove",
+               is_root ? "there are too many root regions" : "this is no root region");
+    self->is_busy = 0;
+}
+
+CRN_EXPORT void coroner_v1_disable(int by)
+{
+    struct crn_thread *self = probe_begin();
+    if (self == NULL)
+        return;
+    if (by < 0 && self->disabled == 0) {
+        MISUSE("coroner_enable: without coroner_disable before it");
+        return;
+    }
+    self->disabled = (uint32_t)((int)self->disabled + by);
+    crn_scopes.has_ignored = true;
+    crn_owner_update(self);
+}
+
+CRN_EXPORT void coroner_v1_assert_failed(const char *file, int line, size_t count)
+{
+    struct crn_thread *self = probe_begin();
+    if (self != NULL)
+        crn_check_on_demand((struct crn_occasion){.scope = 0}, CORONER_REPORT, NULL);
+    crn_log("%s:%d: CORONER_ASSERT_NONE: %zu found", file, line, count);
+    abort();
 }

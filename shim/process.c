@@ -5,6 +5,7 @@
  * function that is registered before any other, hence called after every one of them.
  */
 #include "shim/check.h"
+#include "coro/probe.h"
 #include "base/sys.h"
 #include "record/modules.h"
 #include "snap/stop.h"
@@ -124,6 +125,8 @@ static void child_begin(void)
     crn_rules_after_fork();
     crn_modules_after_fork();
     crn_coros_after_fork();
+    crn_scopes_after_fork();
+    crn_probes_after_fork();
     crn_threads_after_fork();
     crn_stop_after_fork();
     crn_end_after_fork();

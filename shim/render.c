@@ -228,3 +228,19 @@ int crn_render(const char *path, int exit_code, int leak_code, bool has_news)
     crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
     return code;
 }
+
+bool crn_render_text(const char *path)
+{
+    struct command *command = crn_vm_map(sizeof *command);
+    char launcher[4096];
+    if (command == NULL || !launcher_find(launcher, sizeof launcher))
+        return false;
+    argument_add(command, "%s", launcher);
+    argument_add(command, "%s", "report");
+    for (unsigned i = 0; i < crn_shim.options.suppressions_count; i++)
+        argument_add(command, "--suppressions=%s", crn_shim.options.suppressions[i]);
+    argument_add(command, "%s", path);
+    int result = command_run(command);
+    crn_vm_unmap(command, sizeof *command);
+    return result >= 0 && result != NO_LAUNCHER;
+}

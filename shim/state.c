@@ -2,6 +2,7 @@
  * How the shim comes up.  See state.h.
  */
 #include "shim/state.h"
+#include "coro/probe.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "snap/take.h"
@@ -45,6 +46,8 @@ void crn_shim_start_early(void)
         tree_bytes /= 4;
     is_ready &= crn_tree.table != NULL;
     crn_coros_init();
+    crn_scopes_init();
+    crn_probes_init();
     if (!is_ready)
         crn_shim.trouble = "there is no address space for its tables (ulimit -v?)";
     crn_shim.phase = is_ready ? CRN_SHIM_EARLY : CRN_SHIM_OFF;

@@ -2,6 +2,7 @@
  * pthread_create: learns of threads when they begin, and gives them a stack for our signal.
  */
 #include "shim/state.h"
+#include "coro/scope.h"
 #include "base/sys.h"
 
 #include <pthread.h>
@@ -37,6 +38,7 @@ static void *thread_begin(void *argument)
         self->own_start = (uintptr_t)start;
         self->own_end = (uintptr_t)start + bytes;
         self->start_argument = (uintptr_t)its_argument;
+        crn_scope_enter(self, slot->scope);
         self->base_sp = (uintptr_t)__builtin_frame_address(0);
         crn_thread_enter(self, self->own_start, self->own_end, 0);
         crn_signal_stack_give(self);

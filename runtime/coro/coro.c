@@ -111,14 +111,26 @@ uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr
     coro->stack_start = start;
     coro->stack_end = end;
     coro->generation = generation;
+    coro->scope = crn_self != NULL ? crn_self->scope : 0;
     crn_coros.seen++;
     crn_coros.is_used = 1;
     block_flag_locked(start);
     return id;
 }
 
+/* The scope goes with the stack, except that an announced coroutine takes its own along. */
+static void scope_switch(struct crn_thread *thread, uint32_t to)
+{
+    if (CRN_LIKELY_TRUE(thread->probe != 0 || thread->coro == to))
+        return;
+    uint32_t *left = thread->coro == 0 ? &thread->own_scope : &crn_coro_at(thread->coro)->scope;
+    *left = thread->scope;
+    thread->scope = to == 0 ? thread->own_scope : crn_coro_at(to)->scope;
+}
+
 void crn_coro_enter_locked(struct crn_thread *thread, uint32_t id)
 {
+    scope_switch(thread, id);
     if (id == 0) {
         crn_thread_enter(thread, thread->own_start, thread->own_end, 0);
         thread->is_away = false;

@@ -39,6 +39,7 @@ struct crn_coro {
     struct crn_saved_context saved;   /* as it was left, or made */
     struct crn_saved_context resumer; /* of whoever switched to it last: stale while it runs */
     const struct crn_recogniser *recogniser;
+    uint32_t scope; /* what is current when it runs, unless an announced coroutine says so */
     uint32_t next_free;
     uint32_t generation; /* how often this record was used */
 };

@@ -1,7 +1,7 @@
 /*
  * Thread records.  See thread.h.
  */
-#include "coro/thread.h"
+#include "coro/scope.h"
 #include "base/maps.h"
 #include "base/sys.h"
 
@@ -139,6 +139,7 @@ void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end,
     thread->fast_start = start + (has_room ? CRN_STACK_RESERVE_BYTES : 0);
     thread->fast_span = has_room ? end - thread->fast_start : 0;
     thread->coro = coro;
+    crn_owner_update(thread);
     thread->memo = is_own ? &thread->own_memo : &thread->other_memo;
     if (!is_own)
         thread->other_memo.count = 0; /* its slots may lie on a stack that is gone */
@@ -168,6 +169,7 @@ struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *
                                         __ATOMIC_RELAXED)) {
             start->function = function;
             start->argument = argument;
+            start->scope = crn_self != NULL ? crn_self->scope : 0;
             return start;
         }
     }

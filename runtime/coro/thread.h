@@ -26,6 +26,7 @@ struct crn_thread {
     uint32_t coro;          /* id of the coroutine that runs now; 0: the thread's own stack */
     uint32_t is_busy;       /* inside Coroner: do not capture, do not recurse */
     struct crn_heap_counts counts;
+    uint32_t owner;         /* whom it allocates for: scope.h */
     struct crn_memo *memo;  /* for the stack that runs now */
 
     /* Cold. */
@@ -42,6 +43,13 @@ struct crn_thread {
     bool is_on_scratch;           /* it is in use */
     uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
     uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
+
+    void *findings;        /* of its last check (struct coroner_finding); it owns the mapping */
+    size_t findings_count, findings_bytes;
+    uint32_t scope;      /* the current one; 0: none */
+    uint32_t own_scope;  /* what was current on its own stack when that was left */
+    uint32_t disabled;   /* how often coroner_disable was called without coroner_enable */
+    uint32_t probe;      /* the announced coroutine that it runs; 0: none */
 
     /* Where its own stack was last left for a coroutine; `is_away`: and not returned to. */
     struct crn_saved_context left;
@@ -80,6 +88,7 @@ struct crn_thread_start {
     void *(*function)(void *);
     void *argument;
     _Atomic uint32_t is_used;
+    uint32_t scope; /* the creator's */
 };
 struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument);
 struct crn_range crn_thread_starts_range(void);

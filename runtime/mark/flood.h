@@ -44,6 +44,10 @@ void crn_scan_range(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool 
 void crn_scan_root(struct crn_scan *scan, const struct crn_root *root);
 void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes);
 
+/* Whether any local is declared done, and whether one lies at an address. */
+bool crn_has_done_locals(const struct crn_mark *mark);
+bool crn_local_is_done(const struct crn_mark *mark, uintptr_t address);
+
 /* The body of a coroutine: its words, then its part of the stack. */
 void crn_scan_body(struct crn_scan *scan, uint32_t coro);
 

@@ -118,7 +118,10 @@ uint32_t crn_groups_holder(struct crn_groups *groups, uint32_t number, enum crn_
     if (groups->holder_of[number] != 0)
         return groups->holder_of[number];
     struct crn_holder key = crn_coro_describe(groups->mark->snap, number);
-    key.state = verdict == CRN_VERDICT_COMPLETED ? CRN_CORO_COMPLETED : CRN_CORO_ABANDONED;
+    if (verdict != CRN_VERDICT_STALE)
+        key.state = verdict == CRN_VERDICT_COMPLETED   ? CRN_CORO_COMPLETED
+                    : verdict == CRN_VERDICT_CANCELLED ? CRN_CORO_CANCELLED
+                                                       : CRN_CORO_ABANDONED;
     uint64_t stack_bytes = key.stack_bytes;
     key.stack_bytes = 0;
     key.count = 0;

@@ -8,6 +8,7 @@
  * "Software prefetching for mark-sweep garbage collection", ASPLOS 2004.)
  */
 #include "mark/flood.h"
+#include "coro/scope.h"
 
 #include <string.h>
 
@@ -21,7 +22,7 @@ struct live_flood {
     uintptr_t words[WORDS_AHEAD];
     unsigned word_at;
     uintptr_t region_base, region_bytes;
-    bool has_coros, is_out_of_memory;
+    bool has_coros, has_done_locals, is_out_of_memory;
 };
 
 CRN_INLINE bool target_in_page(const struct crn_mark *mark, size_t page, uintptr_t offset,
@@ -139,7 +140,8 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
 static void coro_reach(struct live_flood *flood, uint32_t index)
 {
     const struct crn_snap_coro *coro = &flood->mark->snap->coros[index];
-    if (flood->mark->coro_reached[index] || coro->state == CRN_CORO_COMPLETED)
+    if (flood->mark->coro_reached[index] || coro->state == CRN_CORO_COMPLETED ||
+        coro->state == CRN_CORO_CANCELLED)
         return;
     flood->mark->coro_reached[index] = 1;
     flood->is_out_of_memory |= !crn_worklist_push(&flood->coros, index);
@@ -178,7 +180,8 @@ CRN_INLINE void word_settle(struct live_flood *flood, uintptr_t word)
 static void live_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
 {
     struct live_flood *flood = (struct live_flood *)scan;
-    (void)address;
+    if (CRN_UNLIKELY(flood->has_done_locals) && crn_local_is_done(flood->mark, address))
+        return;
     if (CRN_LIKELY_TRUE(word - flood->region_base < flood->region_bytes)) {
         const struct crn_index *index = &flood->mark->snap->heap->index;
         size_t page = (word - flood->region_base) >> CRN_PAGE_SHIFT;
@@ -233,6 +236,14 @@ static void blocks_drain(struct live_flood *flood)
     } while (flood->blocks.count > 0);
 }
 
+/* What the program said it will never free, and what that leads to. */
+static void ignored_visit(struct crn_target target, void *user)
+{
+    struct live_flood *flood = user;
+    if (crn_slot_record(flood->mark, target.slot)->coro == CRN_OWNER_IGNORED)
+        word_settle(flood, target.start);
+}
+
 enum crn_status crn_flood_live(struct crn_mark *mark)
 {
     const struct crn_snap *snap = mark->snap;
@@ -242,6 +253,7 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
         .region_base = snap->heap->index.base,
         .region_bytes = mark->pages << CRN_PAGE_SHIFT,
         .has_coros = snap->coro_count > 0,
+        .has_done_locals = crn_has_done_locals(mark),
     };
     if (!crn_worklist_init(&flood.blocks, mark->slot_count) ||
         !crn_worklist_init(&flood.coros, snap->coro_count))
@@ -249,6 +261,8 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
     for (uint32_t i = 0; i < snap->coro_count; i++)
         if (snap->coros[i].is_root)
             coro_reach(&flood, i);
+    if (snap->has_ignored)
+        crn_mark_for_each_white(mark, ignored_visit, &flood);
     for (size_t i = 0; i < snap->root_count; i++)
         crn_scan_root(&flood.scan, &snap->roots[i]);
     do {

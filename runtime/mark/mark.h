@@ -111,6 +111,9 @@ bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_su
 /* The verdict of the block that `address` points into; for tests. */
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct);
 
+/* The local that lies at `slot`; NULL: none was named there. */
+const struct crn_snap_local *crn_local_find(const struct crn_snap *snap, uintptr_t slot);
+
 /* What is common to coroutines like this one, in the state it was found in; it counts as one. */
 struct crn_holder crn_coro_describe(const struct crn_snap *snap, uint32_t number);
 
@@ -136,5 +139,11 @@ enum { CRN_CHAIN_STEPS_MAX = 64 };
  */
 void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
                     struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts);
+
+/*
+ * The same to the live block that holds `address`; answers the number of steps, 0: no way was found.
+ */
+unsigned crn_mark_trace_block(struct crn_mark *mark, uintptr_t address,
+                              struct crn_chain_step steps[CRN_CHAIN_STEPS_MAX]);
 
 #endif

@@ -18,8 +18,8 @@ static const uint32_t IS_FRAME = (uint32_t)1 << 31;
 struct retained_flood {
     struct crn_scan scan; /* first */
     struct crn_mark *mark;
-    uint32_t *owners; /* by slot */
-    uint32_t owner;   /* who floods */
+    uint32_t *owners;  /* by slot */
+    uint32_t owner;    /* who floods */
     crn_slot own_slot; /* the block that its frame is or its stack lies in */
     bool has_own_slot, is_out_of_memory;
     struct crn_worklist blocks; /* reached by `owner`, not read */
@@ -88,8 +88,8 @@ static void coro_flood(struct retained_flood *flood, uint32_t number)
     const struct crn_snap *snap = flood->mark->snap;
     struct crn_target own;
     bool is_frame = number >= snap->coro_count;
-    uintptr_t start = is_frame ? snap->frames[number - snap->coro_count].start
-                               : snap->coros[number].stack_start;
+    uintptr_t start =
+        is_frame ? snap->frames[number - snap->coro_count].start : snap->coros[number].stack_start;
     flood->owner = FIRST + number;
     flood->has_own_slot = crn_target_find(flood->mark, start, &own);
     flood->own_slot = flood->has_own_slot ? own.slot : 0;

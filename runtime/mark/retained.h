@@ -11,8 +11,8 @@
  *
  * One flood from the roots enters no coroutine's body.  Then each living coroutine floods what that
  * did not reach, from its body; a block that two of them reach belongs to neither, nor does what
- * that leads to.  So a block belongs to A exactly when the roots do not reach it without a body, and
- * A's is the only body that does: the order in which they are asked changes nothing.
+ * that leads to.  So a block belongs to A exactly when the roots do not reach it without a body,
+ * and A's is the only body that does: the order in which they are asked changes nothing.
  *
  * Where this is not what would be freed if the coroutine ended:
  *   - No coroutine answers for another.  What A awaits in frame B, B retains; of B, A retains at
@@ -29,8 +29,8 @@
 
 /*
  * Fills bytes[number] for every coroutine that is not dead; other rows stay as they are.  `mark`
- * has run.  Takes 4 bytes a block while it works, and reads each block at most twice.  Returns CRN_OK
- * or CRN_ERR_NO_MEMORY (the rows then mean nothing).
+ * has run.  Takes 4 bytes a block while it works, and reads each block at most twice.  Returns
+ * CRN_OK or CRN_ERR_NO_MEMORY (the rows then mean nothing).
  */
 enum crn_status crn_mark_retained(struct crn_mark *mark, uint64_t *bytes);
 

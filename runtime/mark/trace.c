@@ -28,6 +28,9 @@ struct trace {
     uint32_t *row_of_coro; /* dead ones: the row whose word hit it, + 1 */
     uintptr_t *word_of_coro;
     size_t wanted_left;
+    uintptr_t wanted_block; /* where it starts; 0: none is asked for */
+    uint32_t row_of_block;  /* the row whose word hit it, + 1 */
+    uintptr_t word_of_block;
 };
 
 static struct visited *row_at(const struct trace *trace, size_t row)
@@ -46,7 +49,8 @@ static void coro_meet(struct trace *trace, uint32_t index, uintptr_t address)
     const struct crn_snap *snap = trace->mark->snap;
     if (trace->coro_visited[index] == 1)
         return;
-    if (index >= snap->coro_count || snap->coros[index].state == CRN_CORO_COMPLETED) {
+    if (index >= snap->coro_count || snap->coros[index].state == CRN_CORO_COMPLETED ||
+        snap->coros[index].state == CRN_CORO_CANCELLED) {
         trace->wanted_left -= trace->coro_visited[index] == 2;
         trace->row_of_coro[index] = trace->current + 1;
         trace->word_of_coro[index] = address;
@@ -80,6 +84,11 @@ static void trace_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address
         (mark->colours[target.slot] & CRN_COLOUR_MASK) != CRN_COLOUR_VERDICT + CRN_VERDICT_LIVE)
         return;
     mark->colours[target.slot] |= CRN_COLOUR_TRACED;
+    if (target.start == trace->wanted_block) {
+        trace->row_of_block = trace->current + 1;
+        trace->word_of_block = address;
+        trace->wanted_left = 0;
+    }
     row_add(trace, (struct visited){target.start, address, trace->current, 0, 0});
 }
 
@@ -96,15 +105,15 @@ static void row_scan(struct trace *trace, size_t row)
         crn_scan_block(&trace->scan, target.start, target.bytes);
 }
 
-static unsigned steps_collect(const struct trace *trace, uint32_t coro,
+/* The steps from a root to a word that lies in what `row` - 1 is. */
+static unsigned steps_collect(const struct trace *trace, uint32_t last_row, uintptr_t word,
                               struct crn_chain_step *steps)
 {
     struct crn_chain_step reversed[CRN_CHAIN_STEPS_MAX];
     unsigned count = 0;
-    if (trace->row_of_coro[coro] == 0)
+    if (last_row == 0)
         return 0;
-    uintptr_t word = trace->word_of_coro[coro];
-    for (size_t row = trace->row_of_coro[coro] - 1;;) {
+    for (size_t row = last_row - 1;;) {
         const struct visited *visited = row_at(trace, row);
         if (count == CRN_CHAIN_STEPS_MAX)
             return 0; /* a long list: no chain is better than half a one */
@@ -122,24 +131,18 @@ static unsigned steps_collect(const struct trace *trace, uint32_t coro,
     return count;
 }
 
-void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
-                    struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts)
+/* Prepares a walk that starts from all roots; false: no memory. */
+static bool trace_begin(struct trace *trace)
 {
+    struct crn_mark *mark = trace->mark;
     const struct crn_snap *snap = mark->snap;
-    struct trace trace = {.scan = {.mark = mark, .visit = trace_visit, .reach = trace_reach},
-                          .mark = mark};
-    memset(step_counts, 0, count * sizeof *step_counts);
     size_t coro_room = snap->coro_count + snap->frame_count + 1;
-    trace.coro_visited = crn_arena_alloc(&mark->arena, coro_room);
-    trace.row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace.row_of_coro);
-    trace.word_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace.word_of_coro);
+    trace->coro_visited = crn_arena_alloc(&mark->arena, coro_room);
+    trace->row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->row_of_coro);
+    trace->word_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->word_of_coro);
     size_t rows = snap->root_count + mark->slot_count + snap->coro_count + 1;
-    if (mark->arena.exhausted || !crn_span_init(&trace.rows, rows * sizeof(struct visited)))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        trace.wanted_left += trace.coro_visited[coros[i]] == 0;
-        trace.coro_visited[coros[i]] = 2; /* asked for, not met */
-    }
+    if (mark->arena.exhausted || !crn_span_init(&trace->rows, rows * sizeof(struct visited)))
+        return false;
     /* Variables before stacks and stacks before other memory: the chain people understand. */
     static const uint8_t order[] = {CRN_ROOT_GLOBAL,  CRN_ROOT_TLS,    CRN_ROOT_STACK,
                                     CRN_ROOT_REGION,  CRN_ROOT_KERNEL, CRN_ROOT_MAPPING,
@@ -147,16 +150,63 @@ void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
     for (unsigned kind = 0; kind < CRN_COUNT_OF(order); kind++)
         for (size_t i = 0; i < snap->root_count; i++)
             if (snap->roots[i].kind == order[kind])
-                row_add(&trace, (struct visited){0, 0, 0, (uint32_t)i + 1, 0});
+                row_add(trace, (struct visited){0, 0, 0, (uint32_t)i + 1, 0});
+    return true;
+}
+
+/* Walks until everything that was asked for is found. */
+static void trace_run(struct trace *trace)
+{
+    const struct crn_snap *snap = trace->mark->snap;
     for (uint32_t i = 0; i < snap->coro_count; i++) {
-        if (snap->coros[i].is_root && trace.coro_visited[i] == 0) {
-            row_add(&trace, (struct visited){0, 0, 0, 0, i + 1});
-            trace.coro_visited[i] = 1;
+        if (snap->coros[i].is_root && trace->coro_visited[i] == 0) {
+            row_add(trace, (struct visited){0, 0, 0, 0, i + 1});
+            trace->coro_visited[i] = 1;
         }
     }
-    for (; trace.done < trace.count && trace.wanted_left > 0; trace.done++)
-        row_scan(&trace, trace.done);
+    for (; trace->done < trace->count && trace->wanted_left > 0; trace->done++)
+        row_scan(trace, trace->done);
+}
+
+/* So that another walk finds it all again. */
+static void trace_end(struct trace *trace)
+{
+    for (size_t i = 0; i < trace->mark->slot_count; i++)
+        trace->mark->colours[i] &= (uint8_t)~CRN_COLOUR_TRACED;
+    crn_vm_unmap(trace->rows.base, trace->rows.reserved);
+}
+
+void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
+                    struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts)
+{
+    struct trace trace = {.scan = {.mark = mark, .visit = trace_visit, .reach = trace_reach},
+                          .mark = mark};
+    memset(step_counts, 0, count * sizeof *step_counts);
+    if (!trace_begin(&trace))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        trace.wanted_left += trace.coro_visited[coros[i]] == 0;
+        trace.coro_visited[coros[i]] = 2; /* asked for, not met */
+    }
+    trace_run(&trace);
     for (size_t i = 0; i < count; i++)
-        step_counts[i] = steps_collect(&trace, coros[i], steps[i]);
-    crn_vm_unmap(trace.rows.base, trace.rows.reserved);
+        step_counts[i] = steps_collect(&trace, trace.row_of_coro[coros[i]],
+                                       trace.word_of_coro[coros[i]], steps[i]);
+    trace_end(&trace);
+}
+
+unsigned crn_mark_trace_block(struct crn_mark *mark, uintptr_t address,
+                              struct crn_chain_step steps[CRN_CHAIN_STEPS_MAX])
+{
+    struct trace trace = {.scan = {.mark = mark, .visit = trace_visit, .reach = trace_reach},
+                          .mark = mark,
+                          .wanted_left = 1};
+    struct crn_target target;
+    if (!crn_target_find(mark, address, &target) || !trace_begin(&trace))
+        return 0;
+    trace.wanted_block = target.start;
+    trace_run(&trace);
+    unsigned count = steps_collect(&trace, trace.row_of_block, trace.word_of_block, steps);
+    trace_end(&trace);
+    return count;
 }

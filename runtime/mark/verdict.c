@@ -73,9 +73,12 @@ static uint32_t leak_enter(struct leak_flood *flood, const struct crn_target *ta
 static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdict verdict)
 {
     const struct crn_snap_coro *coro = &mark->snap->coros[index];
+    bool is_cancelled = coro->state == CRN_CORO_CANCELLED;
     if (verdict == CRN_VERDICT_COMPLETED)
         return coro->state == CRN_CORO_COMPLETED;
-    return coro->state != CRN_CORO_COMPLETED && !mark->coro_reached[index];
+    if (verdict == CRN_VERDICT_CANCELLED)
+        return is_cancelled;
+    return coro->state != CRN_CORO_COMPLETED && !is_cancelled && !mark->coro_reached[index];
 }
 
 /*
@@ -139,6 +142,16 @@ static void indirect_flood(struct leak_flood *flood, uintptr_t start, uint32_t g
     }
 }
 
+/* Floods from the direct leaks that were entered since `first`. */
+static void leads_follow(struct leak_flood *flood, size_t first)
+{
+    size_t directs = flood->groups->suspect_count;
+    for (size_t i = first; i < directs; i++) {
+        struct crn_suspect direct = flood->groups->suspects[i];
+        indirect_flood(flood, direct.start, direct.group);
+    }
+}
+
 /* The block that holds an address of a dead coroutine's own: its stack, its context. */
 static void own_block_enter(struct leak_flood *flood, uintptr_t address)
 {
@@ -166,7 +179,29 @@ static void coro_bodies_scan(struct leak_flood *flood)
         } else {
             crn_scan_body(&flood->scan, i);
         }
+        if (coro->probe != 0 && flood->verdict != CRN_VERDICT_ABANDONED)
+            own_block_enter(flood, coro->stack_start); /* its frame, unless somebody holds it */
     }
+}
+
+/* What only a slot holds that was declared done. */
+static void stale_find(struct leak_flood *flood)
+{
+    const struct crn_snap *snap = flood->mark->snap;
+    size_t first = flood->groups->suspect_count;
+    flood->verdict = CRN_VERDICT_STALE;
+    flood->confidence = CRN_PROVEN;
+    for (size_t i = 0; i < snap->local_count; i++) {
+        const struct crn_snap_local *local = &snap->locals[i];
+        uintptr_t word;
+        if (!local->is_done || !flood->mark->coro_reached[local->coro] ||
+            !crn_memory_read(&word, local->slot, sizeof word))
+            continue;
+        flood->coro = local->coro + 1;
+        flood->holder = crn_groups_holder(flood->groups, local->coro, CRN_VERDICT_STALE);
+        direct_visit(&flood->scan, word & CRN_ADDRESS_MASK, local->slot);
+    }
+    leads_follow(flood, first);
 }
 
 /* Own stacks and control blocks of abandoned coroutines, one pass over the opaque ranges. */
@@ -230,11 +265,7 @@ static void coro_leaks_pass(struct leak_flood *flood)
         abandoned_blocks_enter(flood);
     frames_scan(flood);
     coro_bodies_scan(flood);
-    size_t directs = flood->groups->suspect_count;
-    for (size_t i = first; i < directs; i++) {
-        struct crn_suspect direct = flood->groups->suspects[i];
-        indirect_flood(flood, direct.start, direct.group);
-    }
+    leads_follow(flood, first);
 }
 
 static void coro_leaks_find(struct leak_flood *flood, enum crn_verdict verdict)
@@ -410,7 +441,9 @@ enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
         crn_mark_free(mark);
         return status;
     }
+    stale_find(&flood);
     coro_leaks_find(&flood, CRN_VERDICT_COMPLETED);
+    coro_leaks_find(&flood, CRN_VERDICT_CANCELLED);
     coro_leaks_find(&flood, CRN_VERDICT_ABANDONED);
     flood.verdict = CRN_VERDICT_LIVE;
     crn_mark_for_each_white(mark, foreign_visit, &flood);

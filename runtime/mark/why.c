@@ -10,25 +10,29 @@ struct found {
 
 static const struct found found_abandoned[CRN_MECHANISM_COUNT] = {
     [CRN_MECHANISM_SETJMP] =
-        {"its coroutine is suspended in a jmp_buf found in memory, from which its frames lead to the "
+        {"its coroutine is suspended in a jmp_buf found in memory, from which its frames lead to "
+         "the "
          "base of its stack, and nothing live leads there",
          "its coroutine seems to be suspended in a jmp_buf found in memory, and nothing live leads "
          "there"},
     [CRN_MECHANISM_FCONTEXT] =
-        {"its coroutine is suspended in a switch found on its stack, whose code keeps an fcontext, and "
+        {"its coroutine is suspended in a switch found on its stack, whose code keeps an fcontext, "
+         "and "
          "nothing live leads there",
          "its coroutine seems to be suspended in a switch found on its stack, whose code keeps an "
          "fcontext, and nothing live leads there"},
-    [CRN_MECHANISM_SWITCH] =
-        {"its coroutine is suspended in a switch found on its stack and known by its code, and nothing "
-         "live leads there",
-         "its coroutine seems to be suspended in a switch found on its stack and known by its code, "
-         "and nothing live leads there"},
+    [CRN_MECHANISM_SWITCH] = {"its coroutine is suspended in a switch found on its stack and known "
+                              "by its code, and nothing "
+                              "live leads there",
+                              "its coroutine seems to be suspended in a switch found on its stack "
+                              "and known by its code, "
+                              "and nothing live leads there"},
 };
 
 static const struct found found_completed[CRN_MECHANISM_COUNT] = {
     [CRN_MECHANISM_SETJMP] =
-        {"its coroutine has ended, as the jmp_buf found in memory and the code there show, and nothing "
+        {"its coroutine has ended, as the jmp_buf found in memory and the code there show, and "
+         "nothing "
          "else points to it",
          "its coroutine seems to have ended, as a jmp_buf found in memory shows, and nothing else "
          "points to it"},
@@ -37,24 +41,27 @@ static const struct found found_completed[CRN_MECHANISM_COUNT] = {
          "nothing else points to it",
          "its coroutine seems to have ended, as the function shows in which it switched away, and "
          "nothing else points to it"},
-    [CRN_MECHANISM_SWITCH] =
-        {"its coroutine has ended, as the code shows in which it switched away for good, and nothing "
-         "else points to it",
-         "its coroutine seems to have ended, as the code shows in which it switched away, and nothing "
-         "else points to it"},
+    [CRN_MECHANISM_SWITCH] = {"its coroutine has ended, as the code shows in which it switched "
+                              "away for good, and nothing "
+                              "else points to it",
+                              "its coroutine seems to have ended, as the code shows in which it "
+                              "switched away, and nothing "
+                              "else points to it"},
 };
 
 static const char *abandoned_why(const struct crn_snap_coro *coro)
 {
     switch (coro->mechanism) {
     case CRN_MECHANISM_UCONTEXT:
-        return coro->state == CRN_CORO_CREATED
-                   ? "its coroutine was made and never started, and nothing live leads to its stack or "
-                     "context"
-                   : "its coroutine is suspended, every switch of it was seen, and nothing live leads "
-                     "to its stack or saved context";
+        return coro->state == CRN_CORO_CREATED ? "its coroutine was made and never started, and "
+                                                 "nothing live leads to its stack or "
+                                                 "context"
+                                               : "its coroutine is suspended, every switch of it "
+                                                 "was seen, and nothing live leads "
+                                                 "to its stack or saved context";
     case CRN_MECHANISM_ANNOTATED:
-        return "the program announced that it left its coroutine, whose stack was read as far as it "
+        return "the program announced that it left its coroutine, whose stack was read as far as "
+               "it "
                "was touched; nothing live leads there";
     default:
         return coro->is_sure ? found_abandoned[coro->mechanism].proven
@@ -68,7 +75,8 @@ static const char *completed_why(const struct crn_snap_coro *coro)
     case CRN_MECHANISM_UCONTEXT:
         return "its coroutine was seen to run to its end, and nothing else points to it";
     case CRN_MECHANISM_ANNOTATED:
-        return "the program announced that its coroutine left for good, and nothing else points to it";
+        return "the program announced that its coroutine left for good, and nothing else points to "
+               "it";
     default:
         return coro->is_sure ? found_completed[coro->mechanism].proven
                              : found_completed[coro->mechanism].likely;

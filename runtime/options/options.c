@@ -87,6 +87,10 @@ enum crn_status crn_options_set(struct crn_options *options, const char *key, co
         if (!uint_read(value, &number) || number > 255)
             return FAIL("bad exit code '%s': use a number from 0 to 255", value);
         options->error_exitcode = (unsigned)number;
+    } else if (strcmp(key, "cancel_grace_ms") == 0) {
+        if (!uint_read(value, &number) || number > 3600000)
+            return FAIL("bad time '%s': use milliseconds, at most 3600000", value);
+        options->cancel_grace_ms = (unsigned)number;
     } else if (strcmp(key, "suppressions") == 0) {
         if (options->suppressions_count == CRN_SUPPRESSION_FILES_MAX)
             return FAIL("more than %d suppression files: join some of them",

@@ -20,6 +20,7 @@ struct crn_options {
     bool strict;
     bool follow_children;
     bool coroutines;
+    unsigned cancel_grace_ms;
     unsigned suppressions_count;
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
 };

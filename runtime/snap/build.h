@@ -69,6 +69,7 @@ CRN_INLINE uintptr_t crn_red_zone_start(uintptr_t sp, uintptr_t low)
  */
 void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *taker,
                       struct crn_territory *territories, size_t count);
+void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *taker);
 void crn_build_kernel(struct crn_snap_builder *builder);
 void crn_build_frames(struct crn_snap_builder *builder);
 

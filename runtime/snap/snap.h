@@ -33,6 +33,8 @@ struct crn_snap_coro {
     uint32_t first_word, word_count;  /* in `words` */
     uint32_t created_node;
     uintptr_t entry;
+    uint32_t probe;        /* number of the row that announced it; 0: none did */
+    uint32_t running_node; /* where it runs right now, of one that was announced; 0: not known */
     struct crn_frame stopped; /* the frame a suspended one stopped in; pc 0: not known */
 };
 
@@ -54,6 +56,29 @@ struct crn_snap_frame {
     bool is_sure : 1;    /* that it is a frame does not hang on a guess */
 };
 
+/* A local that a coroutine named. */
+struct crn_snap_local {
+    uintptr_t slot;
+    const char *name;
+    uint32_t coro; /* index in `coros` */
+    bool is_done;  /* it will not be read again */
+};
+
+/* An object that should be gone by now. */
+struct crn_snap_watch {
+    uintptr_t object;
+    const char *why;
+    uint32_t scope;
+    uint32_t row; /* in the registry */
+};
+
+/* Why a picture is taken. */
+struct crn_occasion {
+    bool is_end;    /* of the program: every cancellation is over */
+    uint32_t scope; /* that ends now, or that is asked about; 0: all */
+    bool is_scope_end;
+};
+
 struct crn_snap {
     struct crn_heap *heap;
     uintptr_t heap_end;  /* every block in the region lies below */
@@ -63,6 +88,12 @@ struct crn_snap {
     size_t root_count;
     struct crn_snap_coro *coros;
     size_t coro_count;
+    struct crn_snap_local *locals; /* ascending by slot */
+    size_t local_count;
+    struct crn_snap_watch *watches;
+    size_t watch_count;
+    struct crn_occasion occasion;
+    bool has_ignored; /* some blocks belong to CRN_OWNER_IGNORED */
     uintptr_t *words;
     size_t word_count;
     struct crn_opaque *opaques; /* ascending by start; stacks are disjoint, areas may lie in them */

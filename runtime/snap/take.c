@@ -57,7 +57,8 @@ static bool outside_collect(struct crn_snap *snap)
 }
 
 enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_list *stopped,
-                              const struct crn_taker *taker, uint32_t birth_from, bool is_torn)
+                              const struct crn_taker *taker, const struct crn_occasion *occasion,
+                              uint32_t birth_from, bool is_torn)
 {
     struct crn_snap_builder builder = {.snap = snap, .stopped = stopped};
     memset(snap, 0, sizeof *snap);
@@ -66,6 +67,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->birth_from = birth_from;
     snap->unseen_threads = stopped->unseen;
     snap->is_torn = is_torn;
+    snap->occasion = *occasion;
     enum crn_status status = CRN_ERR_NO_MEMORY;
     crn_pages_open();
     if (own_collect(&builder) && outside_collect(snap)) {
@@ -73,6 +75,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
         status = crn_build_mappings(&builder);
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
+        crn_build_probes(&builder, taker);
         crn_build_kernel(&builder);
         crn_build_frames(&builder);
         crn_build_opaques_finish(snap);

@@ -21,7 +21,8 @@ struct crn_taker {
  * Free it with crn_snap_free.
  */
 enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_list *stopped,
-                              const struct crn_taker *taker, uint32_t birth_from, bool is_torn);
+                              const struct crn_taker *taker, const struct crn_occasion *occasion,
+                              uint32_t birth_from, bool is_torn);
 void crn_snap_free(struct crn_snap *snap);
 
 /* Code of this module is ours, or our allocator's: its variables are no roots.  At most 8. */

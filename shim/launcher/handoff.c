@@ -127,13 +127,15 @@ static char *options_compose(const struct crn_options *options)
 {
     static const char *const stacks_words[] = {
         [CRN_STACKS_OFF] = "off", [CRN_STACKS_SAMPLED] = "sampled", [CRN_STACKS_FULL] = "full"};
-    char *text, number[16];
+    char *text, number[16], grace_ms[16];
     size_t bytes;
     FILE *file = open_memstream(&text, &bytes);
     if (file == NULL)
         crn_out_of_memory();
     snprintf(number, sizeof number, "%u", options->error_exitcode);
-    bool is_whole = option_add(file, "format", options->format) &&
+    snprintf(grace_ms, sizeof grace_ms, "%u", options->cancel_grace_ms);
+    bool is_whole = option_add(file, "cancel_grace_ms", grace_ms) &&
+                    option_add(file, "format", options->format) &&
                     path_add(file, "output", options->output) &&
                     path_add(file, "record", options->record) &&
                     option_add(file, "stacks", stacks_words[options->stacks]) &&

@@ -1,0 +1,133 @@
+#ifndef CRN_PROBE_H
+#define CRN_PROBE_H
+/*
+ * Coroutines that announce themselves through the probe API, their locals, and watched objects.
+ *
+ *     created --> running <--> suspended --> completed --> destroyed
+ *
+ * Each row is one coroutine, found by its handle (generation << 32 | number).  Beginning, ending and
+ * naming locals take the lock; suspending and resuming touch only the row and the thread's own
+ * record, since a coroutine is suspended by the thread that runs it and resumed by one at a time.
+ *
+ * A coroutine that runs makes its scope current on its thread.  Coroutines that resume one another
+ * form a list through `previous`, as calls do.
+ */
+#include "coro/scope.h"
+
+#include "base/words.h"
+
+enum crn_probe_flags {
+    CRN_PROBE_STACK = 1,            /* its memory is a stack, not a frame record */
+    CRN_PROBE_CANCEL_REQUESTED = 2,
+    CRN_PROBE_CANCEL_SEEN = 4,
+    CRN_PROBE_HAS_HOOK = 8,         /* suspended cancellably, */
+    CRN_PROBE_NO_HOOK = 16,         /* with or without a hook */
+    CRN_PROBE_RETIRED = 32,
+    CRN_PROBE_JUDGED_DEAD = 64,
+    CRN_PROBE_IS_DETACHED = 128,    /* meant to outlive its scope */
+};
+
+struct crn_probe {
+    uintptr_t start, end; /* its frame or stack */
+    uintptr_t sp;         /* of a stack that is suspended; 0: not known */
+    const char *name;     /* the program's text */
+    uint64_t cancelled_ns;
+    uint32_t generation;  /* odd: in use */
+    uint32_t scope;
+    uint64_t scope_handle; /* to know whether it has ended; 0: none */
+    uint32_t created_node;
+    uint32_t born;        /* birth clock: a block that is younger is another one */
+    uint32_t first_local; /* 0: none */
+    uint32_t previous, previous_scope; /* whom it interrupted when it was resumed */
+    uint32_t swallowed;   /* how often it suspended after it was told of its cancellation */
+    int32_t tid;          /* of the thread that runs it */
+    uint8_t state;        /* enum crn_coro_state */
+    uint8_t flags;        /* enum crn_probe_flags */
+    uint8_t reported;     /* a bit for each kind of finding that was reported of it */
+    uint32_t next_free;
+};
+
+/* One that swallowed its cancellation and is gone by now. */
+struct crn_swallower {
+    const char *name, *scope;
+    uint32_t count;
+};
+
+struct crn_local {
+    uintptr_t slot;
+    const char *name; /* the program's text */
+    uint32_t probe, next;
+    uint32_t is_done;
+};
+
+struct crn_watch {
+    uintptr_t object;
+    const char *why; /* the program's text */
+    uint32_t scope;
+    uint32_t born;   /* birth clock when it was watched */
+    uint32_t is_reported;
+};
+
+struct crn_probes {
+    struct crn_lock lock;
+    struct crn_span rows, locals, watches, swallowers;
+    uint32_t made, free_first;          /* rows; 0 is not used */
+    uint32_t locals_made, locals_free;  /* the same */
+    uint32_t watch_count, swallower_count;
+    _Atomic uint64_t seen, destroyed, resurrected;
+};
+extern struct crn_probes crn_probes;
+
+bool crn_probes_init(void);
+
+CRN_INLINE struct crn_probe *crn_probe_at(uint32_t number)
+{
+    return (struct crn_probe *)crn_probes.rows.base + number;
+}
+
+CRN_INLINE struct crn_local *crn_local_at(uint32_t number)
+{
+    return (struct crn_local *)crn_probes.locals.base + number;
+}
+
+/* The row of a handle that is valid; NULL otherwise. */
+CRN_INLINE struct crn_probe *crn_probe_find(uint64_t handle)
+{
+    uint32_t number = (uint32_t)handle;
+    if (CRN_UNLIKELY(number == 0 || number >= crn_probes.made))
+        return NULL;
+    struct crn_probe *probe = crn_probe_at(number);
+    return CRN_LIKELY_TRUE(probe->generation == handle >> 32) && (probe->generation & 1) != 0
+               ? probe
+               : NULL;
+}
+
+/* Enters a coroutine in state CREATED; answers its handle, 0: no memory. */
+uint64_t crn_probe_begin(struct crn_thread *thread, uint32_t scope, const char *name,
+                         struct crn_range memory, bool is_stack, uint32_t created_node);
+
+/* It was resumed on `thread`; it suspended itself (sp: its stack's, else 0); it ended. */
+void crn_probe_resume(struct crn_thread *thread, struct crn_probe *probe);
+void crn_probe_suspend(struct crn_thread *thread, struct crn_probe *probe, uintptr_t sp,
+                       unsigned hook_flags);
+void crn_probe_complete(struct crn_thread *thread, struct crn_probe *probe);
+void crn_probe_destroy(struct crn_thread *thread, struct crn_probe *probe);
+void crn_probe_move(struct crn_thread *thread, struct crn_probe *probe, uint32_t scope);
+
+/*
+ * Names the slot of a local; answers false when it is named and current already.  `done`: declares
+ * that it will not be read again; answers false when it is no local of this coroutine.
+ */
+bool crn_probe_local(struct crn_thread *thread, struct crn_probe *probe, const char *name,
+                     uintptr_t slot);
+bool crn_probe_local_done(struct crn_thread *thread, struct crn_probe *probe, uintptr_t slot);
+
+/* Memory [start, end) was freed: what was watched there is gone. */
+void crn_watches_note_gone(uintptr_t start, uintptr_t end, int tid);
+
+/* Watches an object from now on. */
+void crn_probe_watch(struct crn_thread *thread, uintptr_t object, const char *why);
+
+void crn_probes_after_fork(void);
+
+#endif

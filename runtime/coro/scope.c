@@ -1,0 +1,168 @@
+/*
+ * Scopes.  See scope.h.
+ */
+#include "coro/scope.h"
+
+#include <string.h>
+
+enum { SCOPES_MAX = 1 << 22 };
+
+struct crn_scopes crn_scopes;
+
+bool crn_scopes_init(void)
+{
+    size_t most = crn_vm_modest(SCOPES_MAX * sizeof(struct crn_scope)) / sizeof(struct crn_scope);
+    crn_scopes.made = 1;
+    return crn_span_init(&crn_scopes.rows, most * sizeof(struct crn_scope)) &&
+           crn_span_ensure(&crn_scopes.rows, sizeof(struct crn_scope));
+}
+
+/* It has ended; does anything still say that it belongs to it? */
+static bool is_empty(const struct crn_scope *scope)
+{
+    return scope->live_blocks <= 0 && scope->live_coros <= 0 && scope->children == 0;
+}
+
+static void parent_leave_locked(struct crn_scope *scope)
+{
+    if (scope->parent != 0)
+        crn_scope_at(scope->parent)->children--;
+    scope->parent = 0;
+}
+
+static uint32_t row_take_locked(void)
+{
+    enum { TRIED_MAX = 16 };
+    uint32_t *link = &crn_scopes.free_first;
+    for (unsigned tried = 0; *link != 0 && tried < TRIED_MAX; tried++) {
+        struct crn_scope *row = crn_scope_at(*link);
+        if (is_empty(row)) {
+            uint32_t number = *link;
+            *link = row->next_free;
+            parent_leave_locked(row);
+            return number;
+        }
+        link = &row->next_free;
+    }
+    uint32_t number = crn_scopes.made;
+    if ((uint64_t)number + 1 >= CRN_OWNER_SCOPE ||
+        !crn_span_ensure(&crn_scopes.rows, ((size_t)number + 1) * sizeof(struct crn_scope)))
+        return 0;
+    crn_scopes.made = number + 1;
+    return number;
+}
+
+uint32_t crn_scope_begin(uint32_t parent, const char *name, int tid)
+{
+    if (crn_scopes.rows.base == NULL)
+        return 0;
+    crn_lock_acquire(&crn_scopes.lock, tid);
+    uint32_t number = row_take_locked();
+    if (number != 0) {
+        struct crn_scope *scope = crn_scope_at(number);
+        scope->generation++;
+        scope->name = name;
+        scope->parent = parent;
+        scope->live_blocks = 0;
+        scope->live_coros = 0;
+        scope->children = 0;
+        if (parent != 0)
+            crn_scope_at(parent)->children++;
+    }
+    crn_lock_release(&crn_scopes.lock);
+    return number;
+}
+
+uint64_t crn_scope_handle(uint32_t number)
+{
+    return number == 0 ? 0 : (uint64_t)crn_scope_at(number)->generation << 32 | number;
+}
+
+uint32_t crn_scope_number(uint64_t handle)
+{
+    uint32_t number = (uint32_t)handle;
+    if (number == 0 || number >= crn_scopes.made)
+        return 0;
+    uint32_t generation = crn_scope_at(number)->generation;
+    return generation == handle >> 32 && (generation & 1) != 0 ? number : 0;
+}
+
+uint32_t crn_scope_end(uint32_t number, int tid)
+{
+    uint32_t orphans = 0;
+    crn_lock_acquire(&crn_scopes.lock, tid);
+    struct crn_scope *scope = crn_scope_at(number);
+    uint32_t parent = scope->parent;
+    scope->generation++; /* even: ended */
+    for (uint32_t i = 1; i < crn_scopes.made && scope->children > 0; i++) {
+        struct crn_scope *child = crn_scope_at(i);
+        if (child->parent != number)
+            continue;
+        child->parent = parent;
+        scope->children--;
+        if (parent != 0)
+            crn_scope_at(parent)->children++;
+        orphans += child->generation & 1;
+    }
+    if (is_empty(scope))
+        parent_leave_locked(scope);
+    scope->next_free = crn_scopes.free_first;
+    crn_scopes.free_first = number;
+    crn_lock_release(&crn_scopes.lock);
+    return orphans;
+}
+
+bool crn_scope_is_inside(uint32_t number, uint32_t scope)
+{
+    for (; number != 0; number = crn_scope_at(number)->parent)
+        if (number == scope)
+            return true;
+    return false;
+}
+
+void crn_owner_update(struct crn_thread *thread)
+{
+    thread->owner = thread->disabled != 0 ? CRN_OWNER_IGNORED
+                    : thread->scope != 0  ? CRN_OWNER_SCOPE | thread->scope
+                                          : thread->coro;
+}
+
+uint32_t crn_scope_enter(struct crn_thread *thread, uint32_t number)
+{
+    uint32_t previous = thread->scope;
+    thread->scope = number;
+    crn_owner_update(thread);
+    return previous;
+}
+
+enum { ROOTS_MAX = 1 << 16 };
+
+bool crn_region_root_add(struct crn_range range, int tid)
+{
+    crn_lock_acquire(&crn_scopes.lock, tid);
+    if (crn_scopes.roots == NULL)
+        crn_scopes.roots = crn_vm_map(ROOTS_MAX * sizeof *crn_scopes.roots);
+    bool has_room = crn_scopes.roots != NULL && crn_scopes.root_count < ROOTS_MAX;
+    if (has_room)
+        crn_scopes.roots[crn_scopes.root_count++] = range;
+    crn_lock_release(&crn_scopes.lock);
+    return has_room;
+}
+
+bool crn_region_root_remove(struct crn_range range, int tid)
+{
+    bool is_found = false;
+    crn_lock_acquire(&crn_scopes.lock, tid);
+    for (uint32_t i = 0; i < crn_scopes.root_count && !is_found; i++) {
+        is_found = crn_scopes.roots[i].start == range.start && crn_scopes.roots[i].end == range.end;
+        if (is_found)
+            crn_scopes.roots[i] = crn_scopes.roots[--crn_scopes.root_count];
+    }
+    crn_lock_release(&crn_scopes.lock);
+    return is_found;
+}
+
+void crn_scopes_after_fork(void)
+{
+    crn_lock_init(&crn_scopes.lock);
+}

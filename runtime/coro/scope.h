@@ -1,0 +1,90 @@
+#ifndef CRN_SCOPE_H
+#define CRN_SCOPE_H
+/*
+ * Scopes: pieces of work with an end, and how much of each is left.
+ *
+ * A scope counts the blocks that were allocated for it and the coroutines that were launched in
+ * it.  Both counts are kept as they come and go, so a scope that left nothing behind ends for the
+ * price of two loads, however large the heap is.
+ *
+ * A block says whom it was allocated for in its record's `coro` (an "owner"):
+ *
+ *     0                      a thread's own stack, no scope
+ *     id                     a coroutine of the registry, no scope
+ *     CRN_OWNER_SCOPE | n    scope n
+ *     CRN_OWNER_IGNORED      never reported, nor what it leads to
+ *
+ * Handles are (generation << 32 | n): a scope that has ended is noticed.  Records are guarded by
+ * crn_scopes.lock; counts are atomic.
+ */
+#include "coro/thread.h"
+
+#define CRN_OWNER_SCOPE 0x80000000u
+#define CRN_OWNER_IGNORED 0xffffffffu
+
+struct crn_scope {
+    const char *name;
+    uint32_t generation; /* odd: in use */
+    uint32_t parent;     /* 0: none */
+    _Atomic int64_t live_blocks;
+    _Atomic int32_t live_coros;
+    uint32_t children;   /* rows that name it as their parent */
+    uint32_t next_free;
+};
+
+struct crn_scopes {
+    struct crn_lock lock;
+    struct crn_span rows;
+    uint32_t made;       /* rows below were used; 0 is not */
+    uint32_t free_first;
+    bool has_ignored;    /* some block belongs to CRN_OWNER_IGNORED */
+    struct crn_range *roots; /* regions that the program declared; guarded by the lock */
+    uint32_t root_count;
+};
+extern struct crn_scopes crn_scopes;
+
+bool crn_scopes_init(void);
+
+CRN_INLINE struct crn_scope *crn_scope_at(uint32_t number)
+{
+    return (struct crn_scope *)crn_scopes.rows.base + number;
+}
+
+/* Begins a scope inside `parent` (0: none).  Answers its number, 0: no memory. */
+uint32_t crn_scope_begin(uint32_t parent, const char *name, int tid);
+
+/* Its handle, and back; the number is 0 when the scope has ended or never was. */
+uint64_t crn_scope_handle(uint32_t number);
+uint32_t crn_scope_number(uint64_t handle);
+
+/*
+ * Ends it: the handle is not valid any more.  The row stays as long as blocks or coroutines say that
+ * they belong to it.  What it still has open inside belongs to its parent from now on; answers how
+ * many scopes that were.
+ */
+uint32_t crn_scope_end(uint32_t number, int tid);
+
+/* Whether `number` is `scope` or lies inside it. */
+bool crn_scope_is_inside(uint32_t number, uint32_t scope);
+
+/* A block with this owner came or went. */
+CRN_INLINE void crn_owner_count(uint32_t owner, int by)
+{
+    if (CRN_UNLIKELY((owner & CRN_OWNER_SCOPE) != 0) && owner != CRN_OWNER_IGNORED)
+        __atomic_fetch_add(&crn_scope_at(owner & ~CRN_OWNER_SCOPE)->live_blocks, by,
+                           __ATOMIC_RELAXED);
+}
+
+/* Makes a scope (0: none) current on a thread; answers the one that was. */
+uint32_t crn_scope_enter(struct crn_thread *thread, uint32_t number);
+
+/* Works out who is to own what the thread allocates from now on. */
+void crn_owner_update(struct crn_thread *thread);
+
+/* Regions that count as roots.  False: there is no room, or it is none. */
+bool crn_region_root_add(struct crn_range range, int tid);
+bool crn_region_root_remove(struct crn_range range, int tid);
+
+void crn_scopes_after_fork(void);
+
+#endif

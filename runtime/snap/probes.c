@@ -1,0 +1,209 @@
+/*
+ * Coroutines that announced themselves, their locals, and watched objects.
+ *
+ * The frame of one is opaque memory like a stack: its words count as its body while it can be
+ * resumed, and as leftovers when it has ended.  A frame that lies on some stack is part of that
+ * stack; a coroutine that was announced and is known anyhow (a ucontext) is one coroutine.
+ */
+#include "snap/build.h"
+#include "base/sort.h"
+#include "coro/coro.h"
+#include "coro/probe.h"
+
+#include <string.h>
+
+/* The coroutine that is there already and whose stack holds an address; UINT32_MAX: none. */
+static uint32_t known_find(const struct crn_snap *snap, size_t known_count, uintptr_t address)
+{
+    for (uint32_t i = 0; i < known_count; i++)
+        if (address - snap->coros[i].stack_start < snap->coros[i].stack_end - snap->coros[i].stack_start)
+            return i;
+    return UINT32_MAX;
+}
+
+static bool is_on_thread_stack(uintptr_t address)
+{
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        const struct crn_thread *thread = crn_thread_at(i);
+        if (thread->state != CRN_THREAD_FREE &&
+            address - thread->own_start < thread->own_end - thread->own_start)
+            return true;
+    }
+    return false;
+}
+
+/* Whether its cancellation is over, so that nothing will run it again. */
+static bool is_cancelled(const struct crn_snap *snap, const struct crn_probe *probe)
+{
+    bool is_over = snap->occasion.is_end ||
+                   (snap->occasion.is_scope_end &&
+                    crn_scope_is_inside(probe->scope, snap->occasion.scope));
+    return (probe->flags & CRN_PROBE_CANCEL_REQUESTED) != 0 &&
+           (probe->state == CRN_CORO_SUSPENDED || probe->state == CRN_CORO_CREATED) &&
+           ((probe->flags & CRN_PROBE_NO_HOOK) != 0 || is_over);
+}
+
+/* Whether it is in a reclaimer's hands, and its scope has not ended. */
+static bool is_retired(const struct crn_snap *snap, const struct crn_probe *probe)
+{
+    if ((probe->flags & CRN_PROBE_RETIRED) == 0)
+        return false;
+    bool ends = snap->occasion.is_scope_end &&
+                crn_scope_is_inside(probe->scope, snap->occasion.scope);
+    return !ends && (probe->scope_handle == 0 || crn_scope_number(probe->scope_handle) != 0);
+}
+
+static uint32_t running_node_get(const struct crn_snap_builder *builder,
+                                 const struct crn_taker *taker, int tid)
+{
+    const struct crn_thread *self = crn_self;
+    struct crn_frame frame;
+    const struct crn_thread *thread = NULL;
+    for (uint32_t i = 0, count = crn_threads_count(); i < count && thread == NULL; i++)
+        if (crn_thread_at(i)->tid == tid && crn_thread_at(i)->state != CRN_THREAD_FREE)
+            thread = crn_thread_at(i);
+    if (thread == NULL || thread->stack_span == 0)
+        return 0;
+    const ucontext_t *context = thread == self ? taker->interrupted : NULL;
+    for (uint32_t i = 0; i < builder->stopped->count; i++)
+        if (builder->stopped->threads[i].tid == tid)
+            context = builder->stopped->threads[i].context;
+    if (context != NULL)
+        frame = (struct crn_frame){(uintptr_t)context->uc_mcontext.gregs[REG_RIP],
+                                   (uintptr_t)context->uc_mcontext.gregs[REG_RSP],
+                                   (uintptr_t)context->uc_mcontext.gregs[REG_RBP], true};
+    else if (thread == self)
+        frame = (struct crn_frame){taker->registers->pc, taker->registers->rsp,
+                                   taker->registers->rbp, false};
+    else
+        return 0;
+    if (frame.sp - thread->stack_start >= thread->stack_span)
+        return 0;
+    return crn_stack_capture_still(
+        &crn_tree, frame,
+        (struct crn_stack_bounds){thread->stack_start, thread->stack_start + thread->stack_span});
+}
+
+/* Is the memory of its frame still the one that was announced? */
+static bool is_there(const struct crn_probe *probe)
+{
+    struct crn_block block;
+    if (!crn_index_is_inside(&crn_heap.index, probe->start))
+        return true;
+    return crn_index_find(&crn_heap.index, probe->start, &block) &&
+           crn_record_birth(block.record) <= probe->born;
+}
+
+static enum crn_coro_state state_of(const struct crn_snap *snap, const struct crn_probe *probe)
+{
+    return is_cancelled(snap, probe) ? CRN_CORO_CANCELLED : (enum crn_coro_state)probe->state;
+}
+
+static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
+                      uint32_t number, size_t known_count, uint32_t *index_of)
+{
+    struct crn_snap *snap = builder->snap;
+    const struct crn_probe *probe = crn_probe_at(number);
+    enum crn_coro_state state = state_of(snap, probe);
+    uint32_t node =
+        state == CRN_CORO_RUNNING ? running_node_get(builder, taker, probe->tid) : 0;
+    bool may_be_known = known_count > 0 && crn_coro_find_locked(probe->start) != 0;
+    uint32_t known = may_be_known ? known_find(snap, known_count, probe->start) : UINT32_MAX;
+    if (known != UINT32_MAX) {
+        struct crn_snap_coro *coro = &snap->coros[known];
+        bool is_same = (probe->flags & CRN_PROBE_STACK) != 0;
+        if (is_same) {
+            coro->probe = number;
+            coro->mechanism = CRN_MECHANISM_PROBE;
+            coro->running_node = node;
+            if (state == CRN_CORO_COMPLETED || state == CRN_CORO_CANCELLED)
+                coro->state = (uint8_t)state;
+            coro->is_root |= is_retired(snap, probe);
+            coro->is_sure = true;
+            index_of[number] = known + 1;
+            return;
+        }
+    }
+    bool is_part = known != UINT32_MAX || is_on_thread_stack(probe->start) ||
+                   probe->start == probe->end;
+    bool is_live = is_part || state == CRN_CORO_RUNNING || is_retired(snap, probe);
+    bool has_sp = probe->sp - probe->start < probe->end - probe->start;
+    uint32_t index = crn_build_coro(
+        builder, (struct crn_snap_coro){
+                     .id = number,
+                     .mechanism = CRN_MECHANISM_PROBE,
+                     .state = (uint8_t)(is_retired(snap, probe) && state == CRN_CORO_COMPLETED
+                                            ? CRN_CORO_SUSPENDED
+                                            : state),
+                     .is_root = is_live,
+                     .is_exact = true,
+                     .is_sure = true,
+                     .stack_start = is_part ? 0 : probe->start,
+                     .stack_end = is_part ? 0 : probe->end,
+                     .body_start = is_part ? 0 : (has_sp ? probe->sp : probe->start),
+                     .body_end = is_part ? 0 : probe->end,
+                     .created_node = probe->created_node,
+                     .entry = (uintptr_t)probe->name,
+                     .probe = number,
+                     .running_node = node,
+                 });
+    if (index == UINT32_MAX)
+        return;
+    index_of[number] = index + 1;
+    if (!is_part)
+        crn_build_opaque(builder, (struct crn_opaque){probe->start, probe->end, index, false, false});
+}
+
+static bool local_less(const void *a, const void *b)
+{
+    return ((const struct crn_snap_local *)a)->slot < ((const struct crn_snap_local *)b)->slot;
+}
+
+static void locals_add(struct crn_snap *snap, const uint32_t *index_of)
+{
+    snap->locals = crn_arena_alloc(&snap->arena, crn_probes.locals_made * sizeof *snap->locals);
+    for (uint32_t i = 1; i < crn_probes.locals_made && snap->locals != NULL; i++) {
+        const struct crn_local *local = crn_local_at(i);
+        if (local->slot != 0 && index_of[local->probe] != 0)
+            snap->locals[snap->local_count++] = (struct crn_snap_local){
+                local->slot, local->name, index_of[local->probe] - 1, local->is_done != 0};
+    }
+    crn_sort(snap->locals, snap->local_count, sizeof *snap->locals, local_less);
+}
+
+static void watches_add(struct crn_snap *snap)
+{
+    const struct crn_watch *rows = (const struct crn_watch *)crn_probes.watches.base;
+    snap->watches = crn_arena_alloc(&snap->arena, crn_probes.watch_count * sizeof *snap->watches);
+    for (uint32_t i = 0; i < crn_probes.watch_count && snap->watches != NULL; i++)
+        if (rows[i].object != 0)
+            snap->watches[snap->watch_count++] =
+                (struct crn_snap_watch){rows[i].object, rows[i].why, rows[i].scope, i};
+}
+
+void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *taker)
+{
+    struct crn_snap *snap = builder->snap;
+    size_t known_count = snap->coro_count;
+    snap->has_ignored = crn_scopes.has_ignored;
+    for (uint32_t i = 0; i < crn_scopes.root_count; i++)
+        crn_build_root(builder, (struct crn_root){.start = crn_scopes.roots[i].start,
+                                                  .end = crn_scopes.roots[i].end,
+                                                  .kind = CRN_ROOT_REGION,
+                                                  .step = 8,
+                                                  .must_be_sparse = true});
+    if (snap->is_torn)
+        return;
+    if (crn_probes.watch_count > 0)
+        watches_add(snap);
+    if (crn_probes.made <= 1)
+        return;
+    uint32_t *index_of = crn_arena_alloc(&snap->arena, crn_probes.made * sizeof *index_of);
+    if (index_of == NULL)
+        return;
+    for (uint32_t i = 1; i < crn_probes.made; i++)
+        if ((crn_probe_at(i)->generation & 1) != 0 && is_there(crn_probe_at(i)))
+            probe_add(builder, taker, i, known_count, index_of);
+    if (crn_probes.locals_made > 1)
+        locals_add(snap, index_of);
+}
