@@ -1,8 +1,8 @@
 /*
  * Gathers leaks under the coroutines that hold them.  See gather.h.
  *
- * Rows of (what they share, position) are sorted, which brings alike ones together and keeps the order
- * that the leaks had.
+ * Rows of (what they share, position) are sorted, which brings alike ones together and keeps the
+ * order that the leaks had.
  */
 #include "report/gather.h"
 
@@ -21,13 +21,15 @@ static uint64_t hash_add(uint64_t hash, uint64_t value)
     return crn_hash64(hash * 0x9e3779b97f4a7c15u + value + 1);
 }
 
-/* Equal for leaks that are shown under one heading; names and stacks of a store are equal by key. */
+/* Equal for leaks that are shown under one heading; names and stacks of a store are equal by key.
+ */
 static uint64_t key_of(const struct crn_leak *leak, size_t at)
 {
     const struct crn_coroutine *coroutine = leak->coroutine;
     if (coroutine == NULL)
         return hash_add(0, at);
-    uint64_t key = hash_add(hash_add(1, leak->verdict), coroutine->mechanism * 16u + coroutine->state);
+    uint64_t key =
+        hash_add(hash_add(1, leak->verdict), coroutine->mechanism * 16u + coroutine->state);
     key = hash_add(key, (uintptr_t)coroutine->name);
     key = hash_add(key, coroutine->suspended != NULL ? coroutine->suspended->key : 0);
     if (coroutine->name == NULL)

@@ -4,8 +4,8 @@
  * The leaks of a process as a person reads them: what dead coroutines of one kind hold stands
  * together, the heaviest first.
  *
- * One kind here is: the same name, mechanism, state and place where they stopped.  They may have been
- * created in many places; frames of a recursion always are.
+ * One kind here is: the same name, mechanism, state and place where they stopped.  They may have
+ * been created in many places; frames of a recursion always are.
  */
 #include "report/model.h"
 

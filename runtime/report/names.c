@@ -35,7 +35,8 @@ static const char *name_begin(const char *text)
 
 static bool is_library_name(const char *text)
 {
-    static const char *const spaces[] = {"boost::", "std::", "asio::", "__gnu_cxx::", "__cxxabiv1::"};
+    static const char *const spaces[] = {
+        "boost::", "std::", "asio::", "__gnu_cxx::", "__cxxabiv1::"};
     const char *name = name_begin(text);
     for (size_t i = 0; i < CRN_COUNT_OF(spaces); i++)
         if (begins_with(name, spaces[i]))
@@ -52,8 +53,7 @@ static bool is_library(const struct crn_frame *frame)
     for (size_t i = 0; frame->file != NULL && i < CRN_COUNT_OF(folders); i++)
         if (strstr(frame->file, folders[i]) != NULL)
             return true;
-    return slash != NULL &&
-           (begins_with(slash, "/libboost_") || begins_with(slash, "/libstdc++."));
+    return slash != NULL && (begins_with(slash, "/libboost_") || begins_with(slash, "/libstdc++."));
 }
 
 const char *crn_name_of_frame(struct crn_store *store, const struct crn_frame *frame)
@@ -109,8 +109,8 @@ static const char *lambda_in(struct crn_store *store, const char *text)
         const char *begin = name_back(text, open), *end = bracket_end(open);
         if (end == NULL || begin == open || is_library_name(begin))
             continue;
-        return crn_store_print(store, "%.*s{%.*s}", (int)(open - begin), begin,
-                               (int)(end - 1 - at), at);
+        return crn_store_print(store, "%.*s{%.*s}", (int)(open - begin), begin, (int)(end - 1 - at),
+                               at);
     }
     return NULL;
 }

@@ -7,9 +7,10 @@
 
 /*
  * What to call a coroutine that begins with `entry`: that function, but where it belongs to a
- * library (Boost, asio, the C++ library), what the user handed to it.  That is the outermost function
- * of `suspended` (may be NULL) which is not the library's; else what the entry's template arguments
- * tell.  A lambda is called by where it stands: "start(char const*)::{lambda(fiber&&)#1}".
+ * library (Boost, asio, the C++ library), what the user handed to it.  That is the outermost
+ * function of `suspended` (may be NULL) which is not the library's; else what the entry's template
+ * arguments tell.  A lambda is called by where it stands: "start(char
+ * const*)::{lambda(fiber&&)#1}".
  */
 const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_frame *entry,
                                   const struct crn_stack *suspended);

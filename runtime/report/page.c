@@ -154,7 +154,8 @@ static const char *frame_place(const struct crn_page *page, const struct crn_fra
 }
 
 /* Its name, shortened so that the line holds the place as well. */
-static const char *frame_show(const struct crn_page *page, const struct crn_frame *frame, int indent)
+static const char *frame_show(const struct crn_page *page, const struct crn_frame *frame,
+                              int indent)
 {
     const char *place = frame_place(page, frame);
     size_t taken = (size_t)indent + (place != NULL ? 2 + strlen(place) : 0);

@@ -24,7 +24,8 @@ void crn_page_print(const struct crn_page *page, enum crn_style style, const cha
 /* A text of the program, fit to print; "?" when unknown. */
 const char *crn_page_show(const struct crn_page *page, const char *text);
 
-/* Ends a line, of which `indent` columns are taken, with sentences; the lines that follow are indented. */
+/* Ends a line, of which `indent` columns are taken, with sentences; the lines that follow are
+ * indented. */
 void crn_page_sentence(const struct crn_page *page, int indent, const char *text);
 
 /* "12,345", in the store. */

@@ -91,22 +91,23 @@ static void id_print(const struct crn_page *page, const struct crn_leak *leak)
 }
 
 /* "#1  64 bytes in 1 block, lost (proven), and 32 bytes in 1 block behind them" */
-static void head_print(const struct crn_page *page, const struct crn_cluster *cluster, size_t number)
+static void head_print(const struct crn_page *page, const struct crn_cluster *cluster,
+                       size_t number)
 {
     const struct crn_leak *leak = cluster->leaks[0];
     fprintf(page->file, "\n#%zu  ", number);
     crn_page_print(page, CRN_STYLE_BOLD, "%s, ", amount_of(page, &cluster->direct));
-    crn_page_print(page,
-                   leak->confidence == CRN_PROVEN || cluster->is_mixed ? CRN_STYLE_BAD
-                                                                       : CRN_STYLE_BOLD,
-                   "%s", crn_verdict_words[leak->verdict]);
+    crn_page_print(
+        page, leak->confidence == CRN_PROVEN || cluster->is_mixed ? CRN_STYLE_BAD : CRN_STYLE_BOLD,
+        "%s", crn_verdict_words[leak->verdict]);
     fprintf(page->file, " (%s)",
             cluster->is_mixed ? "proven or likely" : crn_confidence_word(leak->confidence));
     if (cluster->indirect.blocks > 0)
         fprintf(page->file, ", and %s behind them", amount_of(page, &cluster->indirect));
 }
 
-static void leak_print(const struct crn_page *page, const struct crn_cluster *cluster, size_t number)
+static void leak_print(const struct crn_page *page, const struct crn_cluster *cluster,
+                       size_t number)
 {
     const struct crn_leak *leak = cluster->leaks[0];
     head_print(page, cluster, number);

@@ -8,14 +8,16 @@
  * EXPECT: none
  * EXPECT: summary    coroutines.seen=10 coroutines.suspended=8 coroutines.created=1 \
  *                    coroutines.running=1
- * EXPECT: coroutines name=wait_for_reply mechanism=ucontext state=suspended stack_bytes=524288 \
- *                    retained_bytes=8000 created_in=coroutine_make suspended_in=wait_for_reply count=8
+ * EXPECT: coroutines name=wait_for_reply mechanism=ucontext state=suspended count=8 \
+ *                    stack_bytes=524288 retained_bytes=8000 created_in=coroutine_make \
+ *                    suspended_in=wait_for_reply
  * EXPECT: coroutines name=wait_for_reply state=created stack_bytes=65536 retained_bytes=0 count=1
  * EXPECT: coroutines name=end_here state=running retained_bytes=700 count=1
  * EXPECT: coroutines count=10
  *
  * RUN:    coroner run --coroutines $CASE
- * EXPECT: stderr     /coroutine wait_for_reply \(ucontext, suspended, 8 alike\)\n.*stacks of 512.0 KiB, .* touched; hold 8,000 bytes, each alone/
+ * EXPECT: stderr     /wait_for_reply \(ucontext, suspended, 8 alike\)\n +stacks of 512.0 KiB, /
+ * EXPECT: stderr     /touched; hold 8,000 bytes, each alone\n/
  * EXPECT: stderr     /coroutine end_here \(ucontext, running\)\n.*; holds 700 bytes alone/
  * EXPECT: stderr     /; 10 coroutines \(1 created, 1 running, 8 suspended\)$/
  *
@@ -24,8 +26,8 @@
  * RUN:    coroner run --format=json --output=report.json $CASE
  * EXPECT: coroutines count=0
  *
- * Of the dead, what is leaked with them counts, but for their own stacks; and what a leak has told is
- * not told again.
+ * Of the dead, what is leaked with them counts, but for their own stacks; and what a leak has told
+ * is not told again.
  *
  * RUN:    coroner run --coroutines --format=json --output=report.json $CASE forgotten
  * EXPECT: abandoned  blocks=8 allocated_in=make_request
@@ -79,7 +81,8 @@ NOINLINE static struct coroutine *coroutine_new(void (*entry)(void *))
 {
     struct coroutine *coroutine = calloc(1, sizeof *coroutine);
     REQUIRE(coroutine != NULL);
-    coroutine_make(&coroutine->context, malloc(STACK_BYTES), STACK_BYTES, &scheduler, entry, coroutine);
+    coroutine_make(&coroutine->context, malloc(STACK_BYTES), STACK_BYTES, &scheduler, entry,
+                   coroutine);
     return coroutine;
 }
 

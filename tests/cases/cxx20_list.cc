@@ -1,7 +1,7 @@
 /*
- * --coroutines lists C++20 coroutines by function and suspension point, with what only one holds: a
- * parent's request is the parent's, although only its child's continuation leads to it; the child holds
- * its own, and the block that the parent's frame is.
+ * --coroutines lists C++20 coroutines by function and suspension point, with what only one holds:
+ * a parent's request is the parent's, although only its child's continuation leads to it; the
+ * child holds its own, and the block that the parent's frame is.
  *
  * RUN:    coroner run --coroutines --format=json --output=report.json $CASE
  * EXPECT: none
@@ -11,7 +11,7 @@
  * EXPECT: coroutines count=6
  *
  * RUN:    coroner run --coroutines $CASE
- * EXPECT: stderr     /coroutine serve \(c\+\+20, suspended, 3 alike\)\n.*frames of .*; hold 3,000 bytes, each alone/
+ * EXPECT: stderr     /serve \(c\+\+20, suspended, 3 alike\)\n +frames of .*; hold 3,000 bytes, each/
  * EXPECT: stderr     /; 6 coroutines \(6 suspended\)$/
  */
 #include "task.h"

@@ -246,33 +246,35 @@ static const char *coroutine_called(const char *entry, const char *const *functi
 
 #define CALLED(entry, file, ...) \
     coroutine_called(entry, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}, file)
-#define ENTRY(object) \
-    "boost::context::detail::fiber_entry<boost::context::detail::fiber_record<boost::context::fiber, " \
+#define ENTRY(object)                                                                           \
+    "boost::context::detail::fiber_entry<boost::context::detail::fiber_record<boost::context::" \
+    "fiber, "                                                                                   \
     "boost::context::fixedsize_stack, " object "> >"
 
 Test(report, coroutines_of_libraries_are_called_after_what_the_user_wrote)
 {
     const char *invoke = "std::__invoke<void (*)()>", *jump = "make_fcontext";
     cr_assert_str_eq(CALLED("serve", NULL, "wait", "serve"), "serve");
-    cr_assert_str_eq(CALLED(ENTRY("F"), NULL, "boost::fibers::context::resume", "inner", "app::outer",
-                            invoke, jump),
+    cr_assert_str_eq(CALLED(ENTRY("F"), NULL, "boost::fibers::context::resume", "inner",
+                            "app::outer", invoke, jump),
                      "app::outer");
     cr_assert_str_eq(CALLED("void " ENTRY("F"), NULL, "bool app::outer<int>", invoke, jump),
                      "app::outer<int>");
     cr_assert_str_eq(CALLED(ENTRY("worker"), NULL, "worker::operator()", invoke), "worker");
-    cr_assert_str_eq(CALLED(ENTRY("F"), NULL, "start(char const*)::{lambda(int)#1}::operator()<int>",
-                            invoke),
-                     "start(char const*)::{lambda(int)#1}");
+    cr_assert_str_eq(
+        CALLED(ENTRY("F"), NULL, "start(char const*)::{lambda(int)#1}::operator()<int>", invoke),
+        "start(char const*)::{lambda(int)#1}");
     cr_assert_str_eq(CALLED(ENTRY("std::function<void ()>"), NULL, "boost::fibers::f", jump),
                      ENTRY("std::function<void ()>"));
 }
 
 Test(report, a_lambda_that_only_debugging_information_knows_is_called_by_where_it_stands)
 {
-    cr_assert_str_eq(CALLED(ENTRY("F"), "/src/a.cc", "operator()",
-                            "__invoke<main(int, char**)::<lambda()> >"),
-                     "main(int, char**)::{lambda()}");
-    cr_assert_str_eq(CALLED(ENTRY("F"), "/src/a.cc", "operator()", "std::run<F>"), "{lambda} a.cc:7");
+    cr_assert_str_eq(
+        CALLED(ENTRY("F"), "/src/a.cc", "operator()", "__invoke<main(int, char**)::<lambda()> >"),
+        "main(int, char**)::{lambda()}");
+    cr_assert_str_eq(CALLED(ENTRY("F"), "/src/a.cc", "operator()", "std::run<F>"),
+                     "{lambda} a.cc:7");
     cr_assert_str_eq(CALLED(ENTRY("start(char const*)::<lambda(int)>"), NULL),
                      "start(char const*)::{lambda(int)}");
     cr_assert_str_eq(CALLED(ENTRY("boost::f<source()::{lambda(int)#2}>(int)::{lambda()#1}"), NULL),
@@ -302,7 +304,8 @@ Test(report, leaks_of_one_dead_coroutine_stand_together)
     leak_at(8, CRN_VERDICT_LOST, 2);
     leak_at(9, CRN_VERDICT_ABANDONED, 3)->coro = 4;
     const struct crn_process *process = add();
-    cr_assert_eq(crn_leaks_gather(report->store, process->leaks, process->leaks_count, &clusters), 4u);
+    cr_assert_eq(crn_leaks_gather(report->store, process->leaks, process->leaks_count, &clusters),
+                 4u);
     cr_assert_eq(clusters[0].count, 6u);
     cr_assert_eq(clusters[0].direct.bytes, 45u);
     cr_assert_eq(clusters[0].leaks[0]->bytes, 10u);
@@ -330,7 +333,8 @@ static const char *function_shown(const char *function)
 
 Test(report, long_names_lose_their_template_arguments)
 {
-#define LONG "std::map<std::string, std::vector<int>, std::less<std::string>, std::allocator<char>, void>"
+#define LONG \
+    "std::map<std::string, std::vector<int>, std::less<std::string>, std::allocator<char>, void>"
     cr_assert_str_eq(function_shown("app::Cache<int>::put"), "app::Cache<int>::put\n");
     cr_assert_str_eq(function_shown("put<" LONG ">::put<" LONG ">"), "put<...>::put<...>\n");
     cr_assert_str_eq(function_shown("operator<< <" LONG ">"), "operator<< <...>\n");
@@ -338,9 +342,10 @@ Test(report, long_names_lose_their_template_arguments)
     cr_assert_str_eq(function_shown(LONG "::operator()"), "std::map<...>::operator()\n");
     cr_assert_str_eq(function_shown("f(" LONG ", " LONG ")::{lambda(int)#1}::operator()"),
                      "f(std::map<...>, std::map<...>)::{lambda(int)#1}::operator()\n");
-    cr_assert_str_eq(function_shown("f(int, a_type_with_a_very_long_name, another_such_type, and_still_"
-                                    "one_more_of_them)::{lambda(char)#1}::operator()"),
-                     "f(...)::{lambda(...)#1}::operator()\n");
+    cr_assert_str_eq(
+        function_shown("f(int, a_type_with_a_very_long_name, another_such_type, and_still_"
+                       "one_more_of_them)::{lambda(char)#1}::operator()"),
+        "f(...)::{lambda(...)#1}::operator()\n");
 }
 
 /* Compares what was written with a golden file. */

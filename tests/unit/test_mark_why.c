@@ -44,8 +44,10 @@ static void assert_says(const char *why, const char *words)
 
 Test(why, switches_of_ucontext_were_seen)
 {
-    assert_says(why_of(CRN_MECHANISM_UCONTEXT, CRN_CORO_SUSPENDED, true), "every switch of it was seen");
-    assert_says(why_of(CRN_MECHANISM_UCONTEXT, CRN_CORO_COMPLETED, true), "was seen to run to its end");
+    assert_says(why_of(CRN_MECHANISM_UCONTEXT, CRN_CORO_SUSPENDED, true),
+                "every switch of it was seen");
+    assert_says(why_of(CRN_MECHANISM_UCONTEXT, CRN_CORO_COMPLETED, true),
+                "was seen to run to its end");
     assert_says(why_of(CRN_MECHANISM_UCONTEXT, CRN_CORO_CREATED, true), "never started");
 }
 
@@ -59,7 +61,8 @@ Test(why, others_were_found_in_memory)
 
 Test(why, a_guess_is_called_one)
 {
-    for (unsigned mechanism = CRN_MECHANISM_SETJMP; mechanism <= CRN_MECHANISM_SWITCH; mechanism++) {
+    for (unsigned mechanism = CRN_MECHANISM_SETJMP; mechanism <= CRN_MECHANISM_SWITCH;
+         mechanism++) {
         assert_says(why_of(mechanism, CRN_CORO_SUSPENDED, false), "seems to be suspended");
         assert_says(why_of(mechanism, CRN_CORO_COMPLETED, false), "seems to have ended");
     }
@@ -67,7 +70,8 @@ Test(why, a_guess_is_called_one)
 
 Test(why, annotations_are_the_programs_word)
 {
-    assert_says(why_of(CRN_MECHANISM_ANNOTATED, CRN_CORO_SUSPENDED, false), "the program announced");
+    assert_says(why_of(CRN_MECHANISM_ANNOTATED, CRN_CORO_SUSPENDED, false),
+                "the program announced");
     assert_says(why_of(CRN_MECHANISM_ANNOTATED, CRN_CORO_COMPLETED, false), "left for good");
 }
 
