@@ -54,8 +54,9 @@ bool crn_saved_find(const struct crn_code *code, uintptr_t address, uintptr_t rs
                     struct crn_stack_bounds bounds, struct crn_place *place);
 
 /*
- * Do the registers that glibc's setjmp saved lie around `address`, with rsp there?  `rsp` is what
- * that word says (crn_setjmp_unmangle), inside [bounds).  Fills all but `territory`.
+ * Do the registers that glibc's setjmp saved lie around `address`, with rsp there, by who then left
+ * with longjmp?  `rsp` is what that word says (crn_setjmp_unmangle), inside [bounds).  Fills all but
+ * `territory`.
  */
 bool crn_setjmp_find(const struct crn_code *code, uintptr_t address, uintptr_t rsp,
                      struct crn_stack_bounds bounds, struct crn_place *place);

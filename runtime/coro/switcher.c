@@ -438,10 +438,16 @@ bool crn_code_follows_call(const struct crn_code *code, uintptr_t address)
     return false;
 }
 
-struct crn_switcher crn_switcher_of(const struct crn_code *code, uintptr_t return_address)
+uintptr_t crn_code_callee(const struct crn_code *code, uintptr_t return_address)
 {
     uintptr_t target = call_target(code, return_address);
+    return target != 0 ? stub_follow(code, target) : 0;
+}
+
+struct crn_switcher crn_switcher_of(const struct crn_code *code, uintptr_t return_address)
+{
+    uintptr_t target = crn_code_callee(code, return_address);
     if (target == 0)
         return (struct crn_switcher){.is_switch = false};
-    return function_read(code, stub_follow(code, target));
+    return function_read(code, target);
 }

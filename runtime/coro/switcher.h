@@ -33,6 +33,12 @@ struct crn_switcher {
 /* Reads code only, inside `code`.  Any thread; takes no lock. */
 struct crn_switcher crn_switcher_of(const struct crn_code *code, uintptr_t return_address);
 
+/*
+ * The function that the call before `return_address` went to; 0: there is no call, or nothing tells.
+ * Reads code, and the pointers that calls of other modules go through.
+ */
+uintptr_t crn_code_callee(const struct crn_code *code, uintptr_t return_address);
+
 /* Whether the bytes before `address` are a call. */
 bool crn_code_follows_call(const struct crn_code *code, uintptr_t address);
 
