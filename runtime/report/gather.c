@@ -5,6 +5,7 @@
  * order that the leaks had.
  */
 #include "report/gather.h"
+#include "report/fold.h"
 
 #include <stdlib.h>
 
@@ -78,19 +79,70 @@ static void coroutines_count(struct crn_cluster *cluster)
     free(leaks);
 }
 
-static void cluster_fill(struct crn_cluster *cluster, const struct crn_leak *const *leaks,
-                         size_t count)
+static void leak_add(struct crn_amount *direct, struct crn_amount *indirect,
+                     const struct crn_leak *leak)
+{
+    direct->blocks += leak->blocks;
+    direct->bytes += leak->bytes;
+    indirect->blocks += leak->indirect_blocks;
+    indirect->bytes += leak->indirect_bytes;
+}
+
+static uint64_t held_bytes(const struct crn_held *held)
+{
+    return held->direct.bytes + held->indirect.bytes;
+}
+
+static int held_compare(const void *a, const void *b)
+{
+    const struct crn_held *left = a, *right = b;
+    int order = COMPARE(held_bytes(right), held_bytes(left));
+    return order != 0 ? order : COMPARE(left->leak, right->leak); /* rows of one array */
+}
+
+static uint32_t depth_of(const struct crn_leak *leak)
+{
+    return leak->allocated != NULL ? leak->allocated->count : 0;
+}
+
+/* Makes one of the leaks that a recursion made several. */
+static void held_fill(struct crn_store *store, struct crn_cluster *cluster)
+{
+    struct row *rows = calloc(cluster->count, sizeof *rows);
+    struct crn_held *held = crn_store_bytes(store, cluster->count * sizeof *held);
+    if (rows == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < cluster->count; i++) {
+        uint64_t key = crn_stack_fold_key(cluster->leaks[i]->allocated);
+        rows[i] = (struct row){hash_add(key, cluster->leaks[i]->confidence), i, cluster->leaks[i]};
+    }
+    qsort(rows, cluster->count, sizeof *rows, row_compare);
+    for (size_t i = 0; i < cluster->count; i++) {
+        if (i == 0 || rows[i].key != rows[i - 1].key)
+            held[cluster->held_count++].leak = rows[i].leak;
+        struct crn_held *into = &held[cluster->held_count - 1];
+        into->count++;
+        leak_add(&into->direct, &into->indirect, rows[i].leak);
+        if (depth_of(rows[i].leak) < depth_of(into->leak))
+            into->leak = rows[i].leak;
+    }
+    free(rows);
+    qsort(held, cluster->held_count, sizeof *held, held_compare);
+    cluster->held = held;
+}
+
+static void cluster_fill(struct crn_store *store, struct crn_cluster *cluster,
+                         const struct crn_leak *const *leaks, size_t count)
 {
     *cluster = (struct crn_cluster){.leaks = leaks, .count = count};
     for (size_t i = 0; i < count; i++) {
-        cluster->direct.blocks += leaks[i]->blocks;
-        cluster->direct.bytes += leaks[i]->bytes;
-        cluster->indirect.blocks += leaks[i]->indirect_blocks;
-        cluster->indirect.bytes += leaks[i]->indirect_bytes;
+        leak_add(&cluster->direct, &cluster->indirect, leaks[i]);
         cluster->is_mixed |= leaks[i]->confidence != leaks[0]->confidence;
     }
-    if (leaks[0]->coroutine != NULL)
-        coroutines_count(cluster);
+    if (leaks[0]->coroutine == NULL)
+        return;
+    coroutines_count(cluster);
+    held_fill(store, cluster);
 }
 
 size_t crn_leaks_gather(struct crn_store *store, const struct crn_leak *leaks, size_t count,
@@ -110,7 +162,7 @@ size_t crn_leaks_gather(struct crn_store *store, const struct crn_leak *leaks, s
     for (size_t first = 0, next; first < count; first = next) {
         for (next = first + 1; next < count && rows[next].key == rows[first].key; next++)
             ;
-        cluster_fill(&(*clusters)[made++], &sorted[first], next - first);
+        cluster_fill(store, &(*clusters)[made++], &sorted[first], next - first);
     }
     free(rows);
     qsort(*clusters, made, sizeof **clusters, cluster_compare);

@@ -9,9 +9,18 @@
  */
 #include "report/model.h"
 
+/* Leaks of a cluster whose allocation stacks differ only in the depth of a recursion. */
+struct crn_held {
+    const struct crn_leak *leak; /* that with the shortest stack */
+    size_t count;
+    struct crn_amount direct, indirect;
+};
+
 struct crn_cluster {
     const struct crn_leak *const *leaks; /* the biggest first; without a coroutine: one */
     size_t count;
+    const struct crn_held *held; /* the biggest first */
+    size_t held_count;
     struct crn_amount direct, indirect;
     uint64_t coroutine_count; /* how many hold them */
     size_t creations;         /* in how many ways those were created */

@@ -153,7 +153,7 @@ static json_t *leak_json(const struct writer *writer, const struct crn_leak *lea
     set(object, "alloc_stack", stack_json(writer, leak->allocated));
     set(object, "coroutine", coroutine_json(writer, leak->coroutine, leak->coroutine_count));
     set(object, "chain", chain_json(writer, &leak->chain));
-    set(object, "hint", json_string(crn_verdict_hints[leak->verdict]));
+    set(object, "hint", json_string(crn_leak_hint(leak)));
     return object;
 }
 

@@ -133,6 +133,9 @@ void crn_report_warn(struct crn_report *report, const char *format, ...) CRN_PRI
 /* Adds what only the whole report can tell: warnings about modules, and those without names. */
 void crn_report_finish(struct crn_report *report);
 
+/* What usually mends a leak, in a sentence. */
+const char *crn_leak_hint(const struct crn_leak *leak);
+
 /* Whether it names a proven leak; when `strict`, a likely one or a finding too. */
 bool crn_report_is_bad(const struct crn_report *report, bool strict);
 

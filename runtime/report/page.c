@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report/clean.h"
+#include "report/fold.h"
 #include "report/names.h"
 #include "report/words.h"
 
@@ -180,10 +181,26 @@ static void frame_print(const struct crn_page *page, const struct crn_frame *fra
     fputc('\n', page->file);
 }
 
+/* A run of frames: once, and how often they come again. */
+static void run_print(const struct crn_page *page, const struct crn_stack *stack,
+                      const struct crn_run *run, int indent, int column)
+{
+    for (uint32_t i = 0; i < run->length; i++)
+        frame_print(page, stack->frames[run->at + i], indent, column);
+    if (run->times > 1)
+        crn_page_print(page, CRN_STYLE_WEAK, "%*s... %s again, %s ...\n", indent, "",
+                       run->length == 1
+                           ? "the same"
+                           : crn_store_print(page->store, "the same %u frames", run->length),
+                       crn_page_count(page, run->times - 1, "time"));
+}
+
 void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent)
 {
-    uint32_t count = stack_shown(stack);
-    bool is_cut = count > INNER_FRAMES + OUTER_FRAMES + 1;
+    uint32_t count = stack_shown(stack), cut = 0;
+    struct crn_run *runs = crn_store_bytes(page->store, (count + 1) * sizeof *runs);
+    uint32_t runs_count = crn_stack_fold(stack, count, runs);
+    bool is_cut = runs_count > INNER_FRAMES + OUTER_FRAMES + 1;
     int column = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct crn_frame *frame = stack->frames[i];
@@ -191,13 +208,13 @@ void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, 
         if (width > column && width <= NAME_COLUMN_MAX)
             column = width;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < runs_count; i++) {
         if (is_cut && i == INNER_FRAMES) {
-            crn_page_print(page, CRN_STYLE_WEAK, "%*s... %u more frames ...\n", indent, "",
-                           count - INNER_FRAMES - OUTER_FRAMES);
-            i = count - OUTER_FRAMES;
+            for (; i < runs_count - OUTER_FRAMES; i++)
+                cut += runs[i].length * runs[i].times;
+            crn_page_print(page, CRN_STYLE_WEAK, "%*s... %u more frames ...\n", indent, "", cut);
         }
-        frame_print(page, stack->frames[i], indent, column);
+        run_print(page, stack, &runs[i], indent, column);
     }
 }
 

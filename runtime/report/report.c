@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "report/judge.h"
+#include "report/words.h"
 
 struct crn_report *crn_report_create(const struct crn_suppressions *suppressions,
                                      bool has_coroutines)
@@ -81,4 +82,10 @@ bool crn_report_is_bad(const struct crn_report *report, bool strict)
             return true;
     }
     return false;
+}
+
+const char *crn_leak_hint(const struct crn_leak *leak)
+{
+    return crn_verdict_hint(leak->verdict, leak->coroutine != NULL ? leak->coroutine->mechanism
+                                                                   : CRN_MECHANISM_STACK);
 }

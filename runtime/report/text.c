@@ -79,10 +79,10 @@ static void why_print(const struct crn_page *page, const char *why, const char *
     crn_page_sentence(page, 4, why != NULL ? crn_page_show(page, why) : meaning);
 }
 
-static void hint_print(const struct crn_page *page, enum crn_verdict verdict)
+static void hint_print(const struct crn_page *page, const struct crn_leak *leak)
 {
     crn_page_print(page, CRN_STYLE_BOLD, "    to mend: ");
-    crn_page_sentence(page, 13, crn_verdict_hints[verdict]);
+    crn_page_sentence(page, 13, crn_leak_hint(leak));
 }
 
 static void id_print(const struct crn_page *page, const struct crn_leak *leak)
@@ -124,21 +124,22 @@ static void leak_print(const struct crn_page *page, const struct crn_cluster *cl
         crn_page_coroutine_stacks(page, leak->coroutine, 1);
     }
     crn_page_chain(page, &leak->chain);
-    hint_print(page, leak->verdict);
+    hint_print(page, leak);
 }
 
 /* One of the leaks that a coroutine holds, under its heading. */
-static void held_print(const struct crn_page *page, const struct crn_leak *leak, bool says_how_sure)
+static void held_print(const struct crn_page *page, const struct crn_held *held, bool says_how_sure)
 {
-    struct crn_amount direct = {leak->blocks, leak->bytes};
-    struct crn_amount indirect = {leak->indirect_blocks, leak->indirect_bytes};
+    const struct crn_leak *leak = held->leak;
     fprintf(page->file, "      ");
-    crn_page_print(page, CRN_STYLE_BOLD, "%s", amount_of(page, &direct));
+    crn_page_print(page, CRN_STYLE_BOLD, "%s", amount_of(page, &held->direct));
     if (says_how_sure)
         fprintf(page->file, ", %s", crn_confidence_word(leak->confidence));
-    if (indirect.blocks > 0)
-        fprintf(page->file, ", and %s behind them", amount_of(page, &indirect));
+    if (held->indirect.blocks > 0)
+        fprintf(page->file, ", and %s behind them", amount_of(page, &held->indirect));
     crn_page_place(page, &leak->chain);
+    if (held->count > 1)
+        fprintf(page->file, ", from %s like this", crn_page_count(page, held->count, "stack"));
     id_print(page, leak);
     if (leak->allocated != NULL)
         crn_page_stack(page, leak->allocated, 8);
@@ -153,7 +154,7 @@ static void cluster_print(const struct crn_page *page, const struct crn_cluster 
     enum { HELD_MAX = 12 };
     const struct crn_leak *leak = cluster->leaks[0];
     struct crn_amount rest = {0};
-    size_t shown = cluster->count <= HELD_MAX + 1 ? cluster->count : HELD_MAX;
+    size_t shown = cluster->held_count <= HELD_MAX + 1 ? cluster->held_count : HELD_MAX;
     if (cluster->count == 1) {
         leak_print(page, cluster, number);
         return;
@@ -166,18 +167,18 @@ static void cluster_print(const struct crn_page *page, const struct crn_cluster 
     fprintf(page->file, "    %s, allocated at\n",
             cluster->coroutine_count == 1 ? "it holds" : "they hold");
     for (size_t i = 0; i < shown; i++)
-        held_print(page, cluster->leaks[i], cluster->is_mixed);
-    for (size_t i = shown; i < cluster->count; i++) {
-        rest.blocks += cluster->leaks[i]->blocks + cluster->leaks[i]->indirect_blocks;
-        rest.bytes += cluster->leaks[i]->bytes + cluster->leaks[i]->indirect_bytes;
+        held_print(page, &cluster->held[i], cluster->is_mixed);
+    for (size_t i = shown; i < cluster->held_count; i++) {
+        add(&rest, &cluster->held[i].direct);
+        add(&rest, &cluster->held[i].indirect);
     }
-    if (shown < cluster->count)
+    if (shown < cluster->held_count)
         crn_page_print(page, CRN_STYLE_WEAK, "      ... %s from %s more ...\n",
                        amount_of(page, &rest),
-                       crn_page_count(page, cluster->count - shown, "place"));
+                       crn_page_count(page, cluster->held_count - shown, "place"));
     if (leak->chain.count > 0 && leak->chain.links[0].kind == CRN_LINK_ROOT)
         crn_page_chain(page, &leak->chain);
-    hint_print(page, leak->verdict);
+    hint_print(page, leak);
 }
 
 static void finding_print(const struct crn_page *page, const struct crn_finding *finding)

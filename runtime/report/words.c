@@ -54,7 +54,7 @@ const char *const crn_verdict_meanings[] = {
     [CRN_VERDICT_LOST] = "Nothing points here any more.",
 };
 
-const char *const crn_verdict_hints[] = {
+static const char *const hints[] = {
     [CRN_VERDICT_LIVE] = "Nothing to mend.",
     [CRN_VERDICT_STALE] = "Free it after its last use, or clear the variable that still holds it.",
     [CRN_VERDICT_COMPLETED] =
@@ -65,6 +65,13 @@ const char *const crn_verdict_hints[] = {
                               "coroutine when its last handle goes.",
     [CRN_VERDICT_LOST] = "Free it before its last pointer is overwritten or goes out of scope.",
 };
+
+const char *crn_verdict_hint(enum crn_verdict verdict, enum crn_mechanism mechanism)
+{
+    if (mechanism == CRN_MECHANISM_CXX20 && verdict == CRN_VERDICT_COMPLETED)
+        return "Destroy the coroutine when it has ended, or do not suspend it at its end.";
+    return hints[verdict];
+}
 
 const char *const crn_finding_meanings[] = {
     [CRN_FINDING_OUTLIVED] = "Still alive after the scope that launched it has ended.",

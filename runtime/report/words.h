@@ -14,9 +14,11 @@ extern const char *const crn_finding_words[CRN_FINDING_COUNT];
 /* "proven" or "likely". */
 const char *crn_confidence_word(enum crn_confidence confidence);
 
-/* Of a verdict: what it says about the blocks, and what usually mends it; a sentence each. */
+/* Of a verdict: what it says about the blocks; a sentence. */
 extern const char *const crn_verdict_meanings[CRN_VERDICT_COUNT];
-extern const char *const crn_verdict_hints[CRN_VERDICT_COUNT];
+
+/* What usually mends a leak, in a sentence; `mechanism` of the coroutine that holds it, if any. */
+const char *crn_verdict_hint(enum crn_verdict verdict, enum crn_mechanism mechanism);
 
 /* Of a finding: what it says about the coroutine or object. */
 extern const char *const crn_finding_meanings[CRN_FINDING_COUNT];

@@ -11,6 +11,7 @@
 #include "example_report.h"
 #include "make_recording.h"
 #include "report/clean.h"
+#include "report/fold.h"
 #include "report/gather.h"
 #include "report/names.h"
 #include "report/page.h"
@@ -313,8 +314,37 @@ Test(report, leaks_of_one_dead_coroutine_stand_together)
     cr_assert_eq(clusters[0].coroutine_count, 6u);
     cr_assert_eq(clusters[0].creations, 3u);
     cr_assert(clusters[0].is_mixed);
+    cr_assert_eq(clusters[0].held_count, 6u);
+    cr_assert_eq(clusters[0].held[5].direct.bytes, 5u);
     cr_assert_eq(clusters[1].direct.bytes, 44u);
     cr_assert_eq(clusters[2].leaks[0]->coroutine->state, CRN_CORO_ABANDONED);
+}
+
+/* Functions of one letter, innermost first, as a stack. */
+static const struct crn_stack *letters(const char *functions)
+{
+    struct crn_stack *stack = crn_store_bytes(report->store, sizeof *stack);
+    const struct crn_frame **rows = crn_store_bytes(report->store, 64 * sizeof(struct crn_frame *));
+    for (; functions[stack->count] != 0; stack->count++) {
+        struct crn_frame *frame = crn_store_bytes(report->store, sizeof *frame);
+        frame->function = crn_store_print(report->store, "%c", functions[stack->count]);
+        frame->alike = frame->function;
+        rows[stack->count] = frame;
+    }
+    stack->frames = rows;
+    return stack;
+}
+
+Test(report, recursion_is_shown_once)
+{
+    struct crn_run runs[16];
+    cr_assert_eq(crn_stack_fold(letters("abc"), 3, runs), 3u);
+    cr_assert_eq(crn_stack_fold(letters("xabcabcabcm"), 11, runs), 3u);
+    cr_assert(runs[1].at == 1 && runs[1].length == 3 && runs[1].times == 3);
+    cr_assert_eq(crn_stack_fold(letters("aaaa"), 4, runs), 1u);
+    cr_assert_eq(crn_stack_fold_key(letters("wrnwrnwrnm")), crn_stack_fold_key(letters("wrnm")));
+    cr_assert_neq(crn_stack_fold_key(letters("wrnm")), crn_stack_fold_key(letters("wrm")));
+    cr_assert_eq(crn_stack_fold_key(NULL), 0u);
 }
 
 /* What a stack of this one function looks like. */
