@@ -22,6 +22,7 @@ static struct crn_draft draft;
 static bool draft_is_open;
 static uint32_t born_after; /* blocks with at least this birth were made during teardown */
 static uint64_t pause_ns, check_ns;
+static uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
 static unsigned unseen_threads;
 
 struct crn_draft *crn_process_draft(void)
@@ -172,8 +173,7 @@ static void begin(const ucontext_t *interrupted)
     crn_process_draft();
     born_after = crn_heap_line_draw(&crn_heap);
     if (crn_shim.phase == CRN_SHIM_ON &&
-        (!crn_shim.is_forked || any_born_since(crn_heap.birth_line)))
-    {
+        (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))) {
         first_pass = (struct crn_check){.draft = &draft,
                                         .occasion = {.is_end = true},
                                         .birth_from = crn_heap.birth_line,
@@ -181,6 +181,7 @@ static void begin(const ucontext_t *interrupted)
                                         .lists_all = crn_shim.options.coroutines,
                                         .only_new = true};
         end_perform(&first_pass);
+        destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
         for (size_t i = 0; i < first_pass.founds.count; i++)
             crn_found_draft(&draft, &first_pass.mark, &first_pass.founds.rows[i]);
     }
@@ -225,7 +226,7 @@ static void process_fill(int exit_code, int exit_signal)
     process->unseen_threads = unseen_threads;
     process->check_pause_ns = pause_ns;
     process->check_ns = check_ns;
-    process->coroutines[CRN_CORO_DESTROYED] = crn_coros.destroyed + crn_probes.destroyed;
+    process->coroutines[CRN_CORO_DESTROYED] = destroyed_before;
     process->coroutines_seen = 0;
     for (unsigned i = 0; i < CRN_CORO_STATE_COUNT; i++)
         process->coroutines_seen += process->coroutines[i];

@@ -161,7 +161,7 @@ void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
 }
 
 /* Holders of which one has run again since: nothing is claimed of their kind. */
-static void refuted_find(const struct crn_mark *mark, uint8_t *is_refuted)
+static void refuted_find(struct crn_mark *mark, uint8_t *is_refuted)
 {
     if (crn_coros.resurrected + crn_probes.resurrected == 0)
         return;
@@ -173,8 +173,13 @@ static void refuted_find(const struct crn_mark *mark, uint8_t *is_refuted)
                            ? (crn_probe_at(coro->probe)->flags & CRN_PROBE_JUDGED_DEAD) == 0 &&
                                  mark->holders[mark->holder_of[i] - 1].state == CRN_CORO_ABANDONED
                            : (crn_coro_at(coro->id)->flags & CRN_CORO_RESURRECTED) != 0;
-        if (has_run)
-            is_refuted[mark->holder_of[i] - 1] = 1;
+        if (!has_run)
+            continue;
+        is_refuted[mark->holder_of[i] - 1] = 1;
+        if (mark->coros_in_state[CRN_CORO_ABANDONED] > 0) {
+            mark->coros_in_state[CRN_CORO_ABANDONED]--;
+            mark->coros_in_state[CRN_CORO_SUSPENDED]++;
+        }
     }
 }
 

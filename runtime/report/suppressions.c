@@ -23,6 +23,9 @@ static const char *const builtin_patterns[] = {
     /* glibc keeps the text that dlerror would show in a thread that ended before asking for it
      * (LeakSanitizer leaves it out too). */
     "^_dlerror_run$",
+    /* PHP copies the description of a function's arguments and keeps the address of the first; where
+     * there are none, that is just past the end of the copy, where another block begins. */
+    "^zend_register_functions$",
 };
 
 struct patterns {
