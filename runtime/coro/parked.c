@@ -27,7 +27,8 @@ void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bound
     struct crn_frame frame = {place->pc, place->frame_sp, place->bp, is_executing};
     uintptr_t slot, bp_slot, inner = 0; /* pc of the frame before this one */
     place->quality = CRN_BASE_BROKEN;
-    for (unsigned depth = 0; depth < CRN_STACK_DEPTH_MAX; depth++) {
+    place->frames = 0;
+    for (; place->frames < CRN_STACK_DEPTH_MAX; place->frames++) {
         if (inner != 0 && !crn_code_holds(code, frame.pc, 1)) {
             place->quality = CRN_BASE_WEAK; /* some libraries put a marker where a caller should be */
             break;

@@ -32,6 +32,7 @@ struct crn_place {
     uintptr_t area_start, area_end;     /* a saved context outside the stack; 0, 0: none */
     uintptr_t registers[6];             /* saved there: rbx rbp r12 r13 r14 r15 */
     uint32_t territory;                 /* for the caller */
+    uint32_t frames;                    /* that were followed */
     uint8_t mechanism;                  /* enum crn_mechanism */
     uint8_t quality;                    /* enum crn_base_quality */
     bool wants_bp;                      /* rbp lies beside the word that holds sp: not followed yet */

@@ -53,7 +53,7 @@ struct crn_territory {
     bool is_one_mapping; /* it is one block, or one call of mmap: nothing else was joined to it */
     bool is_asked;       /* nothing was found by reading the stack itself */
     bool is_guessed;     /* found by its contents: a stack only if somebody holds its sp */
-    bool is_opaque;      /* one runs, we cannot tell where it begins: all of it is live */
+    bool is_opaque;      /* we cannot tell where who runs there begins, or who else is: all is live */
 };
 
 /* A leaf function keeps data below sp (System V ABI: the red zone).  `low`: the stack's start. */

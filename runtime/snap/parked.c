@@ -21,7 +21,7 @@
 
 #include <string.h>
 
-enum { CACHE_ROWS = 1 << 12, SPARSE_FROM_BYTES = 256 * 1024 };
+enum { CACHE_ROWS = 1 << 12, SPARSE_FROM_BYTES = 256 * 1024, FRAMES_FOLLOWED_MOST = 1 << 25 };
 
 struct cached {
     uintptr_t return_address;
@@ -36,6 +36,7 @@ struct search {
     struct crn_place *places;
     size_t place_count, place_room;
     uint32_t current; /* the territory that is read */
+    uint64_t frames_followed; /* in it */
     struct cached *cache;
     uintptr_t low, span;     /* all territories lie in [low, low + span) */
     uintptr_t heap_start, heap_bytes;
@@ -151,13 +152,17 @@ static bool is_switch(struct search *search, uintptr_t word)
 static void stack_read(uintptr_t start, uintptr_t end, void *user)
 {
     struct search *search = user;
-    const struct crn_territory *territory = &search->territories[search->current];
-    for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end; at += 8) {
+    struct crn_territory *territory = &search->territories[search->current];
+    for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end && !territory->is_opaque; at += 8) {
         struct crn_place place;
         uintptr_t word = *(const uintptr_t *)at;
-        if (is_switch(search, word) &&
-            crn_pushed_find(&search->snap->code, at, bounds_of(territory), &place) &&
-            (place.quality != CRN_BASE_BROKEN || place.wants_bp))
+        if (!is_switch(search, word) ||
+            !crn_pushed_find(&search->snap->code, at, bounds_of(territory), &place))
+            continue;
+        /* Deep recursion that switches at each level: too much to follow all of it. */
+        search->frames_followed += place.frames;
+        territory->is_opaque |= search->frames_followed > FRAMES_FOLLOWED_MOST;
+        if (place.quality != CRN_BASE_BROKEN || place.wants_bp)
             place_add(search, place, search->current);
     }
 }
@@ -660,6 +665,7 @@ static void stacks_read(struct search *search)
     for (uint32_t i = 0; i < search->territory_count; i++) {
         const struct crn_territory *territory = &search->territories[i];
         search->current = i;
+        search->frames_followed = 0;
         if (!territory->is_opaque)
             crn_readable_for_each(search->snap,
                                   (struct crn_range){territory->start, territory->end}, true, false,
