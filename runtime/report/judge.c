@@ -105,10 +105,11 @@ static bool chain_matches(const struct crn_judge *judge, const struct crn_chain 
     return false;
 }
 
-/* Whether a frame is the C or C++ runtime's own code. */
+/* Whether a frame is the own code of a runtime: C's, C++'s or PHP's. */
 static bool is_runtime(const struct crn_frame *frame)
 {
-    static const char *const names[] = {"libc.so.", "ld-linux", "libstdc++.so.", "libgcc_s.so."};
+    static const char *const names[] = {"libc.so.", "ld-linux", "libstdc++.so.", "libgcc_s.so.",
+                                        "php",      "libphp"};
     const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
     for (unsigned i = 0; slash != NULL && i < CRN_COUNT_OF(names); i++)
         if (strncmp(slash + 1, names[i], strlen(names[i])) == 0)

@@ -12,7 +12,7 @@
 #include "sym/store.h"
 
 /*
- * The built-in suppressions: blocks that the C and C++ runtime loses by its own doing, so that no
+ * The built-in suppressions: blocks that a runtime loses by its own doing, or seems to, so that no
  * program can mend them.  Each names its cause upstream and matches one function; they apply to
  * the verdict `lost` alone, never to what a coroutine holds.
  */
