@@ -55,6 +55,14 @@ static void frame_append(struct frames *frames, const struct crn_frame *frame)
     frames->rows[frames->count++] = frame;
 }
 
+/* The inline functions of the probe API's header are ours as well. */
+static bool is_of_header(const struct crn_frame *frame)
+{
+    static const char header[] = "coroner/coroner.h"; /* and .hpp */
+    const char *found = frame->file != NULL ? strstr(frame->file, header) : NULL;
+    return found != NULL && (found[sizeof header - 1] == 0 || strcmp(found + sizeof header - 1, "pp") == 0);
+}
+
 static void node_append(const struct builder *builder, struct frames *frames, uint32_t row)
 {
     const struct crn_record_node *node = &builder->recording->nodes[row];
@@ -62,7 +70,7 @@ static void node_append(const struct builder *builder, struct frames *frames, ui
     const struct crn_frames *named =
         crn_sym_name_code(builder->report->sym, builder->recording, address);
     for (uint32_t i = 0; i < named->count; i++)
-        if (!named->rows[i]->is_ours)
+        if (!named->rows[i]->is_ours && !is_of_header(named->rows[i]))
             frame_append(frames, named->rows[i]);
 }
 
