@@ -1,9 +1,10 @@
 """Compares what a case expects with what was seen.
 
-broken(expects, seen) answers one sentence for each fact that is not so, "expected …, saw …".  What
-a report says is compared entry by entry: entries that an EXPECT line selects (by class, function,
-confidence, …) are added up, since the report may split a leak into groups, and an entry that no
-line selects is a false report.  exceeded(expects, seen) takes the same lines as upper bounds.
+broken(expects, seen) answers one sentence for each fact that is not so, "expected …, saw …".
+What a report says is compared entry by entry: leaks and findings that an EXPECT line selects (by
+class, function, confidence, …) are added up, since the report may split a leak into groups, and an
+entry that no line selects is a false report.  exceeded(expects, seen) takes the same lines as upper
+bounds.
 """
 import dataclasses
 import json
@@ -16,6 +17,7 @@ import check_schema
 RUNTIME_MODULES = re.compile(
     r"/(libcoroner|libjemalloc|libc|ld-linux[-\w]*|libstdc\+\+|libgcc_s)[-.\d]*so[.\d]*$")
 COUNTS = ("blocks", "bytes", "indirect_blocks", "indirect_bytes", "total_blocks", "total_bytes")
+FINDING_COUNTS = ("count", "entries")
 
 
 @dataclasses.dataclass
@@ -78,15 +80,59 @@ def describe(leak):
                 "created_in": first_function(leak["coroutine"]["created_stack"]),
                 "mechanism": leak["coroutine"]["mechanism"],
                 "state": leak["coroutine"]["state"],
-                "count": leak["coroutine"]["count"]} if leak["coroutine"] else {}),
+                "count": leak["coroutine"]["count"],
+                "coroutine": leak["coroutine"]["name"]} if leak["coroutine"] else {}),
+            "local": next((link["local"] for link in reversed(leak["chain"] or [])
+                           if link["kind"] == "coroutine"), None),
             "root": next((link["name"] for link in leak["chain"] or [] if link["kind"] == "root"),
-                         None)}
+                         None),
+            "chain": leak["chain"]}
 
 
-def in_words(leak):
-    words = [f"{key}={value}" for key, value in leak.items()
-             if key != "class" and value not in (None, 0)]
-    return f"{leak['class']} {' '.join(words)}"
+def describe_finding(finding):
+    """One finding in the words that EXPECT lines use."""
+    coroutine = finding["coroutine"] or {}
+    return {"class": finding["kind"], "count": finding["count"], "entries": 1,
+            "coroutine": coroutine.get("name"), "state": coroutine.get("state"),
+            "mechanism": coroutine.get("mechanism"), "scope": finding["scope"],
+            "object_bytes": (finding["object"] or {}).get("bytes"),
+            "stack_in": first_function(finding["stack"]), "chain": finding["chain"]}
+
+
+def in_words(entry):
+    words = [f"{key}={value}" for key, value in entry.items()
+             if key not in ("class", "chain") and value not in (None, 0)]
+    chain = chain_in_words(entry["chain"])
+    return f"{entry['class']} {' '.join(words)}" + (f" chain {chain}" if chain else "")
+
+
+def link_words(link):
+    """One link of a chain as it is written in EXPECT lines, in full."""
+    if link["kind"] == "root":
+        thread = re.fullmatch(r'thread \d+ "(.*)"', link["name"] or "")
+        return [link["root"], thread[1] if thread else link["name"] or ""]
+    if link["kind"] == "block":
+        return ["block", f"{link['allocated_in']}+{link['offset']}"]
+    words = [link["kind"], link.get("name") or ""]
+    return words + [f"local={link['local']}"] if link.get("local") else words
+
+
+def chain_in_words(chain):
+    """A chain without its end, which is the leak or the object itself."""
+    return " > ".join(" ".join(link_words(link)).strip() for link in chain or []
+                      if link["kind"] != "leak")
+
+
+def is_chain(wanted, chain):
+    """Whether `root NAME > block FUNCTION > coroutine NAME local=NAME` is what a chain says."""
+    parts = []
+    for part in wanted.split(" > "):
+        if part == "*":
+            parts.append(r"(.* > )?")
+        else:
+            more = r"(\+\d+)?" if part.startswith("block ") and "+" not in part else ""
+            parts.append(re.escape(part) + more + " > ")
+    return re.fullmatch("".join(parts), chain_in_words(chain) + " > ") is not None
 
 
 def lookup(value, path):
@@ -159,23 +205,37 @@ def coroutine_fact(settings, processes):
         yield f"expected coroutines {wanted}, saw {total}"
 
 
-def leak_fact(classes, settings, leaks, named, at_most):
-    """`class key=value …`: the selected entries, added up.  Notes their positions in `named`."""
-    counts = {key: settings.pop(key) for key in COUNTS if key in settings}
+def is_amount(wanted, total, at_most):
+    """Whether a sum is what `N` or `LEAST..MOST` says."""
+    least, _, most = wanted.partition("..")
+    return total <= int(most or least) and (at_most or total >= int(least))
+
+
+def entry_fact(classes, settings, entries, named, at_most, summed=COUNTS):
+    """`class key=value …`: the selected leaks or findings, added up.
+
+    Notes their positions in `named`; answers (sentences, those selected).
+    """
+    counts = {key: settings.pop(key) for key in summed if key in settings}
     selected = []
-    for index, leak in enumerate(leaks):
-        if leak["class"] in classes and all(same(wanted, leak.get(key))
-                                            for key, wanted in settings.items()):
-            selected.append(leak)
+    for index, entry in enumerate(entries):
+        if entry["class"] in classes and all(same(wanted, entry.get(key))
+                                             for key, wanted in settings.items()):
+            selected.append(entry)
             named.add(index)
-    wanted = " ".join(f"{key}={value}" for key, value in {**counts, **settings}.items())
+    wanted = "|".join(classes) + "".join(f" {key}={value}"
+                                         for key, value in {**counts, **settings}.items())
     if not selected and not at_most:
-        yield f"expected {'|'.join(classes)} {wanted}, saw no such leak"
-        return
-    for key, count in counts.items():
-        total = sum(leak[key] for leak in selected)
-        if total > int(count) or total < int(count) and not at_most:
-            yield f"expected {'|'.join(classes)} {wanted}, saw {key}={total}"
+        return [f"expected {wanted}, saw no such entry"], []
+    totals = {key: sum(entry[key] for entry in selected) for key in counts}
+    return [f"expected {wanted}, saw {key}={totals[key]}" for key, count in counts.items()
+            if not is_amount(count, totals[key], at_most)], selected
+
+
+def chain_fact(wanted, entries):
+    """`chain …`: so it stands in each entry that the line above selects."""
+    return [f"expected chain {wanted}, saw {in_words(entry)}" for entry in entries
+            if not is_chain(wanted, entry["chain"])]
 
 
 def exceeded(expects, seen):
@@ -196,10 +256,13 @@ def broken(expects, seen, at_most=False):
     if wrong:
         return wrong
     processes = Processes(reports)
+    places = (None, "child", "parent")
     leaks = {word: [describe(leak) for process in processes.chosen(word)
-                    for leak in process["leaks"]] for word in (None, "child", "parent")}
-    named = {word: set() for word in leaks}
-    speaks_of_leaks = False
+                    for leak in process["leaks"]] for word in places}
+    findings = {word: [describe_finding(finding) for process in processes.chosen(word)
+                       for finding in process["findings"]] for word in places}
+    named, named_findings = ({word: set() for word in places} for _ in range(2))
+    speaks_of_leaks, selected = False, []
     for expect in expects:
         word, _, rest = expect.partition(" ")
         rest = rest.strip()
@@ -224,13 +287,24 @@ def broken(expects, seen, at_most=False):
             speaks_of_leaks = True
             if not processes.all:
                 wrong.append("expected a report without leaks, saw no report")
+        elif word == "chain":
+            wrong += chain_fact(rest, selected)
         else:
             speaks_of_leaks = True
+            is_finding = word == "finding"
+            if is_finding:
+                word, _, rest = rest.partition(" ")
             settings = split_settings(rest.split())
             where = settings.pop("in", None)
-            wrong += leak_fact(word.split("|"), settings, leaks[where], named[where], at_most)
+            sentences, selected = (
+                entry_fact([word], settings, findings[where], named_findings[where], at_most,
+                           FINDING_COUNTS) if is_finding else
+                entry_fact(word.split("|"), settings, leaks[where], named[where], at_most))
+            wrong += sentences
     if speaks_of_leaks:
-        known = [leaks[where][index] for where in named for index in named[where]]
-        wrong += [f"expected no other leak, saw {in_words(leak)}"
-                  for leak in leaks[None] if leak not in known]
+        for noun, entries, those in (("leak", leaks, named),
+                                     ("finding", findings, named_findings)):
+            known = [entries[where][index] for where in those for index in those[where]]
+            wrong += [f"expected no other {noun}, saw {in_words(entry)}"
+                      for entry in entries[None] if entry not in known]
     return wrong

@@ -1,7 +1,7 @@
-"""Reads what a case says about itself: its RUN, ROW, EXPECT, NEEDS and ALONE lines.
+"""Reads what a case says about itself: its RUN, ROW, SCENARIO, EXPECT, NEEDS and ALONE lines.
 
 README.md beside this file has the grammar.  A case file holds several runs, each with the facts
-that follow it; ROW, NEEDS and ALONE belong to the RUN above them.
+that follow it; ROW, SCENARIO, NEEDS and ALONE belong to the RUN above them.
 """
 import dataclasses
 import pathlib
@@ -9,6 +9,8 @@ import re
 import shlex
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
+SCENARIOS = CASES / "scenarios"
+WORDS = "RUN|ROW|SCENARIO|EXPECT|NEEDS|ALONE|BUILD|FLAGS"
 CLASSES = "stale|completed|cancelled|abandoned|lost"
 
 
@@ -21,6 +23,7 @@ class Run:
     needs: list = dataclasses.field(default_factory=list)
     alone: bool = False
     row: str = ""
+    scenario: str = ""
 
     def expects_leak(self):
         """Whether a line speaks of a leak: such lines begin with its class."""
@@ -50,7 +53,7 @@ def read(source):
     opening = re.sub(r"\\\n \*\s*", "", opening)  # a backslash joins lines
     runs, once, header, flags = [], False, "", []
     for line in opening.splitlines():
-        match = re.match(r" \* (RUN|ROW|EXPECT|NEEDS|ALONE|BUILD|FLAGS):\s*(.*?)\s*$", line)
+        match = re.match(rf" \* ({WORDS}):\s*(.*?)\s*$", line)
         if match is None:
             continue
         word, rest = match.groups()
@@ -61,6 +64,8 @@ def read(source):
             header = rest[len("with "):] if rest.startswith("with ") else header
         elif word == "ROW":
             runs[-1].row = rest
+        elif word == "SCENARIO":
+            runs[-1].scenario = rest
         elif word == "FLAGS":
             flags = shlex.split(rest)
         elif word == "EXPECT":
@@ -74,5 +79,6 @@ def read(source):
 
 def read_all(pattern=""):
     """Answers the cases whose name contains the pattern, in order of name."""
-    sources = [path for path in sorted(CASES.iterdir()) if path.suffix in (".c", ".cc")]
+    sources = [path for path in [*sorted(CASES.iterdir()), *sorted(SCENARIOS.glob("scenario_*"))]
+               if path.suffix in (".c", ".cc")]
     return [read(path) for path in sources if ".plugin." not in path.name and pattern in path.name]

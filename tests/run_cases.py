@@ -5,8 +5,9 @@
 
 Every RUN line of every build of a case is one test, run by bash in a directory of its own, with the
 coroner of the build directory first on the PATH.  A RUN line with a ROW is a test in two more ways,
-from a stripped copy of the program and without wiping.  Prints one line per fact that is not so, and
-at the end `N passed, N failed, N skipped`.  README.md has the grammar of the cases.
+from a stripped copy of the program and without wiping; one with a SCENARIO in three more, under a
+plain preload, linked with the shim and without Coroner.  Prints one line per fact that is not so,
+and at the end `N passed, N failed, N skipped`.  README.md has the grammar of the cases.
 """
 import argparse
 import concurrent.futures
@@ -60,15 +61,44 @@ def bash(command, directory, env, seconds):
         return status, out.read().decode(errors="replace"), err.read().decode(errors="replace")
 
 
+def options_of(command):
+    """`coroner run --key=value … $CASE word…` as (`key=value:…`, `$CASE word…`)."""
+    options, _, program = command.removeprefix("coroner run ").partition("$CASE")
+    settings = [word.removeprefix("--") for word in options.split()]
+    return (":".join(word if "=" in word else f"{word}=yes" for word in settings),
+            f"$CASE{program}")
+
+
+def preloaded(command):
+    options, program = options_of(command)
+    return f"LD_PRELOAD=$SHIM CORONER_OPTIONS={options} {program}"
+
+
+def linked(command):
+    options, program = options_of(command)
+    return f"CORONER_OPTIONS={options} {program}"
+
+
+def unwatched(command):
+    return options_of(command)[1]
+
+
+COMMAND_OF_WAY = {"preloaded": preloaded, "linked": linked, "unwatched": unwatched}
+UNWATCHED = ["stderr-lines 0", "exit status=0", "processes 0"]
+
+
 class Test:
-    """One run of one build of a case, in one way: "" (as it stands), "stripped" or "unwiped"."""
+    """One run of one build of a case, in one way: "" is as it stands, ways() has the others."""
 
     def __init__(self, case, variant, number, way, build):
         self.case, self.run, self.way, self.build = case, case.runs[number], way, build
-        self.program = build / "tests" / "cases" / variant / case.name
+        self.command = COMMAND_OF_WAY.get(way, lambda command: command)(self.run.command)
+        folder = "linked" if way == "linked" else ""
+        self.program = build / "tests" / "cases" / variant / folder / case.name
         words = " ".join(self.run.words_after_case())
         self.name = f"{variant}/{case.name}#{number + 1}" + (f" ({words})" if words else "")
         self.name += f" row {self.run.row}" if self.run.row else ""
+        self.name += f" scenario {self.run.scenario}" if self.run.scenario else ""
         self.name += f" {way}" if way else ""
 
     def is_repeated_row(self):
@@ -102,6 +132,9 @@ class Test:
         """Answers one sentence for each fact that is not so, as far as this way asks for it."""
         if self.way == "unwiped":
             return case_facts.exceeded(self.run.expects, seen)
+        if self.way == "unwatched":
+            return case_facts.broken([expect for expect in self.run.expects
+                                      if expect.startswith("stdout")] + UNWATCHED, seen)
         if self.way == "stripped":
             seen.names = self.names(seen.directory)
             return case_facts.broken(
@@ -120,7 +153,7 @@ class Test:
             reason = self.skip_reason(directory, env)
             if reason is not None:
                 return "skipped", [f"skipped {self.name}: {reason}"]
-            status, out, err = bash(self.run.command, directory, env, SECONDS_EACH)
+            status, out, err = bash(self.command, directory, env, SECONDS_EACH)
             if status is None:
                 return "failed", [f"FAILED {self.name}: not over after {SECONDS_EACH} s"]
             wrong = self.broken(case_facts.Seen(status, out, err, directory))
@@ -138,7 +171,10 @@ class Test:
 
 
 def ways(run):
-    """A row's truth must not hang on names, nor a verdict on what was wiped."""
+    """A row's truth must not hang on names, nor a verdict on what was wiped, nor a scenario on how
+    the shim got there."""
+    if run.scenario:
+        return ("", *COMMAND_OF_WAY)
     if not run.row:
         return ("",)
     return ("", "stripped", "unwiped") if run.expects_leak() else ("", "stripped")
