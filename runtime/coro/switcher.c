@@ -277,7 +277,8 @@ static void instruction_note(struct walk *walk, const struct insn *insn)
     } else if (insn->opcode == 0x87 && insn->is_wide && (insn->reg == RSP || insn->rm == RSP)) {
         bool is_other = insn->reg == RSP ? insn->rm != RBP : insn->reg != RBP;
         if (is_other) {
-            rsp_keep(walk, walk->depth, insn->is_memory ? insn->rm : NO_REGISTER, insn->displacement);
+            rsp_keep(walk, walk->depth, insn->is_memory ? insn->rm : NO_REGISTER,
+                     insn->displacement);
             walk->is_switch = true;
         }
     } else if (insn->opcode == 0x8d && insn->is_wide && insn->rm == RSP && !insn->has_index &&
@@ -361,7 +362,8 @@ static struct crn_switcher function_read(const struct crn_code *code, uintptr_t 
         }
         walk.at = next;
     }
-    if ((!walk.is_switch && !walk.found.is_saver) || walk.kept_depth < -8 || walk.kept_depth > DEPTH_MOST)
+    if ((!walk.is_switch && !walk.found.is_saver) || walk.kept_depth < -8 ||
+        walk.kept_depth > DEPTH_MOST)
         return (struct crn_switcher){.is_switch = false};
     int64_t beside = (int64_t)walk.bp_displacement - walk.kept_displacement;
     if (walk.has_bp_beside && is_near(beside))
@@ -380,7 +382,7 @@ static bool is_switch_or_saver(const struct crn_code *code, uintptr_t target)
     return read.is_switch || read.is_saver;
 }
 
-/* The target of `call *%reg`: what the code before it loads into that register, if it is a switch. */
+/* The target of `call *%reg`: what the code before loads into that register, if it is a switch. */
 static uintptr_t register_target(const struct crn_code *code, uintptr_t call, uint8_t reg)
 {
     enum { BACK_MAX = 160, LOAD_BYTES = 7 };

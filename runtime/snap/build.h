@@ -7,10 +7,13 @@
 
 struct crn_snap_builder {
     struct crn_snap *snap;
-    size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, links_room, names_room;
+    size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, links_room,
+        names_room;
     const struct crn_stopped_list *stopped;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
+    uintptr_t *announced;       /* ascending: where frames lie that announced themselves */
+    size_t announced_count;
 };
 
 /* Appends a root; empty ranges are dropped. */
@@ -53,7 +56,7 @@ struct crn_territory {
     bool is_one_mapping; /* it is one block, or one call of mmap: nothing else was joined to it */
     bool is_asked;       /* nothing was found by reading the stack itself */
     bool is_guessed;     /* found by its contents: a stack only if somebody holds its sp */
-    bool is_opaque;      /* we cannot tell where who runs there begins, or who else is: all is live */
+    bool is_opaque;      /* we cannot tell who is there, or where he begins: all of it is live */
 };
 
 /* A leaf function keeps data below sp (System V ABI: the red zone).  `low`: the stack's start. */
@@ -69,6 +72,14 @@ CRN_INLINE uintptr_t crn_red_zone_start(uintptr_t sp, uintptr_t low)
  */
 void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *taker,
                       struct crn_territory *territories, size_t count);
+
+/*
+ * Appends the coroutines of one territory, given the places in it, ascending by base and then by
+ * sp.  None: unless one runs there, all of it counts as live.
+ */
+struct crn_place;
+void crn_build_territory(struct crn_snap_builder *builder, const struct crn_territory *territory,
+                         const struct crn_place *places, size_t count);
 void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *taker);
 void crn_build_kernel(struct crn_snap_builder *builder);
 void crn_build_frames(struct crn_snap_builder *builder);

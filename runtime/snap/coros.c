@@ -83,7 +83,8 @@ static bool opaque_less(const void *a, const void *b)
 
 /*
  * Areas inside a stack are read as part of a body or not at all; equal ones are one handle.  What
- * jmp_bufs hold is hidden from whoever reads a body: one on another's stack is a handle all the same.
+ * jmp_bufs hold is hidden from whoever reads a body: one on another's stack is a handle all the
+ * same.
  * Where the frames of two stacks led to places on one page, the lower one has it.
  */
 static void opaques_tidy(struct crn_snap *snap)

@@ -1,0 +1,237 @@
+/*
+ * What the places that were found in one territory say: which coroutines there are, where their
+ * stacks lie, what of them is a body.
+ *
+ *     low end                                                                      territory's end
+ *      | owner's data, a zone | dead | sp … frames | base … | dead | sp … frames | base … |
+ *      |------------- the lower one's stack ---------------|----- the upper one's --------|
+ *
+ * The highest is told first: where its live frames begin, nobody else's can reach.
+ */
+#include "snap/build.h"
+#include "coro/boost.h"
+#include "coro/parked.h"
+
+static struct crn_stack_bounds bounds_of(const struct crn_territory *territory)
+{
+    return (struct crn_stack_bounds){territory->start, territory->end};
+}
+
+/* Where the memory of a stack was allocated: the closest we come to where it was created. */
+static uint32_t created_node_of(const struct crn_territory *territory, uintptr_t sp)
+{
+    struct crn_block block;
+    const struct crn_coro *coro = territory->id != 0 ? crn_coro_at(territory->id) : NULL;
+    if (coro != NULL && coro->created_node != 0)
+        return coro->created_node;
+    return crn_index_find(&crn_heap.index, sp, &block) ? block.record->stack : 0;
+}
+
+/*
+ * A territory of which we know nothing better: live, all of it.  Of an announced coroutine we know
+ * that it is suspended, and where it could be reached.
+ */
+static void unknown_add(struct crn_snap_builder *builder, const struct crn_territory *territory)
+{
+    bool is_running = territory->running_sp != 0;
+    const struct crn_coro *coro = crn_coro_at(territory->id);
+    struct crn_coro_context contexts[4];
+    struct crn_coro_body body = {.word_count = 0};
+    struct crn_frame stopped = {0, 0, 0, false};
+    if (territory->id == 0)
+        return; /* only mapped for stacks: it stays ordinary memory, hence live */
+    bool is_exact = is_running && territory->is_whole_stack;
+    bool is_announced = coro->mechanism == CRN_MECHANISM_ANNOTATED && !is_running &&
+                        coro->state == CRN_CORO_SUSPENDED && coro->saved.sp != 0;
+    if (is_announced) {
+        coro->recogniser->body_get(coro, &body);
+        coro->recogniser->frame_get(coro, &stopped);
+    }
+    uint32_t index = crn_build_coro(
+        builder,
+        (struct crn_snap_coro){
+            .id = territory->id,
+            .mechanism = coro->mechanism,
+            .state = is_running ? CRN_CORO_RUNNING
+                                : (coro->state == CRN_CORO_RUNNING ? CRN_CORO_SUSPENDED
+                                                                   : coro->state),
+            .is_root = !is_announced,
+            .is_exact = is_exact,
+            .is_sure = coro->recogniser->is_completion_exact,
+            .stack_start = territory->start,
+            .stack_end = territory->end,
+            .body_start = is_exact ? territory->running_sp : territory->start,
+            .body_end = territory->end,
+            .first_word = crn_build_words(builder, body.words, body.word_count),
+            .word_count = body.word_count,
+            .created_node = coro->created_node,
+            .entry = coro->entry,
+            .stopped = stopped,
+        });
+    if (index == UINT32_MAX)
+        return;
+    crn_build_opaque(builder,
+                     (struct crn_opaque){territory->start, territory->end, index, false, false});
+    for (unsigned i = 0, count = coro->recogniser->contexts_get(coro, contexts); i < count; i++)
+        crn_build_opaque(builder, (struct crn_opaque){contexts[i].start, contexts[i].end,
+                                                              index, true, is_announced});
+}
+
+/* The stack in a territory that runs, when only part of the territory is that stack. */
+static void running_add(struct crn_snap_builder *builder, const struct crn_territory *territory,
+                        uintptr_t low)
+{
+    uint32_t index = crn_build_coro(
+        builder, (struct crn_snap_coro){.id = territory->id,
+                                                .mechanism = CRN_MECHANISM_STACK,
+                                                .state = CRN_CORO_RUNNING,
+                                                .is_root = true,
+                                                .is_exact = true,
+                                                .stack_start = low,
+                                                .stack_end = territory->running_base,
+                                                .zone_start = low,
+                                                .body_start = territory->running_sp,
+                                                .body_end = territory->running_base});
+    if (index != UINT32_MAX)
+        crn_build_opaque(builder,
+                         (struct crn_opaque){low, territory->running_base, index, false, false});
+}
+
+/*
+ * Where the stack of a parked coroutine lies.  On memory that was mapped for it, what lies above
+ * the entry's frame on the same page is its own too: a control block, that is no root.  In a heap
+ * block that is ordinary heap, and so it is once the coroutine has ended.  `is_told`: somebody said
+ * where it begins, so nobody else is parked there.
+ */
+static struct crn_range extent_of(const struct crn_territory *territory,
+                                  const struct crn_place *place, uintptr_t low, bool has_ended,
+                                  bool *is_told)
+{
+    struct crn_block block;
+    struct crn_range extent = {low, place->base}, stack;
+    *is_told = territory->is_whole_stack;
+    if (territory->is_whole_stack)
+        return extent;
+    bool is_boost = place->mechanism == CRN_MECHANISM_FCONTEXT &&
+                    crn_boost_stack_find(place->base, bounds_of(territory), &stack);
+    *is_told = is_boost && stack.start <= place->sp;
+    if (*is_told)
+        extent.start = stack.start;
+    if (has_ended || crn_index_find(&crn_heap.index, place->sp, &block))
+        return extent;
+    uintptr_t end = crn_align_up(place->base, CRN_PAGE_BYTES);
+    if (is_boost && stack.end > end)
+        end = stack.end;
+    extent.end = end < territory->end ? end : territory->end;
+    return extent;
+}
+
+/*
+ * The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower.
+ * `has_zone`: data of its owner may lie at the low end, and counts while the coroutine lives.
+ * Answers where its stack begins as far as that is certain.
+ */
+static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_territory *territory,
+                           const struct crn_place *places, size_t first, size_t end, uintptr_t low,
+                           uint32_t id, bool has_zone)
+{
+    size_t at = first;
+    while (at < end && !places[at].is_held)
+        at++;
+    if (territory->is_guessed && (at == end || places[at].quality != CRN_BASE_PROPER))
+        return places[first].base; /* a copy of a stack, perhaps */
+    /* A jmp_buf tells for sure only of a stack that was left by no other switch further in. */
+    bool is_mixed = at < end && at > first && places[at].mechanism == CRN_MECHANISM_SETJMP &&
+                    places[first].mechanism != CRN_MECHANISM_SETJMP;
+    if (is_mixed)
+        at = end;
+    const struct crn_place *place = &places[at < end ? at : first];
+    const struct crn_coro *coro = crn_coro_at(territory->id);
+    bool has_registers = place->area_end != 0;
+    bool has_ended = crn_boost_has_ended(place->pc);
+    bool is_told;
+    struct crn_range extent = extent_of(territory, place, low, has_ended, &is_told);
+    struct crn_snap_coro row = {
+        .id = id,
+        .mechanism = place->mechanism,
+        .state = has_ended ? CRN_CORO_COMPLETED : CRN_CORO_SUSPENDED,
+        .is_exact = true,
+        .is_sure = place->quality == CRN_BASE_PROPER && (at < end || end - first == 1),
+        .stack_start = extent.start,
+        .stack_end = extent.end,
+        .body_start = place->sp,
+        .body_end = extent.end,
+        .zone_start = has_zone && !is_told ? low : 0,
+        .first_word = crn_build_words(builder, place->registers, has_registers ? 6 : 0),
+        .word_count = has_registers ? 6 : 0,
+        .created_node = created_node_of(territory, place->sp),
+        .entry = territory->id != 0 && coro->entry != 0 ? coro->entry : place->entry,
+    };
+    row.stopped = (struct crn_frame){place->pc, place->frame_sp, place->bp, false};
+    uint32_t index = crn_build_coro(builder, row);
+    if (index == UINT32_MAX)
+        return extent.start;
+    crn_build_opaque(builder,
+                     (struct crn_opaque){extent.start, extent.end, index, false, false});
+    uintptr_t link = crn_boost_link_find(place->base, place->sp, bounds_of(territory));
+    if (link != 0)
+        crn_build_link(builder, link);
+    for (size_t i = first; i < end; i++)
+        if (places[i].area_end != 0)
+            crn_build_opaque(builder, (struct crn_opaque){places[i].area_start, places[i].area_end,
+                                                          index, true, true});
+    return is_told || territory->has_floor ? extent.start : places[first].sp;
+}
+
+/* From the highest base down. */
+void crn_build_territory(struct crn_snap_builder *builder, const struct crn_territory *territory,
+                         const struct crn_place *places, size_t count)
+{
+    size_t end = count; /* places [0, end) are left */
+    /* Another stack's frames cannot enclose those that run: their base was not found, then. */
+    bool is_opaque = territory->is_opaque;
+    for (size_t i = 0; i < end && territory->running_sp != 0; i++)
+        is_opaque |= places[i].base > territory->running_base &&
+                     places[i].sp < territory->running_base;
+    if (is_opaque || (territory->is_whole_stack && territory->running_sp != 0) ||
+        (end == 0 && territory->running_sp == 0)) {
+        unknown_add(builder, territory);
+        return;
+    }
+    bool is_single = territory->running_sp == 0 && places[0].base == places[end - 1].base;
+    uintptr_t covered = UINTPTR_MAX; /* live frames of a coroutine above begin here */
+    bool has_run = territory->running_sp == 0;
+    while (end > 0 || !has_run) {
+        size_t start = end;
+        uintptr_t base = end > 0 ? places[end - 1].base : 0;
+        while (start > 0 && places[start - 1].base == base)
+            start--;
+        uintptr_t next = start > 0 ? places[start - 1].base : 0;
+        if (!has_run && territory->running_base >= base) {
+            has_run = true;
+            uintptr_t low = territory->has_floor && base < territory->running_sp
+                                ? (base > territory->start ? base : territory->start)
+                                : territory->running_sp;
+            running_add(builder, territory, low);
+            covered = territory->running_sp;
+            if (territory->running_base == base)
+                end = start;
+            continue;
+        }
+        bool is_believed = covered == UINTPTR_MAX; /* below another stack: only what is held */
+        for (size_t i = start; i < end; i++)
+            is_believed |= places[i].is_held;
+        if (base <= covered && is_believed) {
+            uintptr_t lowest = places[start].sp;
+            uintptr_t low = lowest;
+            bool is_stack = territory->is_whole_stack || (territory->has_floor && next < lowest);
+            bool is_zone = territory->is_one_mapping && next < lowest && !is_stack;
+            if (is_stack || is_zone)
+                low = next > territory->start ? next : territory->start;
+            covered = group_add(builder, territory, places, start, end, low,
+                                is_single ? territory->id : 0,
+                                !territory->is_whole_stack && (is_stack || is_zone));
+        }
+        end = start;
+    }
+}
