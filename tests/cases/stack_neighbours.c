@@ -13,6 +13,7 @@
  *     handler      in frames deeper than a jmp_buf that is kept in a block, for errors
  *     trap         the same, where the switch is one that nobody can recognise
  *     inlined      above the sp of such a switch
+ *     guarded      on stacks that nobody allocates on, in one block, with guard pages between them
  *
  * RUN:    coroner run --format=json --output=report.json $CASE pushed pool
  * EXPECT: none
@@ -43,6 +44,10 @@
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --format=json --output=report.json $CASE pushed thread
+ * EXPECT: none
+ * EXPECT: exit       status=0
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE pushed guarded
  * EXPECT: none
  * EXPECT: exit       status=0
  *
@@ -90,6 +95,10 @@
  * EXPECT: none
  * EXPECT: exit       status=0
  *
+ * RUN:    coroner run --format=json --output=report.json $CASE frame-38 guarded
+ * EXPECT: none
+ * EXPECT: exit       status=0
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE frame-38 handler
  * EXPECT: none
  * EXPECT: exit       status=0
@@ -105,6 +114,7 @@ struct fiber {
     struct place place;
     jmp_buf on_error;
     bool has_handler, is_inlined;
+    char *gift; /* in place of what it would allocate */
     struct place *back; /* where it switches to */
 };
 
@@ -144,7 +154,7 @@ NOINLINE static char *make_item(void)
 
 NOINLINE static void wait_deeper(struct fiber *self)
 {
-    char *volatile item = make_item();
+    char *volatile item = self->gift != NULL ? NULL : make_item();
     if (self->is_inlined)
         SWITCH_INLINE(self->place.words, self->back->words);
     else
@@ -157,7 +167,9 @@ NOINLINE static void wait_deeper(struct fiber *self)
 static void begin(void)
 {
     struct fiber *volatile self = starting;
-    char *volatile item = make_item();
+    char *volatile item = self->gift != NULL ? self->gift : make_item();
+    if (self->gift != NULL)
+        self->gift = (char *)1;
     if (!self->has_handler || setjmp(self->on_error) == 0)
         wait_deeper(self);
     free(item);
@@ -316,6 +328,23 @@ NOINLINE static void inlined_make(void)
     start(held[0], (char *)heap_stack(BYTES) + BYTES);
 }
 
+NOINLINE static void guarded_make(void)
+{
+    char *slab;
+    REQUIRE(posix_memalign((void **)&slab, PAGE, 3 * (BYTES + PAGE)) == 0);
+    for (int i = 0; i < 3; i++) {
+        char *low = slab + i * (BYTES + PAGE);
+        REQUIRE(mprotect(low, PAGE, PROT_NONE) == 0);
+        held[i] = fiber_new();
+        held[i]->gift = make_item();
+        start(held[i], low + PAGE + BYTES);
+    }
+    memory = slab;
+    kept[0] = calloc(1, sizeof *kept[0]); /* and one that allocates, so that such are looked for */
+    kept[0]->fiber.back = &scheduler;
+    start(&kept[0]->fiber, (char *)mapped_stack(BYTES) + BYTES);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -336,6 +365,8 @@ int main(int argc, char **argv)
         moved_make();
     else if (said(argv, "thread"))
         thread_make();
+    else if (said(argv, "guarded"))
+        guarded_make();
     else if (said(argv, "handler") || said(argv, "trap"))
         handler_make(said(argv, "trap"));
     else
