@@ -150,7 +150,7 @@ CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const 
     uint32_t number = scope_of(self, scope, "coroner_co_begin");
     self->is_busy = 1;
     uint64_t handle =
-        crn_probe_begin(self, number, name, memory, kind == CORONER_STACK, node);
+        crn_probe_begin(self, number, name, memory, (enum crn_probe_kind)kind, node);
     self->is_busy = 0;
     return handle;
 }

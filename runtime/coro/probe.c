@@ -46,7 +46,7 @@ static bool is_alive(const struct crn_probe *probe)
 }
 
 uint64_t crn_probe_begin(struct crn_thread *thread, uint32_t scope, const char *name,
-                         struct crn_range memory, bool is_stack, uint32_t created_node)
+                         struct crn_range memory, enum crn_probe_kind kind, uint32_t created_node)
 {
     if (crn_probes.rows.base == NULL)
         return 0;
@@ -66,7 +66,8 @@ uint64_t crn_probe_begin(struct crn_thread *thread, uint32_t scope, const char *
     probe->created_node = created_node;
     probe->born = crn_heap.birth_now;
     probe->state = CRN_CORO_CREATED;
-    probe->flags = is_stack ? CRN_PROBE_STACK : 0;
+    probe->flags = kind == CRN_PROBE_OF_STACK ? CRN_PROBE_STACK : 0;
+    probe->keeps_result = kind == CRN_PROBE_OF_RESULT;
     __atomic_store_n(&probe->generation, generation, __ATOMIC_RELEASE);
     scope_count(probe, 1);
     crn_probes.seen++;

@@ -27,6 +27,9 @@ enum crn_probe_flags {
     CRN_PROBE_IS_DETACHED = 128,    /* meant to outlive its scope */
 };
 
+/* What its memory is: enum coroner_frame_kind. */
+enum crn_probe_kind { CRN_PROBE_OF_FRAME, CRN_PROBE_OF_STACK, CRN_PROBE_OF_RESULT };
+
 struct crn_probe {
     uintptr_t start, end; /* its frame or stack */
     uintptr_t sp;         /* of a stack that is suspended; 0: not known */
@@ -44,6 +47,7 @@ struct crn_probe {
     uint8_t state;        /* enum crn_coro_state */
     uint8_t flags;        /* enum crn_probe_flags */
     uint8_t reported;     /* a bit for each kind of finding that was reported of it */
+    uint8_t keeps_result; /* who holds its frame may take a result from it when it has ended */
     uint32_t next_free;
 };
 
@@ -104,7 +108,7 @@ CRN_INLINE struct crn_probe *crn_probe_find(uint64_t handle)
 
 /* Enters a coroutine in state CREATED; answers its handle, 0: no memory. */
 uint64_t crn_probe_begin(struct crn_thread *thread, uint32_t scope, const char *name,
-                         struct crn_range memory, bool is_stack, uint32_t created_node);
+                         struct crn_range memory, enum crn_probe_kind kind, uint32_t created_node);
 
 /* It was resumed on `thread`; it suspended itself (sp: its stack's, else 0); it ended. */
 void crn_probe_resume(struct crn_thread *thread, struct crn_probe *probe);

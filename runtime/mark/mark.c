@@ -113,6 +113,7 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
     mark->colours = crn_arena_alloc(&mark->arena, mark->slot_count + 1);
     mark->cover = crn_arena_alloc(&mark->arena, (mark->pages + 1) * sizeof *mark->cover);
     mark->coro_reached = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
+    mark->coro_held = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
     mark->frame_fates = crn_arena_alloc(&mark->arena, snap->frame_count + 1);
     if (mark->arena.exhausted)
         return CRN_ERR_NO_MEMORY;

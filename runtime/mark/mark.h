@@ -82,6 +82,7 @@ struct crn_mark {
     size_t pages;
     size_t slot_count, record_count;
     uint8_t *coro_reached; /* by coroutine: a live handle was found */
+    uint8_t *coro_held;    /* by completed coroutine that keeps a result: somebody may take it */
     uint8_t *frame_fates;  /* by frame: enum crn_frame_fate */
     struct crn_suspect *suspects;
     size_t suspect_count;

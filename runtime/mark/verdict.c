@@ -27,7 +27,7 @@ struct leak_flood {
     uint32_t coro; /* whose body is scanned, number + 1 */
     uint32_t holder;
     uint32_t group; /* of the direct block that is flooded from */
-    bool has_held_more; /* a frame's handle was found in what a likely one left */
+    bool has_held_more; /* the handle of a completed one was found in what a likely one left */
     bool is_out_of_memory;
 };
 
@@ -81,6 +81,28 @@ static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdic
     return coro->state != CRN_CORO_COMPLETED && !is_cancelled && !mark->coro_reached[index];
 }
 
+static bool keeps_result(const struct crn_mark *mark, uint32_t index)
+{
+    const struct crn_snap_coro *coro = &mark->snap->coros[index];
+    return coro->keeps_result && coro->state == CRN_CORO_COMPLETED;
+}
+
+/* Completed ones whose frames are held: what they left may be a result that is yet to be taken. */
+static void results_find(struct crn_mark *mark)
+{
+    for (uint32_t i = 0; i < mark->snap->coro_count; i++) {
+        struct crn_target target;
+        mark->coro_held[i] = keeps_result(mark, i) &&
+                             crn_target_find(mark, mark->snap->coros[i].stack_start, &target) &&
+                             !crn_is_white(mark, target.slot);
+    }
+}
+
+static bool is_sure(const struct crn_mark *mark, uint32_t index)
+{
+    return mark->snap->coros[index].is_sure && !mark->coro_held[index];
+}
+
 /*
  * What a completed coroutine left may name, by accident, memory that has become an abandoned one's
  * stack or control block: those are the abandoned one's own.  A dead frame is its own coroutine
@@ -97,6 +119,13 @@ static bool is_anothers_own(struct leak_flood *flood, const struct crn_target *t
         (flood->mark->colours[target->slot] & CRN_COLOUR_SPECIAL) == 0)
         return false;
     uint32_t coro = crn_block_coro(flood->mark, target->start, target->bytes);
+    if (coro != 0 && keeps_result(flood->mark, coro - 1)) {
+        if (flood->confidence == CRN_LIKELY && !flood->mark->coro_held[coro - 1]) {
+            flood->mark->coro_held[coro - 1] = true;
+            flood->has_held_more = true;
+        }
+        return true;
+    }
     return coro != 0 && is_dead(flood->mark, coro - 1, CRN_VERDICT_ABANDONED);
 }
 
@@ -166,7 +195,7 @@ static void coro_bodies_scan(struct leak_flood *flood)
     const struct crn_snap *snap = mark->snap;
     for (uint32_t i = 0; i < snap->coro_count; i++) {
         const struct crn_snap_coro *coro = &snap->coros[i];
-        if (!is_dead(mark, i, flood->verdict) || coro->is_sure != (flood->confidence == CRN_PROVEN))
+        if (!is_dead(mark, i, flood->verdict) || is_sure(mark, i) != (flood->confidence == CRN_PROVEN))
             continue;
         flood->coro = i + 1;
         flood->holder = crn_groups_holder(flood->groups, i, flood->verdict);
@@ -441,6 +470,7 @@ enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
         crn_mark_free(mark);
         return status;
     }
+    results_find(mark);
     stale_find(&flood);
     coro_leaks_find(&flood, CRN_VERDICT_COMPLETED);
     coro_leaks_find(&flood, CRN_VERDICT_CANCELLED);

@@ -3,7 +3,7 @@
  *
  * A frame is its heap block: nothing registers it, nothing tells when it is resumed.  One that
  * runs right now looks suspended where it last was; the stack that runs it points to it, so it is
- * live like any other block.
+ * live like any other block.  A frame that announced itself (probes.c) is not one of these.
  */
 #include "snap/build.h"
 #include "base/sort.h"
@@ -11,6 +11,7 @@
 
 struct sweep {
     struct crn_snap *snap;
+    const struct crn_snap_builder *builder;
     struct crn_cxx20 cxx20;
     size_t unreadable_at; /* the first row that may matter for the blocks to come */
     bool is_ascending;
@@ -29,12 +30,28 @@ static bool is_readable(struct sweep *sweep, uintptr_t start, size_t bytes)
                start + (bytes < HEAD_BYTES ? bytes : HEAD_BYTES);
 }
 
+/* Whether a coroutine that announced itself lies in the block: it is known by that. */
+static bool is_announced(const struct sweep *sweep, uintptr_t start, size_t bytes)
+{
+    const struct crn_snap_builder *builder = sweep->builder;
+    size_t low = 0, high = builder->announced_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (builder->announced[middle] < start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < builder->announced_count && builder->announced[low] - start < bytes;
+}
+
 static void block_look(struct sweep *sweep, uintptr_t start, size_t bytes)
 {
     struct crn_snap *snap = sweep->snap;
     struct crn_cxx20_frame found;
     if (!is_readable(sweep, start, bytes) ||
         !crn_cxx20_find(&sweep->cxx20, (const void *)start, bytes, &found) ||
+        is_announced(sweep, start, bytes) ||
         !crn_span_ensure(&snap->frames_span, (snap->frame_count + 1) * sizeof *snap->frames))
         return;
     snap->frames = (struct crn_snap_frame *)snap->frames_span.base;
@@ -82,7 +99,7 @@ static bool span_reserve(struct crn_span *span, size_t rows)
 void crn_build_frames(struct crn_snap_builder *builder)
 {
     struct crn_snap *snap = builder->snap;
-    struct sweep sweep = {.snap = snap, .is_ascending = true};
+    struct sweep sweep = {.snap = snap, .builder = builder, .is_ascending = true};
     if (!crn_cxx20_init(&sweep.cxx20, &snap->arena, &snap->code) ||
         !span_reserve(&snap->frames_span, snap->heap->index.records_made + snap->outside_count))
         return;

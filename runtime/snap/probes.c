@@ -94,6 +94,14 @@ static bool is_there(const struct crn_probe *probe)
            crn_record_birth(block.record) <= probe->born;
 }
 
+/* Whether its scope ends, or has. */
+static bool scope_is_over(const struct crn_snap *snap, const struct crn_probe *probe)
+{
+    return (snap->occasion.is_scope_end &&
+            crn_scope_is_inside(probe->scope, snap->occasion.scope)) ||
+           (probe->scope_handle != 0 && crn_scope_number(probe->scope_handle) == 0);
+}
+
 static enum crn_coro_state state_of(const struct crn_snap *snap, const struct crn_probe *probe)
 {
     return is_cancelled(snap, probe) ? CRN_CORO_CANCELLED : (enum crn_coro_state)probe->state;
@@ -138,6 +146,7 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
                      .is_root = is_live,
                      .is_exact = true,
                      .is_sure = true,
+                     .keeps_result = probe->keeps_result && !scope_is_over(snap, probe),
                      .stack_start = is_part ? 0 : probe->start,
                      .stack_end = is_part ? 0 : probe->end,
                      .body_start = is_part ? 0 : (has_sp ? probe->sp : probe->start),
@@ -151,7 +160,14 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
         return;
     index_of[number] = index + 1;
     if (!is_part)
+        builder->announced[builder->announced_count++] = probe->start;
+    if (!is_part)
         crn_build_opaque(builder, (struct crn_opaque){probe->start, probe->end, index, false, false});
+}
+
+static bool address_less(const void *a, const void *b)
+{
+    return *(const uintptr_t *)a < *(const uintptr_t *)b;
 }
 
 static bool local_less(const void *a, const void *b)
@@ -199,11 +215,15 @@ void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *
     if (crn_probes.made <= 1)
         return;
     uint32_t *index_of = crn_arena_alloc(&snap->arena, crn_probes.made * sizeof *index_of);
-    if (index_of == NULL)
+    builder->announced =
+        crn_arena_alloc(&snap->arena, crn_probes.made * sizeof *builder->announced);
+    if (index_of == NULL || builder->announced == NULL)
         return;
     for (uint32_t i = 1; i < crn_probes.made; i++)
         if ((crn_probe_at(i)->generation & 1) != 0 && is_there(crn_probe_at(i)))
             probe_add(builder, taker, i, known_count, index_of);
+    crn_sort(builder->announced, builder->announced_count, sizeof *builder->announced,
+             address_less);
     if (crn_probes.locals_made > 1)
         locals_add(snap, index_of);
 }

@@ -27,6 +27,7 @@ struct crn_snap_coro {
     bool is_root;             /* running, or of unknown state: live whatever reaches it */
     bool is_exact;            /* its body is: sp was recovered */
     bool is_sure;             /* its state does not hang on a guess */
+    bool keeps_result;        /* completed: who holds its frame may yet read something of it */
     uintptr_t stack_start, stack_end; /* opaque */
     uintptr_t body_start, body_end;
     uintptr_t zone_start; /* live: [zone_start, body_start) counts, too; 0: no such zone */

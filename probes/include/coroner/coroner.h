@@ -51,8 +51,9 @@ enum coroner_check_flags {
 
 /* Of which memory a coroutine's frame is. */
 enum coroner_frame_kind {
-    CORONER_FRAME = 0, /* a record in a block: what a live one reads is all of it */
-    CORONER_STACK = 1, /* a stack of its own; sp is what it was when it suspended itself */
+    CORONER_FRAME = 0,  /* a record in a block: what a live one reads is all of it */
+    CORONER_STACK = 1,  /* a stack of its own; sp is what it was when it suspended itself */
+    CORONER_RESULT = 2, /* a record whose result may be taken by who holds it, when it has ended */
 };
 
 enum coroner_finding_kind {
@@ -85,9 +86,9 @@ struct coroner_summary {
 };
 
 /*
- * Whether Coroner watches this process: 1, or 0 after it has stood down.  A weak symbol: where the
- * shim is not loaded its address is NULL, so ask first, or use coroner_is_active().  From any
- * thread, coroutine or signal handler.
+ * Whether Coroner watches this process: 1, or 0 after it has stood down.  A weak symbol, not there
+ * where the shim is not loaded: ask coroner_is_active() instead.  From any thread, coroutine or
+ * signal handler.
  */
 int coroner_active(void) __attribute__((weak));
 
@@ -126,15 +127,33 @@ enum coroner_co_event {
     CORONER_CO_RETIRED,
 };
 
+/*
+ * Where a function is; 0: Coroner is not loaded.  In a program that is linked to run at a fixed
+ * address (-no-pie) the linker itself would answer 0 for what a preload brings, so the global
+ * offset table is asked.
+ */
+#if defined(__x86_64__) && !defined(__PIC__)
+#define CORONER_FIND(function)                                                       \
+    __extension__({                                                                  \
+        __typeof__(&function) coroner_found;                                         \
+        __asm__(".weak " #function "\n\tmovq " #function "@GOTPCREL(%%rip), %0"      \
+                : "=r"(coroner_found));                                              \
+        coroner_found;                                                               \
+    })
+#else
+#define CORONER_FIND(function) (&function)
+#endif
+
 #if defined(CORONER_DISABLED)
 #define CORONER_CALL(function, arguments) 0
 #define CORONER_TELL(function, arguments) ((void)0)
 #else
-#define CORONER_CALL(function, arguments) (function != 0 ? function arguments : 0)
-#define CORONER_TELL(function, arguments) \
-    do {                                  \
-        if (function != 0)                \
-            function arguments;           \
+#define CORONER_CALL(function, arguments) \
+    (CORONER_FIND(function) != 0 ? CORONER_FIND(function) arguments : 0)
+#define CORONER_TELL(function, arguments)     \
+    do {                                      \
+        if (CORONER_FIND(function) != 0)      \
+            CORONER_FIND(function) arguments; \
     } while (0)
 #endif
 #define CORONER_INLINE static inline __attribute__((unused))
@@ -144,7 +163,7 @@ CORONER_INLINE int coroner_is_active(void)
 #if defined(CORONER_DISABLED)
     return 0;
 #else
-    return coroner_active != 0 && coroner_active();
+    return CORONER_CALL(coroner_active, ());
 #endif
 }
 
