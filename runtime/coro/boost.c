@@ -14,6 +14,13 @@ extern const uint8_t crn_boost_suspend_with_cc[] __asm__(
 extern const uint8_t crn_boost_worker_is_linked[] __asm__(
     "_ZNK5boost6fibers7context16worker_is_linkedEv") __attribute__((weak));
 
+extern const uint8_t crn_boost_jump_fcontext[] __asm__("jump_fcontext") __attribute__((weak));
+
+bool crn_boost_is_loaded(void)
+{
+    return crn_boost_jump_fcontext != NULL;
+}
+
 bool crn_boost_stack_find(uintptr_t base, struct crn_stack_bounds bounds, struct crn_range *stack)
 {
     enum { SEARCHED_BYTES = 1024, BYTES_LEAST = 2048, GUARD_MOST = 65536 };

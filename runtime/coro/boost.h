@@ -18,6 +18,9 @@
  */
 bool crn_boost_stack_find(uintptr_t base, struct crn_stack_bounds bounds, struct crn_range *stack);
 
+/* Whether the program brings Boost's switch along as a library: there may be stacks of it. */
+bool crn_boost_is_loaded(void);
+
 /* Whether code at `pc` waits for nothing any more: the fiber it belongs to has ended. */
 bool crn_boost_has_ended(uintptr_t pc);
 

@@ -6,6 +6,7 @@
  * switch we did not see, or is being switched to right now: unknown, hence live.
  */
 #include "snap/build.h"
+#include "coro/boost.h"
 #include "snap/readable.h"
 #include "base/sort.h"
 
@@ -192,7 +193,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
 {
     struct crn_snap *snap = builder->snap;
     if (!crn_coros.is_ready || snap->is_torn ||
-        crn_coros.stacks.item_count + crn_coros.mapped.item_count == 0)
+        (crn_coros.stacks.item_count + crn_coros.mapped.item_count == 0 && !crn_boost_is_loaded()))
         return;
     snap->suspended_node_get = suspended_node_get;
     struct territory_list loose = {

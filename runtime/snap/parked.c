@@ -17,6 +17,7 @@
 #include "snap/build.h"
 #include "snap/readable.h"
 #include "base/sort.h"
+#include "coro/boost.h"
 #include "coro/parked.h"
 
 #include <string.h>
@@ -468,7 +469,7 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
                             .snap = builder->snap,
                             .territories = territories,
                             .territory_count = count};
-    if (count == 0)
+    if (count == 0 && !crn_boost_is_loaded())
         return;
     search.cache = crn_arena_alloc(&builder->snap->arena, CACHE_ROWS * sizeof *search.cache);
     if (search.cache == NULL)
@@ -484,7 +485,7 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
     }
     runners_note(&search, taker);
     stacks_read(&search);
-    if (search.place_count > 0) {
+    if (search.place_count > 0 || crn_boost_is_loaded()) {
         stacks_discover(&search);
         if (search.territory_count > count) {
             search.place_count = 0;
@@ -492,6 +493,8 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
             stacks_read(&search);
         }
     }
+    if (search.territory_count == 0)
+        return;
     bounds_note(&search);
     places_sort(&search);
     questions_find(&search);

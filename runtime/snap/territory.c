@@ -138,7 +138,11 @@ static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_te
     size_t at = first;
     while (at < end && !places[at].is_held)
         at++;
-    if (territory->is_guessed && (at == end || places[at].quality != CRN_BASE_PROPER))
+    const struct crn_place *guessed = &places[at < end ? at : first];
+    struct crn_range told;
+    if (territory->is_guessed &&
+        (guessed->quality != CRN_BASE_PROPER ||
+         (at == end && !crn_boost_stack_find(guessed->base, bounds_of(territory), &told))))
         return places[first].base; /* a copy of a stack, perhaps */
     /* A jmp_buf tells for sure only of a stack that was left by no other switch further in. */
     bool is_mixed = at < end && at > first && places[at].mechanism == CRN_MECHANISM_SETJMP &&

@@ -2,6 +2,7 @@
  * The calling-context tree.  See tree.h.
  */
 #include "stack/tree.h"
+#include "base/sys.h"
 
 struct crn_tree crn_tree;
 
@@ -55,9 +56,10 @@ static void table_grow(struct crn_tree *tree, struct crn_tree_table *seen)
     crn_lock_release(&tree->lock);
 }
 
-uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
+/* One try, in one table; 0: it is full, or there is no memory for a node. */
+static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, uint32_t parent,
+                          uint64_t pc)
 {
-    struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
     uint64_t at = hash_of(parent, pc) & table->mask;
     uint32_t id = 0;
     for (uint64_t probes = 0; probes <= table->mask; at = (at + 1) & table->mask, probes++) {
@@ -86,6 +88,37 @@ uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
             return found;
     }
     return id;
+}
+
+/*
+ * A table is grown when half full, by one thread; the others go on in the old one and may fill it
+ * before that is done.  Then they wait, but not for ever: a check's walk must not hang on a thread
+ * that it stopped.
+ */
+static CRN_COLD uint32_t intern_when_grown(struct crn_tree *tree, struct crn_tree_table *full,
+                                           uint32_t parent, uint64_t pc)
+{
+    enum { TRIES = 10000 };
+    for (unsigned i = 0; i < TRIES && !tree->is_full; i++) {
+        struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
+        if (table == full) {
+            table_grow(tree, full);
+            crn_syscall0(SYS_sched_yield);
+            continue;
+        }
+        uint32_t id = intern_in(tree, table, parent, pc);
+        if (id != 0)
+            return id;
+        full = table;
+    }
+    return 0;
+}
+
+uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
+{
+    struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
+    uint32_t id = intern_in(tree, table, parent, pc);
+    return CRN_LIKELY_TRUE(id != 0) ? id : intern_when_grown(tree, table, parent, pc);
 }
 
 void crn_tree_after_fork(struct crn_tree *tree)
