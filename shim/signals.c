@@ -327,7 +327,7 @@ CRN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int most, int tim
 /* The program sees its own alternate stack, never ours; without one, ours comes back. */
 CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
 {
-    stack_t before;
+    stack_t before, asked = {.ss_flags = SS_DISABLE};
     struct crn_thread *self = crn_shim_thread();
     memset(&before, 0, sizeof before);
     long result = crn_syscall2(SYS_sigaltstack, wanted, &before);
@@ -335,28 +335,35 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
         errno = (int)-result;
         return -1;
     }
+    if (wanted != NULL)
+        asked = *wanted; /* some pass one structure for both */
+    bool is_enabled = (asked.ss_flags & SS_DISABLE) == 0;
     if (self != NULL && self->signal_stack != NULL && before.ss_sp == self->signal_stack) {
         bool is_on_it = (before.ss_flags & SS_ONSTACK) != 0;
         memset(&before, 0, sizeof before);
         before.ss_flags = is_on_it ? SS_ONSTACK : SS_DISABLE;
     }
-    if (old != NULL)
-        *old = before;
     if (self != NULL && wanted != NULL)
-        self->program_signal_stack =
-            (wanted->ss_flags & SS_DISABLE) != 0 ? 0 : (uintptr_t)wanted->ss_sp;
-    if (wanted != NULL && (wanted->ss_flags & SS_DISABLE) == 0 && self != NULL && !self->is_busy) {
+        self->program_signal_stack = is_enabled ? (uintptr_t)asked.ss_sp : 0;
+    if (is_enabled && self != NULL && !self->is_busy) {
         /* Some libraries start coroutines in a handler on it, and stay. */
-        uintptr_t start = (uintptr_t)wanted->ss_sp;
+        uintptr_t start = (uintptr_t)asked.ss_sp;
         self->is_busy = 1;
-        crn_coro_note_mapped(start, start + wanted->ss_size, CRN_MAPPED_ONE_STACK, self->tid);
+        crn_coro_note_mapped(start, start + asked.ss_size, CRN_MAPPED_ONE_STACK, self->tid);
         self->is_busy = 0;
     }
-    if (wanted != NULL && (wanted->ss_flags & SS_DISABLE) == 0 && !has_program_stack) {
+    if (is_enabled && !has_program_stack) {
         real_find();
         onstack_give_back();
     }
-    if (self != NULL && wanted != NULL && (wanted->ss_flags & SS_DISABLE) != 0)
+    if (old != NULL) {
+        result = crn_syscall2(SYS_sigaltstack, NULL, old); /* the kernel says if it is no memory */
+        if (!crn_sys_failed(result))
+            *old = before;
+    }
+    if (self != NULL && wanted != NULL && !is_enabled)
         crn_signal_stack_give(self);
-    return 0;
+    if (crn_sys_failed(result))
+        errno = (int)-result;
+    return crn_sys_failed(result) ? -1 : 0;
 }
