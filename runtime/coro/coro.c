@@ -18,7 +18,9 @@ bool crn_coros_init(void)
     while (most > 1024 && !crn_span_init(&crn_coros.records, most * sizeof(struct crn_coro)))
         most /= 4;
     crn_coros.records_made = 1;
-    crn_coros.is_ready = crn_coros.records.base != NULL && crn_ranges_init(&crn_coros.stacks, most) &&
+    /* Record 0 stands for those that the registry does not know. */
+    crn_coros.is_ready = crn_coros.records.base != NULL &&
+                         crn_span_ensure(&crn_coros.records, sizeof(struct crn_coro)) && crn_ranges_init(&crn_coros.stacks, most) &&
                          crn_ranges_init(&crn_coros.mapped, most);
     return crn_coros.is_ready;
 }
@@ -111,7 +113,7 @@ uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr
     coro->stack_start = start;
     coro->stack_end = end;
     coro->generation = generation;
-    coro->scope = crn_self != NULL ? crn_self->scope : 0;
+    coro->scope = crn_self != NULL ? crn_scope_current(crn_self) : 0;
     crn_coros.seen++;
     crn_coros.is_used = 1;
     block_flag_locked(start);
@@ -124,8 +126,10 @@ static void scope_switch(struct crn_thread *thread, uint32_t to)
     if (CRN_LIKELY_TRUE(thread->probe != 0 || thread->coro == to))
         return;
     uint32_t *left = thread->coro == 0 ? &thread->own_scope : &crn_coro_at(thread->coro)->scope;
+    uint32_t now = to == 0 ? thread->own_scope : crn_coro_at(to)->scope;
     *left = thread->scope;
-    thread->scope = to == 0 ? thread->own_scope : crn_coro_at(to)->scope;
+    if (now != thread->scope)
+        crn_scope_enter(thread, crn_scope_if_open(now));
 }
 
 void crn_coro_enter_locked(struct crn_thread *thread, uint32_t id)
