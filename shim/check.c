@@ -3,6 +3,7 @@
  */
 #include "shim/check.h"
 #include "shim/guard.h"
+#include "shim/lsan_compat.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
@@ -24,6 +25,9 @@ static uint32_t born_after; /* blocks with at least this birth were made during 
 static uint64_t pause_ns, check_ns;
 static uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
 static unsigned unseen_threads;
+static bool is_asked;   /* the program asked for its last check before its end */
+static bool is_settled; /* and that has been confirmed */
+static bool is_described; /* the draft says what process this is */
 
 struct crn_draft *crn_process_draft(void)
 {
@@ -164,6 +168,14 @@ static bool is_watching(void)
     return crn_shim.phase >= CRN_SHIM_ON && !crn_shim.is_silenced;
 }
 
+/* Why there is no check at the end; NULL: there is one. */
+static const char *check_obstacle(void)
+{
+    if (!crn_shim.options.detect_leaks)
+        return "leak detection is turned off";
+    return crn_shim.options.leak_check_at_exit || is_asked ? NULL : "leak_check_at_exit is off";
+}
+
 static void begin(const ucontext_t *interrupted)
 {
     uint32_t expected = 0;
@@ -172,7 +184,7 @@ static void begin(const ucontext_t *interrupted)
         return;
     crn_process_draft();
     born_after = crn_heap_line_draw(&crn_heap);
-    if (crn_shim.phase == CRN_SHIM_ON &&
+    if (crn_shim.phase == CRN_SHIM_ON && check_obstacle() == NULL &&
         (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))) {
         first_pass = (struct crn_check){.draft = &draft,
                                         .occasion = {.is_end = true},
@@ -196,6 +208,8 @@ void crn_end_begin(int exit_code)
 void crn_end_after_fork(void)
 {
     end_has_begun = end_has_finished = 0;
+    is_asked = is_settled = is_described = false;
+    crn_lsan_after_fork();
     if (first_pass.is_done)
         memset(&first_pass, 0, sizeof first_pass); /* the parent's; the copy is small */
     memset(&last_pass, 0, sizeof last_pass);
@@ -230,32 +244,74 @@ static void process_fill(int exit_code, int exit_signal)
     process->coroutines_seen = 0;
     for (unsigned i = 0; i < CRN_CORO_STATE_COUNT; i++)
         process->coroutines_seen += process->coroutines[i];
-    if (!first_pass.is_done)
+    if (!first_pass.is_done && !crn_shim.is_forked)
         process->coroutines_seen = crn_coros.seen + crn_probes.seen;
     if (process->peak_bytes < process->live_bytes)
         process->peak_bytes = process->live_bytes;
+    if (check_obstacle() != NULL) {
+        process->flags &= ~(uint32_t)CRN_PROCESS_CHECKED;
+        crn_draft_warning(&draft, "not checked: %s", check_obstacle());
+    }
     if (crn_shim.trouble != NULL) {
         process->flags = (process->flags & ~(uint32_t)CRN_PROCESS_CHECKED) | CRN_PROCESS_INCOMPLETE;
         crn_draft_warning(&draft, "Coroner stood down: %s", crn_shim.trouble);
     }
 }
 
-void crn_check_render(struct crn_check *check)
+/* Adds what process this is, once. */
+static void draft_describe(void)
 {
-    char path[4096];
+    if (!is_described) {
+        crn_draft_self(&draft);
+        crn_lsan_describe(&draft);
+    }
+    is_described = true;
+}
+
+/* Writes the recording of a check while the program goes on; false: it cannot be. */
+static bool check_write(struct crn_check *check, char *path, size_t path_bytes)
+{
     static _Atomic uint32_t number;
     const char *place = crn_shim_temporary();
-    snprintf(path, sizeof path, "%s/coroner-%d.%u.crn", place != NULL ? place : "/tmp", crn_shim.pid,
+    snprintf(path, path_bytes, "%s/coroner-%d.%u.crn", place != NULL ? place : "/tmp", crn_shim.pid,
              number++);
     crn_draft_self(check->draft);
+    crn_lsan_describe(check->draft);
     check->draft->process.flags |= CRN_PROCESS_CHECKED;
     check->draft->process.exit_code = -1;
     check->draft->process.check_pause_ns = check->pause_ns;
     check->draft->process.check_ns = check->check_ns;
     check->draft->process.duration_ns = crn_now_ns() - crn_shim.started_ns;
-    if (crn_draft_write(check->draft, path) != 0 || !crn_render_text(path))
+    return crn_draft_write(check->draft, path) == 0;
+}
+
+void crn_check_render(struct crn_check *check)
+{
+    char path[4096];
+    if (!check_write(check, path, sizeof path) || !crn_render_text(path))
         crn_log("the report of a check could not be printed");
     crn_syscall3(SYS_unlinkat, -100, path, 0);
+}
+
+/* Whether a draft has a leak that counts, as far as that shows without names and suppressions. */
+static bool has_leak(const struct crn_draft *of)
+{
+    const struct crn_draft_section *leaks = &of->sections[CRN_SECTION_LEAKS];
+    for (size_t i = 0; i < leaks->count; i++)
+        if (((const struct crn_record_leak *)leaks->rows)[i].confidence == CRN_PROVEN ||
+            crn_shim.options.strict)
+            return true;
+    return false;
+}
+
+bool crn_check_judge(struct crn_check *check)
+{
+    char path[4096];
+    if (!has_leak(check->draft))
+        return false;
+    bool is_bad = check_write(check, path, sizeof path) ? crn_render_judge(path, true, true) : true;
+    crn_syscall3(SYS_unlinkat, -100, path, 0);
+    return is_bad;
 }
 
 /* Where the recording goes: into the launcher's session, else beside nobody's feet. */
@@ -287,13 +343,9 @@ static bool recording_write(char *path, size_t path_bytes)
 /* The exit code as far as we can tell without names, hence without suppressions. */
 static int leak_code(int exit_code)
 {
-    const struct crn_draft_section *leaks = &draft.sections[CRN_SECTION_LEAKS];
-    for (size_t i = 0; i < leaks->count; i++)
-        if (((const struct crn_record_leak *)leaks->rows)[i].confidence == CRN_PROVEN ||
-            crn_shim.options.strict)
-            return crn_shim.options.error_exitcode != 0 ? (int)crn_shim.options.error_exitcode
-                                                        : exit_code;
-    return exit_code;
+    return has_leak(&draft) && crn_shim.options.error_exitcode != 0
+               ? (int)crn_shim.options.error_exitcode
+               : exit_code;
 }
 
 /* Writing and rendering need buffers that a coroutine's or a signal stack has no room for. */
@@ -307,10 +359,11 @@ static void report_do(void *argument, const struct crn_saved_registers *register
     struct ending *ending = argument;
     char path[4096];
     (void)registers;
-    crn_draft_self(&draft);
+    draft_describe();
     process_fill(ending->exit_code, ending->exit_signal);
     bool is_launchers = recording_write(path, sizeof path);
-    bool has_news = draft.sections[CRN_SECTION_LEAKS].count > 0 || crn_shim.is_first ||
+    bool has_news = draft.sections[CRN_SECTION_LEAKS].count > 0 ||
+                    (crn_shim.is_first && check_obstacle() == NULL) ||
                     crn_shim.options.output[0] != 0;
     int code = ending->exit_code;
     if (path[0] == 0)
@@ -319,6 +372,14 @@ static void report_do(void *argument, const struct crn_saved_registers *register
         code = crn_render(path, ending->exit_code, leak_code(ending->exit_code), has_news);
     if (crn_shim.is_first && !is_launchers)
         ending->code = code;
+}
+
+static void first_pass_confirm(void)
+{
+    uint64_t confirming = crn_now_ns();
+    if (first_pass.is_done)
+        crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
+    check_ns += crn_now_ns() - confirming;
 }
 
 static int finish(int exit_code, int exit_signal)
@@ -334,11 +395,12 @@ static int finish(int exit_code, int exit_signal)
         return exit_code;
     }
     finishing_tid = crn_sys_gettid();
-    uint64_t confirming = crn_now_ns();
-    if (first_pass.is_done)
-        crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
-    check_ns += crn_now_ns() - confirming;
-    if (first_pass.is_done && any_born_since(born_after)) {
+    if (check_obstacle() != NULL && !crn_shim.is_first &&
+        draft.sections[CRN_SECTION_FINDINGS].count == 0)
+        return exit_code;
+    if (!is_settled)
+        first_pass_confirm();
+    if (first_pass.is_done && !is_settled && any_born_since(born_after)) {
         last_pass = (struct crn_check){
             .draft = &draft, .occasion = {.is_end = true}, .birth_from = born_after, .only_new = true};
         end_perform(&last_pass);
@@ -355,6 +417,43 @@ static int finish(int exit_code, int exit_signal)
     end_has_finished = FINISHED;
     crn_futex_wake_all(&end_has_finished);
     return ending.code;
+}
+
+static void now_judge(void *argument, const struct crn_saved_registers *registers)
+{
+    const char *place = crn_shim_temporary();
+    char path[4096];
+    (void)registers;
+    if (!has_leak(&draft))
+        return;
+    snprintf(path, sizeof path, "%s/coroner-%d.end.crn", place != NULL ? place : "/tmp",
+             crn_shim.pid);
+    draft_describe();
+    process_fill(-1, 0);
+    *(bool *)argument =
+        crn_draft_write(&draft, path) == 0 ? crn_render_judge(path, false, true) : true;
+    crn_syscall3(SYS_unlinkat, -100, path, 0);
+}
+
+bool crn_end_now(void)
+{
+    bool is_bad = false;
+    struct crn_thread *self = crn_shim_thread();
+    char *stack = crn_vm_map(REPORT_STACK_BYTES);
+    if (stack == NULL || self == NULL || end_has_begun != 0)
+        return false;
+    is_asked = true;
+    begin(NULL);
+    if (first_pass.is_done && !is_settled) {
+        self->is_busy = 1;
+        first_pass_confirm();
+        is_settled = true;
+        crn_check_free(&first_pass);
+        crn_stack_call(now_judge, &is_bad, stack + REPORT_STACK_BYTES);
+        self->is_busy = 0;
+    }
+    crn_vm_unmap(stack, REPORT_STACK_BYTES);
+    return is_bad;
 }
 
 int crn_end_finish(int exit_code)

@@ -49,6 +49,19 @@ struct crn_draft *crn_process_draft(void);
  */
 void crn_check_render(struct crn_check *check);
 
+/*
+ * Has a check that was performed rendered as --output says, provided that it found a leak which
+ * counts for the exit code and no suppression silences; answers whether it did.
+ */
+bool crn_check_judge(struct crn_check *check);
+
+/*
+ * Makes the check of the end now, while the program goes on: what it finds is what the process
+ * reports at its end, which gets no other check.  Answers whether there is a leak that counts for
+ * the exit code and no suppression silences.
+ */
+bool crn_end_now(void);
+
 /* Marks.  `exit_code` is what the process is about to exit with. */
 void crn_end_begin(int exit_code);
 
@@ -70,6 +83,13 @@ void crn_end_after_fork(void);
  * it cannot be run, `leak_code`.
  */
 int crn_render(const char *path, int exit_code, int leak_code, bool has_news);
+
+/*
+ * Whether the recording at `path` has a leak that counts for the exit code and no suppression
+ * silences; if `is_said`, it is then rendered, too, where --output says.  `fallback` is answered
+ * where the command cannot be run.
+ */
+bool crn_render_judge(const char *path, bool is_said, bool fallback);
 
 /* Has the recording at `path` printed as text to standard error; it stays.  False: not possible. */
 bool crn_render_text(const char *path);

@@ -4,6 +4,7 @@
 #include "shim/findings.h"
 #include "shim/coro_rows.h"
 #include "shim/found.h"
+#include "shim/state.h"
 #include "coro/coro.h"
 #include "mark/why.h"
 #include "coro/probe.h"
@@ -250,13 +251,32 @@ bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *gro
                                occasion->scope);
 }
 
+/* Lists the leaked blocks themselves; `rows`: by group, that of its leak + 1, 0: it was dropped. */
+static void objects_add(const struct crn_mark *mark, struct crn_draft *draft, const uint32_t *rows,
+                        uint32_t born_before)
+{
+    for (size_t i = 0; i < mark->suspect_count; i++) {
+        const struct crn_suspect *suspect = &mark->suspects[i];
+        const struct crn_group *group = &mark->groups[suspect->group - 1];
+        const struct crn_record_object object = {.address = suspect->start,
+                                                 .bytes = suspect->size,
+                                                 .leak = rows[suspect->group - 1] - 1,
+                                                 .is_indirect = !suspect->is_direct};
+        if (rows[suspect->group - 1] != 0 &&
+            crn_suspect_is_still_there(mark, suspect, born_before) &&
+            crn_group_is_asked(mark, group, suspect))
+            crn_draft_rows(draft, CRN_SECTION_OBJECTS, &object, 1);
+    }
+}
+
 void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft,
                           uint32_t born_before, bool has_totals)
 {
     struct crn_mark *mark = findings->mark;
     uint64_t suspected_blocks = 0, suspected_bytes = 0;
     uint8_t *is_refuted = crn_arena_alloc(&mark->arena, mark->holder_count + 1);
-    if (is_refuted == NULL || findings->group_link_counts == NULL)
+    uint32_t *rows = crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof *rows);
+    if (is_refuted == NULL || rows == NULL || findings->group_link_counts == NULL)
         return;
     refuted_find(mark, is_refuted);
     for (size_t i = 0; i < mark->suspect_count; i++) {
@@ -299,5 +319,8 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
             .example = group->example,
         };
         crn_draft_leak(draft, &leak);
+        rows[i] = (uint32_t)draft->sections[CRN_SECTION_LEAKS].count;
     }
+    if (crn_shim.options.report_objects)
+        objects_add(mark, draft, rows, born_before);
 }

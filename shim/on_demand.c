@@ -15,6 +15,7 @@
 enum { LOCK_LIMIT_MS = 1000, STACK_BYTES = 256 * 1024 };
 
 static struct crn_lock one_at_a_time;
+static uint64_t live_blocks, live_bytes; /* as the last check counted them; guarded by the lock */
 
 struct demand {
     struct crn_occasion occasion;
@@ -22,6 +23,7 @@ struct demand {
     struct coroner_summary *summary;
     struct crn_thread *self;
     size_t proven;
+    bool is_bad; /* CRN_CHECK_JUDGED: there is a leak that counts */
 };
 
 static const char *const verdict_words[CRN_VERDICT_COUNT] = {"live",      "stale",     "completed",
@@ -145,7 +147,11 @@ static void demand_do(void *argument, const struct crn_saved_registers *register
     crn_check_perform(check);
     if (check->is_done) {
         results_take(demand, check);
+        live_blocks = draft.process.live_blocks;
+        live_bytes = draft.process.live_bytes;
         news_keep(check);
+        if ((demand->flags & CRN_CHECK_JUDGED) != 0)
+            demand->is_bad = crn_check_judge(check);
         bool must_say = (demand->flags & CORONER_REPORT) != 0 ||
                         ((demand->flags & CORONER_ABORT) != 0 && demand->proven > 0);
         if (must_say && demand->self->findings_count > 0)
@@ -162,11 +168,12 @@ size_t crn_check_on_demand(struct crn_occasion occasion, unsigned flags,
     struct crn_thread *self = crn_shim_thread();
     if (summary != NULL)
         memset(summary, 0, sizeof *summary);
-    if (self == NULL || self->is_busy || crn_shim.phase != CRN_SHIM_ON)
+    if (self == NULL || self->is_busy || crn_shim.phase != CRN_SHIM_ON ||
+        !crn_shim.options.detect_leaks)
         return 0;
     if (!crn_lock_try_for(&one_at_a_time, self->tid, (uint64_t)LOCK_LIMIT_MS * 1000000))
         return 0;
-    struct demand demand = {occasion, flags, summary, self, 0};
+    struct demand demand = {occasion, flags, summary, self, 0, false};
     char *stack = crn_vm_map(STACK_BYTES);
     self->findings_count = 0;
     if (stack != NULL) {
@@ -178,7 +185,18 @@ size_t crn_check_on_demand(struct crn_occasion occasion, unsigned flags,
     crn_lock_release(&one_at_a_time);
     if ((flags & CORONER_ABORT) != 0 && demand.proven > 0)
         abort();
-    return self->findings_count;
+    return (flags & CRN_CHECK_JUDGED) != 0 ? demand.is_bad : self->findings_count;
+}
+
+void crn_on_demand_after_fork(void)
+{
+    crn_lock_init(&one_at_a_time);
+}
+
+void crn_check_live_count(size_t *blocks, size_t *bytes)
+{
+    *blocks = live_blocks;
+    *bytes = live_bytes;
 }
 
 bool crn_finding_read(size_t index, struct coroner_finding *finding)

@@ -71,6 +71,34 @@ static void argument_add(struct command *command, const char *format, const char
     command->arguments[command->count++] = text;
 }
 
+/* The options that say what to show, and how much of it. */
+static void showing_add(struct command *command)
+{
+    const struct crn_options *options = &crn_shim.options;
+    const struct {
+        const char *format;
+        unsigned value;
+    } numbers[] = {{"--max-leaks=%s", options->max_leaks},
+                   {"--malloc-context-size=%s", options->malloc_context_size}};
+    const struct {
+        const char *option;
+        bool is_given;
+    } flags[] = {{"--strict", options->strict},
+                 {"--report-objects", options->report_objects},
+                 {"--print-suppressions", options->print_suppressions}};
+    char number[16];
+    for (unsigned i = 0; i < options->suppressions_count; i++)
+        argument_add(command, "--suppressions=%s", options->suppressions[i]);
+    for (unsigned i = 0; i < CRN_COUNT_OF(numbers); i++) {
+        snprintf(number, sizeof number, "%u", numbers[i].value);
+        if (numbers[i].value != 0)
+            argument_add(command, numbers[i].format, number);
+    }
+    for (unsigned i = 0; i < CRN_COUNT_OF(flags); i++)
+        if (flags[i].is_given)
+            argument_add(command, "%s", flags[i].option);
+}
+
 static void command_fill(struct command *command, const char *launcher, const char *recording)
 {
     const struct crn_options *options = &crn_shim.options;
@@ -91,14 +119,13 @@ static void command_fill(struct command *command, const char *launcher, const ch
     }
     if (options->record[0] != 0)
         argument_add(command, "--record=%s", options->record);
-    for (unsigned i = 0; i < options->suppressions_count; i++)
-        argument_add(command, "--suppressions=%s", options->suppressions[i]);
-    if (options->strict)
-        argument_add(command, "%s", "--strict");
-    if (options->coroutines)
-        argument_add(command, "%s", "--coroutines");
     snprintf(number, sizeof number, "%u", options->error_exitcode);
     argument_add(command, "--error-exitcode=%s", number);
+    if (options->coroutines)
+        argument_add(command, "%s", "--coroutines");
+    if (options->quiet)
+        argument_add(command, "%s", "--quiet");
+    showing_add(command);
     argument_add(command, "%s", recording);
 }
 
@@ -237,10 +264,31 @@ bool crn_render_text(const char *path)
         return false;
     argument_add(command, "%s", launcher);
     argument_add(command, "%s", "report");
-    for (unsigned i = 0; i < crn_shim.options.suppressions_count; i++)
-        argument_add(command, "--suppressions=%s", crn_shim.options.suppressions[i]);
+    showing_add(command);
     argument_add(command, "%s", path);
     int result = command_run(command);
     crn_vm_unmap(command, sizeof *command);
     return result >= 0 && result != NO_LAUNCHER;
+}
+
+bool crn_render_judge(const char *path, bool is_said, bool fallback)
+{
+    enum { IS_BAD = 1 }; /* an exit status that the command has no other use for */
+    struct command *command = crn_vm_map(sizeof *command);
+    char launcher[4096];
+    if (command == NULL || !launcher_find(launcher, sizeof launcher))
+        return fallback;
+    argument_add(command, "%s", launcher);
+    argument_add(command, "%s", "report");
+    argument_add(command, "%s", "--quiet");
+    argument_add(command, "%s", "--error-exitcode=1");
+    if (!is_said)
+        argument_add(command, "%s", "--output=/dev/null");
+    else if (crn_shim.options.output[0] != 0 && strcmp(crn_shim.options.format, "text") == 0)
+        argument_add(command, "--output=%s", crn_shim.options.output);
+    showing_add(command);
+    argument_add(command, "%s", path);
+    int result = command_run(command);
+    crn_vm_unmap(command, sizeof *command);
+    return result == IS_BAD || (result != 0 && fallback);
 }

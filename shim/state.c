@@ -1,6 +1,7 @@
 /*
  * How the shim comes up.  See state.h.
  */
+#include "shim/lsan_compat.h"
 #include "shim/state.h"
 #include "coro/probe.h"
 #include "base/switch.h"
@@ -170,6 +171,7 @@ static void options_read(void)
 {
     static char text[4096], session[1024], launcher[1024];
     crn_options_init(&crn_shim.options);
+    crn_lsan_options_read(&crn_shim.options);
     const char *given = getenv("CORONER_OPTIONS");
     if (given != NULL) {
         if (strlen(given) >= sizeof text)
@@ -179,6 +181,7 @@ static void options_read(void)
     }
     crn_shim.session = variable_copy("CORONER_SESSION", session, sizeof session);
     crn_shim.launcher = variable_copy("CORONER_LAUNCHER", launcher, sizeof launcher);
+    crn_lsan_start(&crn_shim.options);
 }
 
 /* Notes what standard error is; a plain preload keeps a copy, where a program seldom looks. */
@@ -265,6 +268,7 @@ __attribute__((constructor)) static void shim_start(void)
     /* What libc, the loader and we made until now is not the program's: never judge it. */
     crn_heap.birth_line = crn_heap_line_draw(&crn_heap);
     self->is_busy = 0;
-    crn_shim.takes_stacks = crn_shim.options.stacks == CRN_STACKS_FULL;
+    crn_shim.takes_stacks =
+        crn_shim.options.stacks == CRN_STACKS_FULL && crn_shim.options.detect_leaks;
     crn_shim.phase = CRN_SHIM_ON;
 }

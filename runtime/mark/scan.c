@@ -113,6 +113,11 @@ void crn_scan_range(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool 
     range_read(scan, start, end, is_sparse, false);
 }
 
+static uint8_t step_get(const struct crn_scan *scan, uint8_t step)
+{
+    return scan->mark->snap->is_unaligned ? 1 : step;
+}
+
 void crn_scan_root(struct crn_scan *scan, const struct crn_root *root)
 {
     scan->step = root->step;
@@ -122,7 +127,7 @@ void crn_scan_root(struct crn_scan *scan, const struct crn_root *root)
 
 void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes)
 {
-    scan->step = 8;
+    scan->step = step_get(scan, 8);
     scan->own_stack = 0;
     range_read(scan, start, start + bytes, bytes >= SPARSE_FROM_BYTES, false);
 }
@@ -135,7 +140,7 @@ void crn_scan_body(struct crn_scan *scan, uint32_t index)
         const uintptr_t *word = &snap->words[coro->first_word + i];
         scan->visit(scan, *word & CRN_ADDRESS_MASK, (uintptr_t)word);
     }
-    scan->step = 4;
+    scan->step = step_get(scan, 4);
     scan->own_stack = index + 1;
     range_read(scan, crn_align_down(coro->body_start, 4), coro->body_end, true, false);
     scan->own_stack = 0;
@@ -159,7 +164,7 @@ void crn_scan_zone(struct crn_scan *scan, uint32_t index)
     if (coro->zone_start == 0)
         return;
     crn_pages_for_each(coro->zone_start, coro->body_start, false, first_run_note, &end);
-    scan->step = 8;
+    scan->step = step_get(scan, 8);
     scan->own_stack = index + 1;
     range_read(scan, coro->zone_start, end < coro->body_start ? end : coro->body_start, false, false);
     scan->own_stack = 0;

@@ -202,7 +202,7 @@ static void coro_bodies_scan(struct leak_flood *flood)
         flood->scan.visit = direct_visit;
         if (flood->verdict == CRN_VERDICT_COMPLETED) {
             /* Whatever it left, wherever on its stack: nobody will read it. */
-            flood->scan.step = 4;
+            flood->scan.step = snap->is_unaligned ? 1 : 4;
             flood->scan.own_stack = i + 1;
             crn_scan_range(&flood->scan, coro->stack_start, coro->stack_end, true);
         } else {

@@ -3,15 +3,18 @@
  */
 #include "options/options.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 const struct crn_option_row crn_option_rows[] = {
-#define CRN_OPTION(key, type, fallback, argument, help) {#key, #type, fallback, argument, help},
+#define CRN_OPTION(key, type, fallback, argument, help) {#key, #type, fallback, argument, help, \
+                                                       offsetof(struct crn_options, key)},
 #include "options/options.def"
 #undef CRN_OPTION
 };
 const unsigned crn_option_rows_count = CRN_COUNT_OF(crn_option_rows);
+_Static_assert(CRN_COUNT_OF(crn_option_rows) <= CRN_OPTIONS_MAX, "sources[] has no room");
 
 #define FAIL(...) (snprintf(message, message_bytes, __VA_ARGS__), CRN_ERR_INVALID)
 
@@ -61,53 +64,74 @@ static enum crn_status stacks_set(struct crn_options *options, const char *value
     return CRN_OK;
 }
 
-enum crn_status crn_options_set(struct crn_options *options, const char *key, const char *value,
-                                char *message, size_t message_bytes)
+int crn_option_find(const char *key)
+{
+    for (unsigned i = 0; i < crn_option_rows_count; i++)
+        if (strcmp(key, crn_option_rows[i].key) == 0)
+            return (int)i;
+    return -1;
+}
+
+static enum crn_status uint_set(const struct crn_option_row *row, const char *value,
+                                unsigned *result, char *message, size_t message_bytes)
 {
     uint64_t number = 0;
-    bool is_flag = strcmp(key, "strict") == 0 || strcmp(key, "coroutines") == 0;
-    if (value == NULL && !is_flag) {
-        for (unsigned i = 0; i < crn_option_rows_count; i++)
-            if (strcmp(key, crn_option_rows[i].key) == 0)
-                return FAIL("option '%s' needs a value: %s=%s", key, key,
-                            crn_option_rows[i].argument);
-        return FAIL("unknown option '%s': `coroner --help` lists them", key);
-    }
-    if (strcmp(key, "format") == 0) {
-        if (strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
-            return FAIL("unknown format '%s': use text or json", value);
-        options->format = value;
-    } else if (strcmp(key, "output") == 0) {
-        options->output = value;
-    } else if (strcmp(key, "record") == 0) {
-        options->record = value;
-    } else if (strcmp(key, "stacks") == 0) {
+    bool is_number = uint_read(value, &number);
+    if (strcmp(row->key, "error_exitcode") == 0 && (!is_number || number > 255))
+        return FAIL("bad exit code '%s': use a number from 0 to 255", value);
+    if (strcmp(row->key, "cancel_grace_ms") == 0 && (!is_number || number > 3600000))
+        return FAIL("bad time '%s': use milliseconds, at most 3600000", value);
+    if (!is_number || number > UINT32_MAX)
+        return FAIL("bad number '%s' for %s: use 0 or more", value, row->key);
+    *result = (unsigned)number;
+    return CRN_OK;
+}
+
+/* Sets a row of `options`, which is a copy: it may be spoilt when the answer is no. */
+static enum crn_status row_set(struct crn_options *options, const struct crn_option_row *row,
+                               const char *value, bool is_new_list, char *message,
+                               size_t message_bytes)
+{
+    void *field = (char *)options + row->offset;
+    if (strcmp(row->type, "flag") == 0 || strcmp(row->type, "yesno") == 0)
+        return switch_read(value, field)
+                   ? CRN_OK
+                   : FAIL("bad value '%s' for %s: use yes or no", value, row->key);
+    if (strcmp(row->type, "uint") == 0)
+        return uint_set(row, value, field, message, message_bytes);
+    if (strcmp(row->type, "stacks") == 0)
         return stacks_set(options, value, message, message_bytes);
-    } else if (strcmp(key, "error_exitcode") == 0) {
-        if (!uint_read(value, &number) || number > 255)
-            return FAIL("bad exit code '%s': use a number from 0 to 255", value);
-        options->error_exitcode = (unsigned)number;
-    } else if (strcmp(key, "cancel_grace_ms") == 0) {
-        if (!uint_read(value, &number) || number > 3600000)
-            return FAIL("bad time '%s': use milliseconds, at most 3600000", value);
-        options->cancel_grace_ms = (unsigned)number;
-    } else if (strcmp(key, "suppressions") == 0) {
+    if (strcmp(row->key, "format") == 0 && strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
+        return FAIL("unknown format '%s': use text or json", value);
+    if (strcmp(row->key, "suppressions") == 0) {
+        if (is_new_list)
+            options->suppressions_count = 0;
         if (options->suppressions_count == CRN_SUPPRESSION_FILES_MAX)
             return FAIL("more than %d suppression files: join some of them",
                         CRN_SUPPRESSION_FILES_MAX);
         options->suppressions[options->suppressions_count++] = value;
-    } else if (strcmp(key, "strict") == 0) {
-        if (!switch_read(value, &options->strict))
-            return FAIL("bad value '%s' for strict: use yes or no", value);
-    } else if (strcmp(key, "coroutines") == 0) {
-        if (!switch_read(value, &options->coroutines))
-            return FAIL("bad value '%s' for coroutines: use yes or no", value);
-    } else if (strcmp(key, "follow_children") == 0) {
-        if (!switch_read(value, &options->follow_children))
-            return FAIL("bad value '%s' for follow_children: use yes or no", value);
-    } else {
-        return FAIL("unknown option '%s': `coroner --help` lists them", key);
+        return CRN_OK;
     }
+    *(const char **)field = value;
+    return CRN_OK;
+}
+
+enum crn_status crn_options_set(struct crn_options *options, const char *key, const char *value,
+                                enum crn_option_source source, char *message, size_t message_bytes)
+{
+    int index = crn_option_find(key);
+    if (index < 0)
+        return FAIL("unknown option '%s': `coroner --help` lists them", key);
+    const struct crn_option_row *row = &crn_option_rows[index];
+    if (value == NULL && strcmp(row->type, "flag") != 0)
+        return FAIL("option '%s' needs a value: %s=%s", key, key, row->argument);
+    struct crn_options copy = *options;
+    bool is_new_list = source > copy.sources[index];
+    enum crn_status status = row_set(&copy, row, value, is_new_list, message, message_bytes);
+    if (status != CRN_OK || source < copy.sources[index])
+        return status;
+    copy.sources[index] = (uint8_t)source;
+    *options = copy;
     return CRN_OK;
 }
 
@@ -118,12 +142,12 @@ void crn_options_init(struct crn_options *options)
     for (unsigned i = 0; i < crn_option_rows_count; i++) {
         const struct crn_option_row *row = &crn_option_rows[i];
         if (strcmp(row->key, "suppressions") != 0)
-            crn_options_set(options, row->key, row->fallback, message, sizeof message);
+            crn_options_set(options, row->key, row->fallback, CRN_SOURCE_DEFAULT, message,
+                            sizeof message);
     }
 }
 
-/* Finds the end of a value, cuts it there and takes quotes off; answers where the next one starts. */
-static char *value_cut(char **value)
+char *crn_option_value_cut(char **value, const char *separators)
 {
     char *end = *value;
     if (*end == '\'' || *end == '"') {
@@ -134,7 +158,7 @@ static char *value_cut(char **value)
             end = closing + 1;
         }
     }
-    end += strcspn(end, ":");
+    end += strcspn(end, separators);
     char *next = *end != 0 ? end + 1 : end;
     *end = 0;
     return next;
@@ -151,11 +175,12 @@ void crn_options_parse(struct crn_options *options, char *text,
         if (*text == '=') {
             *text = 0;
             value = text + 1;
-            text = value_cut(&value);
+            text = crn_option_value_cut(&value, ":");
         } else if (*text == ':') {
             *text++ = 0;
         }
-        if (*key != 0 && crn_options_set(options, key, value, message, sizeof message) != CRN_OK)
+        if (*key != 0 && crn_options_set(options, key, value, CRN_SOURCE_OWN, message,
+                                         sizeof message) != CRN_OK)
             warn(message, user);
     }
 }

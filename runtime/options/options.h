@@ -8,7 +8,15 @@
 
 enum crn_stacks_mode { CRN_STACKS_OFF, CRN_STACKS_SAMPLED, CRN_STACKS_FULL };
 
-enum { CRN_SUPPRESSION_FILES_MAX = 16 };
+enum { CRN_SUPPRESSION_FILES_MAX = 16, CRN_OPTIONS_MAX = 48 };
+
+/* Who says what an option is: a later one of these overrides an earlier one. */
+enum crn_option_source {
+    CRN_SOURCE_DEFAULT,
+    CRN_SOURCE_PROGRAM, /* __lsan_default_options() */
+    CRN_SOURCE_LSAN,    /* LSAN_OPTIONS */
+    CRN_SOURCE_OWN,     /* CORONER_OPTIONS, then the command line */
+};
 
 struct crn_options {
     const char *format; /* "text" or "json" */
@@ -23,6 +31,13 @@ struct crn_options {
     unsigned cancel_grace_ms;
     unsigned suppressions_count;
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
+    bool quiet;
+    bool detect_leaks, leak_check_at_exit;
+    unsigned max_leaks;           /* 0: all */
+    unsigned malloc_context_size; /* 0: no limit */
+    bool report_objects, print_suppressions;
+    bool use_globals, use_stacks, use_registers, use_tls, use_root_regions, use_unaligned;
+    uint8_t sources[CRN_OPTIONS_MAX]; /* enum crn_option_source, by row of the table */
 };
 
 struct crn_option_row {
@@ -31,6 +46,7 @@ struct crn_option_row {
     const char *fallback; /* its default, as text */
     const char *argument; /* "" for a flag */
     const char *help;
+    size_t offset; /* of its field in struct crn_options */
 };
 extern const struct crn_option_row crn_option_rows[];
 extern const unsigned crn_option_rows_count;
@@ -38,22 +54,31 @@ extern const unsigned crn_option_rows_count;
 /* Sets every option to its default. */
 void crn_options_init(struct crn_options *options);
 
+/* The row of a key, or -1. */
+int crn_option_find(const char *key);
+
 /*
  * Sets one option from text.  `value` NULL switches a flag on.  The value is kept by address:
- * it must live as long as `options`.
+ * it must live as long as `options`.  What a stronger source has said stays, and a stronger one's
+ * list of suppressions takes the place of a weaker one's.
  *
  * Returns CRN_OK, or CRN_ERR_INVALID with one line in `message` (always terminated) that names
  * the mistake and the mend; `options` is then unchanged.
  */
 enum crn_status crn_options_set(struct crn_options *options, const char *key, const char *value,
-                                char *message, size_t message_bytes);
+                                enum crn_option_source source, char *message,
+                                size_t message_bytes);
 
 /*
  * Reads "key=value:key=value".  A value may be quoted ('…' or "…") to hold a colon.  `text` is
  * cut in place and must live as long as `options`.  What cannot be taken is told to `warn`, a
- * line each, and skipped.
+ * line each, and skipped.  The source is CRN_SOURCE_OWN.
  */
 void crn_options_parse(struct crn_options *options, char *text,
                        void (*warn)(const char *message, void *user), void *user);
+
+/* Finds the end of a value among `separators`, cuts it there and takes quotes off; answers what
+ * follows it. */
+char *crn_option_value_cut(char **value, const char *separators);
 
 #endif

@@ -6,8 +6,8 @@
  * One file holds one process's last check.  Everything is little-endian, naturally aligned and
  * of fixed width; addresses are raw, so that the target needs no symbols:
  *
- *     header | process | strings | modules | nodes | coroutines | leaks | links | findings
- *                `---------------- the sections, in the order of the directory -----------'
+ *     header | process | strings | modules | nodes | coroutines | leaks | links | findings |
+ *                objects    the sections, in the order of the directory
  *
  * Rows refer to each other by index.  A `string` is an offset into the strings section, where
  * each text ends with a NUL; offset 0 is the empty text and stands for "unknown".
@@ -36,6 +36,7 @@ enum crn_record_section {
     CRN_SECTION_LEAKS,    /* struct crn_record_leak */
     CRN_SECTION_LINKS,    /* struct crn_record_link: the chains of the leaks and findings */
     CRN_SECTION_FINDINGS, /* struct crn_record_finding */
+    CRN_SECTION_OBJECTS,  /* struct crn_record_object: every leaked block, if that was asked for */
     CRN_SECTION_COUNT
 };
 
@@ -76,6 +77,8 @@ struct crn_record_process {
     uint64_t unseen_threads;
     uint64_t check_pause_ns, check_ns;
     uint64_t sample_bytes; /* mean of Poisson sampling; 0: a stack for every block */
+    /* Strings: what the program itself answers to __lsan_default_options and _suppressions. */
+    uint32_t options, suppressions;
 };
 
 /*
@@ -150,6 +153,13 @@ struct crn_record_finding {
     uint64_t object, object_bytes;
 };
 
+/* A leaked block. */
+struct crn_record_object {
+    uint64_t address, bytes;
+    uint32_t leak; /* row */
+    uint32_t is_indirect;
+};
+
 enum crn_finding_kind {
     CRN_FINDING_OUTLIVED,
     CRN_FINDING_ZOMBIE,
@@ -173,6 +183,7 @@ static inline uint64_t crn_record_row_bytes(unsigned section)
         [CRN_SECTION_LEAKS] = sizeof(struct crn_record_leak),
         [CRN_SECTION_LINKS] = sizeof(struct crn_record_link),
         [CRN_SECTION_FINDINGS] = sizeof(struct crn_record_finding),
+        [CRN_SECTION_OBJECTS] = sizeof(struct crn_record_object),
     };
     return row_bytes[section];
 }

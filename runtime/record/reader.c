@@ -26,6 +26,7 @@ static const char *const section_names[CRN_SECTION_COUNT] = {
     [CRN_SECTION_MODULES] = "modules",  [CRN_SECTION_NODES] = "nodes",
     [CRN_SECTION_COROS] = "coroutines", [CRN_SECTION_LEAKS] = "leaks",
     [CRN_SECTION_LINKS] = "links",      [CRN_SECTION_FINDINGS] = "findings",
+    [CRN_SECTION_OBJECTS] = "objects",
 };
 
 enum { CHECKSUM_FROM = 32, CHUNK_BYTES = 1 << 20 };
@@ -175,6 +176,7 @@ static enum crn_status sections_map(struct crn_recording *recording,
     recording->leaks = rows[CRN_SECTION_LEAKS];
     recording->links = rows[CRN_SECTION_LINKS];
     recording->findings = rows[CRN_SECTION_FINDINGS];
+    recording->objects = rows[CRN_SECTION_OBJECTS];
     return CRN_OK;
 }
 
@@ -210,7 +212,8 @@ static bool texts_are_valid(const struct crn_recording *r)
     for (uint64_t i = 0; i < r->counts[CRN_SECTION_WARNINGS]; i++)
         if (!string_is_valid(r, r->warnings[i]))
             return false;
-    return r->counts[CRN_SECTION_PROCESS] == 1 && string_is_valid(r, r->process->exe);
+    return r->counts[CRN_SECTION_PROCESS] == 1 && string_is_valid(r, r->process->exe) &&
+           string_is_valid(r, r->process->options) && string_is_valid(r, r->process->suppressions);
 }
 
 static bool modules_are_valid(const struct crn_recording *r)
@@ -285,6 +288,14 @@ static bool findings_are_valid(const struct crn_recording *r)
     return true;
 }
 
+static bool objects_are_valid(const struct crn_recording *r)
+{
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_OBJECTS]; i++)
+        if (r->objects[i].leak >= r->counts[CRN_SECTION_LEAKS])
+            return false;
+    return true;
+}
+
 /* R3. */
 static enum crn_status rows_check(const struct crn_recording *recording,
                                   const struct complaint *complaint)
@@ -296,7 +307,7 @@ static enum crn_status rows_check(const struct crn_recording *recording,
         {texts_are_valid, "texts"},       {modules_are_valid, "modules"},
         {nodes_are_valid, "nodes"},       {coros_are_valid, "coroutines"},
         {leaks_are_valid, "leaks"},       {chains_are_valid, "chains"},
-        {findings_are_valid, "findings"},
+        {findings_are_valid, "findings"}, {objects_are_valid, "objects"},
     };
     for (unsigned i = 0; i < CRN_COUNT_OF(checks); i++)
         if (!checks[i].are_valid(recording))

@@ -20,6 +20,7 @@ struct crn_recording {
     const struct crn_record_leak *leaks;
     const struct crn_record_link *links;
     const struct crn_record_finding *findings;
+    const struct crn_record_object *objects;
     uint64_t counts[CRN_SECTION_COUNT];
 };
 

@@ -257,17 +257,38 @@ static void amount_add(struct crn_amount *amount, const struct crn_leak *leak)
     amount->bytes += leak->bytes + leak->indirect_bytes;
 }
 
+/* Hands the blocks that the recording lists to their leaks, which still stand as it has them. */
+static void objects_take(const struct builder *builder, struct crn_leak *leaks)
+{
+    for (uint64_t i = 0; i < builder->recording->counts[CRN_SECTION_OBJECTS]; i++) {
+        const struct crn_record_object *row = &builder->recording->objects[i];
+        struct crn_leak *leak = &leaks[row->leak];
+        struct crn_object *object = crn_store_bytes(builder->report->store, sizeof *object);
+        *object = (struct crn_object){row->address, row->bytes, row->is_indirect != 0, NULL};
+        if (leak->objects == NULL)
+            leak->objects = object;
+        else
+            leak->last_object->next = object;
+        leak->last_object = object;
+    }
+}
+
 static void leaks_make(const struct builder *builder)
 {
     struct crn_process *process = builder->process;
     uint64_t count = builder->recording->counts[CRN_SECTION_LEAKS];
     struct crn_leak *leaks =
         crn_store_bytes(builder->report->store, count * sizeof(struct crn_leak));
-    size_t kept = 0;
+    size_t kept = 0, shown;
+    for (uint64_t i = 0; i < count; i++) {
+        leak_make(builder, &builder->recording->leaks[i], &leaks[i]);
+        leaks[i].row = i;
+    }
+    if (builder->report->has_objects)
+        objects_take(builder, leaks);
     for (uint64_t i = 0; i < count; i++) {
         struct crn_leak *leak = &leaks[kept];
-        leak_make(builder, &builder->recording->leaks[i], leak);
-        leak->row = i;
+        *leak = leaks[i];
         if (crn_judge_silences_leak(builder->report->judge, leak)) {
             amount_add(&process->suppressed, leak);
             continue;
@@ -279,7 +300,11 @@ static void leaks_make(const struct builder *builder)
         kept++;
     }
     process->leaks = leaks;
-    process->leaks_count = crn_leaks_group(leaks, kept);
+    shown = kept = crn_leaks_group(leaks, kept);
+    if (builder->report->leaks_max != 0 && shown > builder->report->leaks_max)
+        shown = builder->report->leaks_max;
+    process->leaks_count = shown;
+    process->leaks_left_out = kept - shown;
 }
 
 static void findings_make(const struct builder *builder)
@@ -377,6 +402,18 @@ static void warnings_take(const struct builder *builder)
                         (unsigned long long)process->pid);
 }
 
+/* The suppressions that the program answers itself. */
+static void suppressions_take(const struct builder *builder)
+{
+    const struct crn_recording *recording = builder->recording;
+    char message[256];
+    crn_judge_begin(builder->report->judge,
+                    crn_record_text(recording, recording->process->suppressions), message,
+                    sizeof message);
+    if (*message != 0)
+        crn_report_warn(builder->report, "__lsan_default_suppressions: %s", message);
+}
+
 void crn_report_add(struct crn_report *report, const struct crn_recording *recording)
 {
     struct builder builder = {.report = report, .recording = recording};
@@ -391,6 +428,7 @@ void crn_report_add(struct crn_report *report, const struct crn_recording *recor
     warnings_take(&builder);
     if (builder.process->is_checked) {
         summary_take(&builder);
+        suppressions_take(&builder);
         coroutines_make(&builder);
         leaks_make(&builder);
         findings_make(&builder);

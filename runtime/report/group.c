@@ -86,6 +86,12 @@ static void leak_merge(struct crn_leak *into, const struct crn_leak *from,
     into->indirect_blocks += from->indirect_blocks;
     into->indirect_bytes += from->indirect_bytes;
     into->retained_bytes += from->retained_bytes;
+    if (into->objects == NULL)
+        into->objects = from->objects;
+    else if (from->objects != NULL)
+        into->last_object->next = from->objects;
+    if (from->objects != NULL)
+        into->last_object = from->last_object;
 }
 
 size_t crn_leaks_group(struct crn_leak *leaks, size_t count)

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "report/clean.h"
+#include "report/judge.h"
 #include "report/words.h"
 
 enum { FLAGS = JSON_REAL_PRECISION(9) };
@@ -72,7 +73,8 @@ static json_t *stack_json(const struct writer *writer, const struct crn_stack *s
     if (stack == NULL)
         return json_null();
     json_t *array = json_array();
-    for (uint32_t i = 0; i < stack->count; i++)
+    uint32_t most = writer->report->frames_max;
+    for (uint32_t i = 0; i < stack->count && (most == 0 || i < most); i++)
         append(array, frame_json(writer, stack->frames[i]));
     return array;
 }
@@ -136,6 +138,21 @@ static json_t *chain_json(const struct writer *writer, const struct crn_chain *c
     return array;
 }
 
+static json_t *objects_json(const struct writer *writer, const struct crn_object *object)
+{
+    if (!writer->report->has_objects)
+        return json_null();
+    json_t *array = json_array();
+    for (; object != NULL; object = object->next) {
+        json_t *entry = json_object();
+        set(entry, "address", address(object->address));
+        set(entry, "bytes", number(object->bytes));
+        set(entry, "is_indirect", json_boolean(object->is_indirect));
+        append(array, entry);
+    }
+    return array;
+}
+
 static json_t *leak_json(const struct writer *writer, const struct crn_leak *leak)
 {
     char id[20];
@@ -154,6 +171,7 @@ static json_t *leak_json(const struct writer *writer, const struct crn_leak *lea
     set(object, "coroutine", coroutine_json(writer, leak->coroutine, leak->coroutine_count));
     set(object, "chain", chain_json(writer, &leak->chain));
     set(object, "hint", json_string(crn_leak_hint(leak)));
+    set(object, "objects", objects_json(writer, leak->objects));
     return object;
 }
 
@@ -239,6 +257,7 @@ static json_t *process_head_json(const struct writer *writer, const struct crn_p
     set(object, "exit", end);
     set(object, "duration_s", json_real(process->duration_s));
     set(object, "summary", summary_json(process));
+    set(object, "leaks_left_out", number(process->leaks_left_out));
     return object;
 }
 
@@ -279,6 +298,38 @@ static void process_write(const struct writer *writer, const struct crn_process 
     fputs("] }", writer->file);
 }
 
+struct suppressions_list {
+    const struct writer *writer;
+    json_t *array;
+};
+
+static void suppression_append(const struct crn_suppression *suppression, void *user)
+{
+    const struct suppressions_list *list = user;
+    const char *prefix = crn_suppression_prefix(suppression->kind);
+    if (suppression->blocks == 0)
+        return;
+    json_t *object = json_object();
+    set(object, "suppression",
+        text(list->writer,
+             crn_store_print(list->writer->report->store, "%s%s", prefix, suppression->pattern)));
+    set(object, "blocks", number(suppression->blocks));
+    set(object, "bytes", number(suppression->bytes));
+    append(list->array, object);
+}
+
+/* Those that matched, if that was asked for. */
+static json_t *suppressions_json(const struct writer *writer)
+{
+    struct suppressions_list list = {writer, json_array()};
+    if (!writer->report->has_suppressions) {
+        json_decref(list.array);
+        return json_null();
+    }
+    crn_judge_visit(writer->report->judge, suppression_append, &list);
+    return list.array;
+}
+
 static json_t *head_json(const struct writer *writer)
 {
     const struct crn_report *report = writer->report;
@@ -293,6 +344,7 @@ static json_t *head_json(const struct writer *writer)
     set(object, "coroner", json_string(CORONER_VERSION));
     set(object, "warnings", warnings);
     set(object, "modules_without_symbols", unnamed);
+    set(object, "suppressions", suppressions_json(writer));
     return object;
 }
 

@@ -9,11 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum memo { MEMO_UNKNOWN, MEMO_NO, MEMO_YES };
+/* What a frame is known to match: NULL, not looked at yet; `nothing`; or a suppression. */
+typedef struct crn_suppression *memo;
+static struct crn_suppression nothing;
 
 struct crn_judge {
     const struct crn_suppressions *suppressions;
-    unsigned char *memos[CRN_SUPPRESS_KIND_COUNT]; /* enum memo, by frame index */
+    struct crn_suppressions **programs; /* what programs answered themselves */
+    char **texts;                       /* what each of those was read from */
+    size_t programs_count, programs_room, texts_room;
+    const struct crn_suppressions *own;   /* of the process that is judged now; NULL: none */
+    memo *memos[CRN_SUPPRESS_KIND_COUNT]; /* by frame index */
     size_t memos_room;
 };
 
@@ -26,13 +32,62 @@ struct crn_judge *crn_judge_create(const struct crn_suppressions *suppressions)
     return judge;
 }
 
+static void memos_forget(struct crn_judge *judge)
+{
+    for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++) {
+        free(judge->memos[kind]);
+        judge->memos[kind] = NULL;
+    }
+    judge->memos_room = 0;
+}
+
 void crn_judge_destroy(struct crn_judge *judge)
 {
     if (judge == NULL)
         return;
-    for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++)
-        free(judge->memos[kind]);
+    memos_forget(judge);
+    for (size_t i = 0; i < judge->programs_count; i++) {
+        crn_suppressions_destroy(judge->programs[i]);
+        free(judge->texts[i]);
+    }
+    free(judge->programs);
+    free(judge->texts);
     free(judge);
+}
+
+static void program_add(struct crn_judge *judge, const char *text, char *message,
+                        size_t message_bytes)
+{
+    size_t count = judge->programs_count++;
+    judge->programs =
+        crn_grow(judge->programs, count, &judge->programs_room, sizeof *judge->programs);
+    judge->texts = crn_grow(judge->texts, count, &judge->texts_room, sizeof *judge->texts);
+    if ((judge->texts[count] = strdup(text)) == NULL)
+        crn_out_of_memory();
+    judge->programs[count] = crn_suppressions_of_text(text, message, message_bytes);
+    judge->own = judge->programs[count];
+}
+
+void crn_judge_begin(struct crn_judge *judge, const char *text, char *message, size_t message_bytes)
+{
+    const struct crn_suppressions *before = judge->own;
+    judge->own = NULL;
+    *message = 0;
+    for (size_t i = 0; *text != 0 && i < judge->programs_count; i++)
+        if (strcmp(judge->texts[i], text) == 0)
+            judge->own = judge->programs[i];
+    if (*text != 0 && judge->own == NULL)
+        program_add(judge, text, message, message_bytes);
+    if (judge->own != before)
+        memos_forget(judge);
+}
+
+void crn_judge_visit(const struct crn_judge *judge,
+                     void (*visit)(const struct crn_suppression *, void *user), void *user)
+{
+    crn_suppressions_visit(judge->suppressions, visit, user);
+    for (size_t i = 0; i < judge->programs_count; i++)
+        crn_suppressions_visit(judge->programs[i], visit, user);
 }
 
 static void memos_reserve(struct crn_judge *judge, size_t index)
@@ -41,68 +96,90 @@ static void memos_reserve(struct crn_judge *judge, size_t index)
         return;
     size_t room = index * 2 + 1024;
     for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++) {
-        unsigned char *memos = realloc(judge->memos[kind], room);
+        memo *memos = realloc(judge->memos[kind], room * sizeof *memos);
         if (memos == NULL)
             crn_out_of_memory();
-        memset(memos + judge->memos_room, MEMO_UNKNOWN, room - judge->memos_room);
+        for (size_t i = judge->memos_room; i < room; i++)
+            memos[i] = NULL;
         judge->memos[kind] = memos;
     }
     judge->memos_room = room;
 }
 
-static bool matches(const struct crn_judge *judge, enum crn_suppression_kind kind, const char *text)
+static struct crn_suppression *find(const struct crn_judge *judge, enum crn_suppression_kind kind,
+                                    const char *text)
 {
-    return crn_suppressions_match(judge->suppressions, kind, text);
+    struct crn_suppression *found = crn_suppressions_find(judge->suppressions, kind, text);
+    return found == NULL && judge->own != NULL ? crn_suppressions_find(judge->own, kind, text)
+                                               : found;
 }
 
-static bool frame_matches(struct crn_judge *judge, enum crn_suppression_kind kind,
-                          const struct crn_frame *frame)
+static struct crn_suppression *find_any(const struct crn_judge *judge,
+                                        enum crn_suppression_kind kind, const char *const *texts,
+                                        size_t count)
+{
+    struct crn_suppression *found = NULL;
+    for (size_t i = 0; i < count && found == NULL; i++)
+        found = find(judge, kind, texts[i]);
+    return found;
+}
+
+static struct crn_suppression *frame_find(struct crn_judge *judge, enum crn_suppression_kind kind,
+                                          const struct crn_frame *frame)
 {
     memos_reserve(judge, frame->index);
-    unsigned char *memo = &judge->memos[kind][frame->index];
-    if (*memo == MEMO_UNKNOWN) {
-        bool is_match = matches(judge, kind, frame->function) ||
-                        matches(judge, kind, frame->signature) || matches(judge, kind, frame->raw);
-        if (kind == CRN_SUPPRESS_LEAK)
-            is_match = is_match || matches(judge, kind, frame->module) ||
-                       matches(judge, kind, frame->file);
-        *memo = is_match ? MEMO_YES : MEMO_NO;
+    memo *known = &judge->memos[kind][frame->index];
+    if (*known == NULL) {
+        const char *const texts[] = {frame->function, frame->signature, frame->raw, frame->module,
+                                     frame->file};
+        size_t count = kind == CRN_SUPPRESS_LEAK ? CRN_COUNT_OF(texts) : 3;
+        struct crn_suppression *found = find_any(judge, kind, texts, count);
+        *known = found != NULL ? found : &nothing;
     }
-    return *memo == MEMO_YES;
+    return *known != &nothing ? *known : NULL;
 }
 
-static bool stack_matches(struct crn_judge *judge, enum crn_suppression_kind kind,
-                          const struct crn_stack *stack)
+static bool has_any(const struct crn_judge *judge, enum crn_suppression_kind kind)
 {
-    if (stack == NULL || !crn_suppressions_has(judge->suppressions, kind))
-        return false;
-    for (uint32_t i = 0; i < stack->count; i++)
-        if (frame_matches(judge, kind, stack->frames[i]))
-            return true;
-    return false;
+    return crn_suppressions_has(judge->suppressions, kind) ||
+           (judge->own != NULL && crn_suppressions_has(judge->own, kind));
 }
 
-static bool coroutine_matches(struct crn_judge *judge, const struct crn_coroutine *coroutine)
+static struct crn_suppression *stack_find(struct crn_judge *judge, enum crn_suppression_kind kind,
+                                          const struct crn_stack *stack)
 {
-    return coroutine != NULL &&
-           (matches(judge, CRN_SUPPRESS_COROUTINE, coroutine->name) ||
-            stack_matches(judge, CRN_SUPPRESS_COROUTINE, coroutine->created) ||
-            stack_matches(judge, CRN_SUPPRESS_COROUTINE, coroutine->suspended));
+    struct crn_suppression *found = NULL;
+    if (stack == NULL || !has_any(judge, kind))
+        return NULL;
+    for (uint32_t i = 0; i < stack->count && found == NULL; i++)
+        found = frame_find(judge, kind, stack->frames[i]);
+    return found;
 }
 
-static bool chain_matches(const struct crn_judge *judge, const struct crn_chain *chain)
+static struct crn_suppression *coroutine_find(struct crn_judge *judge,
+                                              const struct crn_coroutine *coroutine)
 {
-    if (!crn_suppressions_has(judge->suppressions, CRN_SUPPRESS_CHAIN))
-        return false;
-    for (uint32_t i = 0; i < chain->count; i++) {
+    if (coroutine == NULL)
+        return NULL;
+    struct crn_suppression *found = find(judge, CRN_SUPPRESS_COROUTINE, coroutine->name);
+    if (found == NULL)
+        found = stack_find(judge, CRN_SUPPRESS_COROUTINE, coroutine->created);
+    return found != NULL ? found : stack_find(judge, CRN_SUPPRESS_COROUTINE, coroutine->suspended);
+}
+
+static struct crn_suppression *chain_find(const struct crn_judge *judge,
+                                          const struct crn_chain *chain)
+{
+    struct crn_suppression *found = NULL;
+    if (!has_any(judge, CRN_SUPPRESS_CHAIN))
+        return NULL;
+    for (uint32_t i = 0; i < chain->count && found == NULL; i++) {
         const struct crn_link *link = &chain->links[i];
-        if (matches(judge, CRN_SUPPRESS_CHAIN, link->name) ||
-            matches(judge, CRN_SUPPRESS_CHAIN, link->module) ||
-            matches(judge, CRN_SUPPRESS_CHAIN, link->allocated_in) ||
-            (link->coroutine != NULL && matches(judge, CRN_SUPPRESS_CHAIN, link->coroutine->name)))
-            return true;
+        const char *const texts[] = {link->name, link->module, link->allocated_in,
+                                     link->coroutine != NULL ? link->coroutine->name : NULL};
+        found = find_any(judge, CRN_SUPPRESS_CHAIN, texts, CRN_COUNT_OF(texts));
     }
-    return false;
+    return found;
 }
 
 /* Whether a frame is the own code of a runtime: C's, C++'s or PHP's. */
@@ -118,25 +195,36 @@ static bool is_runtime(const struct crn_frame *frame)
 }
 
 /*
- * Whether the runtime lost the block by its own doing.  Only its innermost frames count: below
- * dlopen, say, runs the program's code as well.
+ * What says that the runtime lost the block by its own doing.  Only its innermost frames count:
+ * below dlopen, say, runs the program's code as well.
  */
-static bool runtime_lost(struct crn_judge *judge, const struct crn_stack *stack)
+static struct crn_suppression *runtime_find(struct crn_judge *judge, const struct crn_stack *stack)
 {
-    for (uint32_t i = 0; stack != NULL && i < stack->count && is_runtime(stack->frames[i]); i++)
-        if (frame_matches(judge, CRN_SUPPRESS_BUILTIN, stack->frames[i]))
-            return true;
-    return false;
+    struct crn_suppression *found = NULL;
+    for (uint32_t i = 0;
+         stack != NULL && found == NULL && i < stack->count && is_runtime(stack->frames[i]); i++)
+        found = frame_find(judge, CRN_SUPPRESS_BUILTIN, stack->frames[i]);
+    return found;
 }
 
 bool crn_judge_silences_leak(struct crn_judge *judge, const struct crn_leak *leak)
 {
-    return stack_matches(judge, CRN_SUPPRESS_LEAK, leak->allocated) ||
-           (leak->verdict == CRN_VERDICT_LOST && runtime_lost(judge, leak->allocated)) ||
-           chain_matches(judge, &leak->chain) || coroutine_matches(judge, leak->coroutine);
+    struct crn_suppression *found = stack_find(judge, CRN_SUPPRESS_LEAK, leak->allocated);
+    if (found == NULL && leak->verdict == CRN_VERDICT_LOST)
+        found = runtime_find(judge, leak->allocated);
+    if (found == NULL)
+        found = chain_find(judge, &leak->chain);
+    if (found == NULL)
+        found = coroutine_find(judge, leak->coroutine);
+    if (found == NULL)
+        return false;
+    found->blocks += leak->blocks + leak->indirect_blocks;
+    found->bytes += leak->bytes + leak->indirect_bytes;
+    return true;
 }
 
 bool crn_judge_silences_finding(struct crn_judge *judge, const struct crn_finding *finding)
 {
-    return chain_matches(judge, &finding->chain) || coroutine_matches(judge, finding->coroutine);
+    return chain_find(judge, &finding->chain) != NULL ||
+           coroutine_find(judge, finding->coroutine) != NULL;
 }

@@ -11,6 +11,17 @@ struct crn_judge;
 struct crn_judge *crn_judge_create(const struct crn_suppressions *suppressions);
 void crn_judge_destroy(struct crn_judge *judge);
 
+/*
+ * What is judged from here on is of a program that answers these suppressions itself, beside the
+ * others; "": none.  `message` gets what is wrong with them, else it is empty.
+ */
+void crn_judge_begin(struct crn_judge *judge, const char *text, char *message,
+                     size_t message_bytes);
+
+/* Calls visit() for every suppression, with what it has silenced so far. */
+void crn_judge_visit(const struct crn_judge *judge,
+                     void (*visit)(const struct crn_suppression *, void *user), void *user);
+
 bool crn_judge_silences_leak(struct crn_judge *judge, const struct crn_leak *leak);
 bool crn_judge_silences_finding(struct crn_judge *judge, const struct crn_finding *finding);
 

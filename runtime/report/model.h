@@ -9,6 +9,7 @@
  * Everything belongs to the report and lives until crn_report_destroy().  A text that is NULL is
  * unknown, and so is a stack that is NULL.
  */
+#include "options/options.h"
 #include "record/reader.h"
 #include "report/suppressions.h"
 #include "sym/sym.h"
@@ -47,6 +48,13 @@ struct crn_chain {
     uint32_t count; /* 0: none */
 };
 
+/* A leaked block. */
+struct crn_object {
+    uint64_t address, bytes;
+    bool is_indirect;
+    const struct crn_object *next; /* of the same leak; NULL: the last */
+};
+
 struct crn_leak {
     uint64_t id; /* the same from run to run */
     enum crn_verdict verdict;
@@ -59,6 +67,7 @@ struct crn_leak {
     const struct crn_coroutine *coroutine; /* NULL: none */
     uint64_t coroutine_count;              /* how many like it hold blocks of this leak */
     struct crn_chain chain;
+    struct crn_object *objects, *last_object; /* where they were asked for; NULL: none */
     uint64_t row; /* in the recording: the last resort of sorting */
     uint64_t key; /* equal for leaks of one process that are to be one */
 };
@@ -95,6 +104,7 @@ struct crn_process {
     double check_pause_s, check_s;
     const struct crn_leak *leaks;
     size_t leaks_count;
+    size_t leaks_left_out; /* how many more there are than --max-leaks lets us report */
     const struct crn_finding *findings;
     size_t findings_count;
     const struct crn_coroutine *coroutines; /* all of them, if they were asked for */
@@ -112,6 +122,10 @@ struct crn_report {
     struct crn_sym *sym;
     struct crn_judge *judge;
     bool has_coroutines; /* the list of coroutines was asked for */
+    bool has_suppressions; /* and that of the suppressions that matched */
+    bool has_objects;      /* and the address of every leaked block */
+    size_t leaks_max;      /* of a process; 0: all */
+    uint32_t frames_max;   /* of a stack; 0: all */
     const char **warnings;
     size_t warnings_count, warnings_room;
     struct crn_process *processes;
@@ -124,6 +138,9 @@ struct crn_report {
 struct crn_report *crn_report_create(const struct crn_suppressions *suppressions,
                                      bool has_coroutines);
 void crn_report_destroy(struct crn_report *report);
+
+/* Takes over what the options say of how much to show; before anything is added. */
+void crn_report_heed(struct crn_report *report, const struct crn_options *options);
 
 /* Adds a process as its recording tells it; the recording may be closed afterwards. */
 void crn_report_add(struct crn_report *report, const struct crn_recording *recording);

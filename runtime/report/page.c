@@ -198,6 +198,8 @@ static void run_print(const struct crn_page *page, const struct crn_stack *stack
 void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent)
 {
     uint32_t count = stack_shown(stack), cut = 0;
+    if (page->frames_max != 0 && count > page->frames_max)
+        count = page->frames_max;
     struct crn_run *runs = crn_store_bytes(page->store, (count + 1) * sizeof *runs);
     uint32_t runs_count = crn_stack_fold(stack, count, runs);
     bool is_cut = runs_count > INNER_FRAMES + OUTER_FRAMES + 1;

@@ -15,6 +15,7 @@ struct crn_page {
     struct crn_store *store;
     FILE *file;
     bool has_color;
+    uint32_t frames_max; /* of a stack; 0: as many as fit */
 };
 
 /* Prints a line fragment in a style. */

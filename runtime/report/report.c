@@ -25,6 +25,14 @@ struct crn_report *crn_report_create(const struct crn_suppressions *suppressions
     return report;
 }
 
+void crn_report_heed(struct crn_report *report, const struct crn_options *options)
+{
+    report->has_suppressions = options->print_suppressions;
+    report->has_objects = options->report_objects;
+    report->leaks_max = options->max_leaks;
+    report->frames_max = options->malloc_context_size;
+}
+
 void crn_report_destroy(struct crn_report *report)
 {
     if (report == NULL)

@@ -29,7 +29,7 @@ static const char *const builtin_patterns[] = {
 };
 
 struct patterns {
-    char **rows;
+    struct crn_suppression **rows;
     size_t count, room;
 };
 
@@ -37,23 +37,32 @@ struct crn_suppressions {
     struct patterns kinds[CRN_SUPPRESS_KIND_COUNT];
 };
 
-static void pattern_add(struct patterns *patterns, const char *pattern)
+static void pattern_add(struct crn_suppressions *suppressions, enum crn_suppression_kind kind,
+                        const char *pattern)
 {
+    struct patterns *patterns = &suppressions->kinds[kind];
+    struct crn_suppression *row = calloc(1, sizeof *row);
     patterns->rows =
         crn_grow(patterns->rows, patterns->count, &patterns->room, sizeof *patterns->rows);
-    char *kept = strdup(pattern);
-    if (kept == NULL)
+    if (row == NULL || (row->pattern = strdup(pattern)) == NULL)
         crn_out_of_memory();
-    patterns->rows[patterns->count++] = kept;
+    row->kind = kind;
+    patterns->rows[patterns->count++] = row;
 }
 
-struct crn_suppressions *crn_suppressions_create(void)
+static struct crn_suppressions *list_create(void)
 {
     struct crn_suppressions *suppressions = calloc(1, sizeof *suppressions);
     if (suppressions == NULL)
         crn_out_of_memory();
+    return suppressions;
+}
+
+struct crn_suppressions *crn_suppressions_create(void)
+{
+    struct crn_suppressions *suppressions = list_create();
     for (unsigned i = 0; i < CRN_COUNT_OF(builtin_patterns); i++)
-        pattern_add(&suppressions->kinds[CRN_SUPPRESS_BUILTIN], builtin_patterns[i]);
+        pattern_add(suppressions, CRN_SUPPRESS_BUILTIN, builtin_patterns[i]);
     return suppressions;
 }
 
@@ -62,8 +71,10 @@ void crn_suppressions_destroy(struct crn_suppressions *suppressions)
     if (suppressions == NULL)
         return;
     for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++) {
-        for (size_t i = 0; i < suppressions->kinds[kind].count; i++)
+        for (size_t i = 0; i < suppressions->kinds[kind].count; i++) {
+            free(suppressions->kinds[kind].rows[i]->pattern);
             free(suppressions->kinds[kind].rows[i]);
+        }
         free(suppressions->kinds[kind].rows);
     }
     free(suppressions);
@@ -80,31 +91,54 @@ static char *trim(char *line)
     return line;
 }
 
+static const char *const prefixes[] = {
+    [CRN_SUPPRESS_LEAK] = "leak:",
+    [CRN_SUPPRESS_CHAIN] = "chain:",
+    [CRN_SUPPRESS_COROUTINE] = "coroutine:",
+    [CRN_SUPPRESS_BUILTIN] = "built-in:",
+};
+
+const char *crn_suppression_prefix(enum crn_suppression_kind kind)
+{
+    return prefixes[kind];
+}
+
 /* Adds the suppression of one line; answers what is wrong with it, or NULL. */
 static const char *line_read(struct crn_suppressions *suppressions, char *line)
 {
-    static const struct {
-        const char *prefix;
-        enum crn_suppression_kind kind;
-    } prefixes[] = {
-        {"leak:", CRN_SUPPRESS_LEAK},
-        {"chain:", CRN_SUPPRESS_CHAIN},
-        {"coroutine:", CRN_SUPPRESS_COROUTINE},
-    };
     line = trim(line);
     if (*line == 0 || *line == '#')
         return NULL;
-    for (unsigned i = 0; i < CRN_COUNT_OF(prefixes); i++) {
-        size_t length = strlen(prefixes[i].prefix);
-        if (strncmp(line, prefixes[i].prefix, length) != 0)
+    for (unsigned kind = 0; kind < CRN_SUPPRESS_BUILTIN; kind++) {
+        size_t length = strlen(prefixes[kind]);
+        if (strncmp(line, prefixes[kind], length) != 0)
             continue;
         const char *pattern = trim(line + length);
         if (pattern[strspn(pattern, "^$")] == 0)
             return "needs a pattern that names something after its colon";
-        pattern_add(&suppressions->kinds[prefixes[i].kind], pattern);
+        pattern_add(suppressions, kind, pattern);
         return NULL;
     }
     return "is no suppression: write leak:PATTERN, chain:PATTERN or coroutine:PATTERN";
+}
+
+struct crn_suppressions *crn_suppressions_of_text(const char *text, char *message,
+                                                  size_t message_bytes)
+{
+    struct crn_suppressions *suppressions = list_create();
+    *message = 0;
+    while (*text != 0) {
+        size_t length = strcspn(text, "\n");
+        char *line = strndup(text, length);
+        if (line == NULL)
+            crn_out_of_memory();
+        const char *mistake = line_read(suppressions, line);
+        if (mistake != NULL && *message == 0)
+            snprintf(message, message_bytes, "'%.60s' %s", trim(line), mistake);
+        free(line);
+        text += length + (text[length] != 0);
+    }
+    return suppressions;
 }
 
 enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, const char *path,
@@ -138,14 +172,28 @@ enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, con
     return status;
 }
 
-bool crn_suppressions_match(const struct crn_suppressions *suppressions,
-                            enum crn_suppression_kind kind, const char *text)
+struct crn_suppression *crn_suppressions_find(const struct crn_suppressions *suppressions,
+                                              enum crn_suppression_kind kind, const char *text)
 {
     const struct patterns *patterns = &suppressions->kinds[kind];
     for (size_t i = 0; text != NULL && i < patterns->count; i++)
-        if (crn_pattern_matches(patterns->rows[i], text))
-            return true;
-    return false;
+        if (crn_pattern_matches(patterns->rows[i]->pattern, text))
+            return patterns->rows[i];
+    return NULL;
+}
+
+bool crn_suppressions_match(const struct crn_suppressions *suppressions,
+                            enum crn_suppression_kind kind, const char *text)
+{
+    return crn_suppressions_find(suppressions, kind, text) != NULL;
+}
+
+void crn_suppressions_visit(const struct crn_suppressions *suppressions,
+                            void (*visit)(const struct crn_suppression *, void *user), void *user)
+{
+    for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++)
+        for (size_t i = 0; i < suppressions->kinds[kind].count; i++)
+            visit(suppressions->kinds[kind].rows[i], user);
 }
 
 bool crn_suppressions_has(const struct crn_suppressions *suppressions,

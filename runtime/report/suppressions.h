@@ -19,6 +19,16 @@ enum crn_suppression_kind {
     CRN_SUPPRESS_KIND_COUNT
 };
 
+/* One of them, and what it has silenced. */
+struct crn_suppression {
+    char *pattern;
+    enum crn_suppression_kind kind;
+    uint64_t blocks, bytes;
+};
+
+/* What its line begins with: "leak:". */
+const char *crn_suppression_prefix(enum crn_suppression_kind kind);
+
 struct crn_suppressions;
 
 /* A list that holds the built-in suppressions. */
@@ -33,6 +43,21 @@ void crn_suppressions_destroy(struct crn_suppressions *suppressions);
  */
 enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, const char *path,
                                       char *message, size_t message_bytes);
+
+/*
+ * A list of its own from the lines of a text that a program answers, without the built-in ones.  A
+ * bad line is skipped; the first of them is told in `message`, which is empty otherwise.
+ */
+struct crn_suppressions *crn_suppressions_of_text(const char *text, char *message,
+                                                  size_t message_bytes);
+
+/* The first pattern of that kind that matches `text`; NULL: none.  NULL matches nothing. */
+struct crn_suppression *crn_suppressions_find(const struct crn_suppressions *suppressions,
+                                              enum crn_suppression_kind kind, const char *text);
+
+/* Calls visit() for each. */
+void crn_suppressions_visit(const struct crn_suppressions *suppressions,
+                            void (*visit)(const struct crn_suppression *, void *user), void *user);
 
 /* Whether a pattern of that kind matches `text`; NULL matches nothing. */
 bool crn_suppressions_match(const struct crn_suppressions *suppressions,

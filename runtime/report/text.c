@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report/gather.h"
+#include "report/judge.h"
 #include "report/page.h"
 #include "report/words.h"
 
@@ -106,6 +107,17 @@ static void head_print(const struct crn_page *page, const struct crn_cluster *cl
         fprintf(page->file, ", and %s behind them", amount_of(page, &cluster->indirect));
 }
 
+/* The blocks themselves, where that was asked for. */
+static void objects_print(const struct crn_page *page, const struct crn_leak *leak, int indent)
+{
+    if (leak->objects != NULL)
+        fprintf(page->file, "%*sblocks\n", indent, "");
+    for (const struct crn_object *object = leak->objects; object != NULL; object = object->next)
+        fprintf(page->file, "%*s%#llx  %s%s\n", indent + 4, "",
+                (unsigned long long)object->address, crn_page_bytes(page, object->bytes),
+                object->is_indirect ? ", behind one of them" : "");
+}
+
 static void leak_print(const struct crn_page *page, const struct crn_cluster *cluster,
                        size_t number)
 {
@@ -119,6 +131,7 @@ static void leak_print(const struct crn_page *page, const struct crn_cluster *cl
     } else {
         fprintf(page->file, "    allocated where no stack was recorded\n");
     }
+    objects_print(page, leak, 4);
     if (leak->coroutine != NULL) {
         crn_page_coroutine(page, leak->coroutine, leak->coroutine_count, 0);
         crn_page_coroutine_stacks(page, leak->coroutine, 1);
@@ -145,6 +158,7 @@ static void held_print(const struct crn_page *page, const struct crn_held *held,
         crn_page_stack(page, leak->allocated, 8);
     else
         fprintf(page->file, "        allocated where no stack was recorded\n");
+    objects_print(page, leak, 8);
 }
 
 /* All that coroutines of one kind hold: who they are, then what, then what leads to them. */
@@ -239,6 +253,9 @@ static bool process_print(const struct crn_page *page, const struct crn_process 
     process_title(page, process);
     for (size_t i = 0; i < count; i++)
         cluster_print(page, &clusters[i], i + 1);
+    if (process->leaks_left_out > 0)
+        crn_page_print(page, CRN_STYLE_WEAK, "\n... %s more, which --max-leaks leaves out ...\n",
+                       crn_page_count(page, process->leaks_left_out, "leak"));
     for (size_t i = 0; i < process->findings_count; i++)
         finding_print(page, &process->findings[i]);
     coroutines_print(page, process, clusters, count);
@@ -313,6 +330,16 @@ static void states_print(const struct crn_page *page, const struct total *total)
     fputs(between[0] == ',' ? ")" : "", page->file);
 }
 
+static void suppression_print(const struct crn_suppression *suppression, void *user)
+{
+    const struct crn_page *page = user;
+    struct crn_amount amount = {suppression->blocks, suppression->bytes};
+    if (suppression->blocks > 0)
+        fprintf(page->file, "coroner: suppressed %s by %s%s\n", amount_of(page, &amount),
+                crn_suppression_prefix(suppression->kind),
+                crn_page_show(page, suppression->pattern));
+}
+
 static void summary_print(const struct crn_page *page, const struct crn_report *report)
 {
     struct total total = total_of(report);
@@ -344,12 +371,14 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
 
 void crn_report_write_text(const struct crn_report *report, FILE *file, bool has_color)
 {
-    struct crn_page page = {report->store, file, has_color};
+    struct crn_page page = {report->store, file, has_color, report->frames_max};
     bool has_sections = false;
     for (size_t i = 0; i < report->processes_count; i++)
         has_sections |= process_print(&page, &report->processes[i]);
     if (has_sections)
         fputc('\n', file);
     notes_print(&page, report);
+    if (report->has_suppressions)
+        crn_judge_visit(report->judge, suppression_print, &page);
     summary_print(&page, report);
 }

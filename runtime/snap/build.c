@@ -35,11 +35,20 @@ static void *rows_grow(struct crn_arena *arena, void *rows, size_t row_bytes, si
         builder->snap->rows = grown;                                                              \
     } while (0)
 
+struct crn_root_choice crn_root_choice;
+
+void crn_snap_choose_roots(const struct crn_root_choice *choice)
+{
+    crn_root_choice = *choice;
+}
+
 #define GROW_FAILED
 void crn_build_root(struct crn_snap_builder *builder, struct crn_root root)
 {
-    if (root.start >= root.end)
+    if (root.start >= root.end || crn_root_is_left_out(root.kind))
         return;
+    if (crn_root_choice.is_unaligned)
+        root.step = 1;
     GROW(roots, root_count, 1, roots_room);
     builder->snap->roots[builder->snap->root_count++] = root;
 }

@@ -25,6 +25,15 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
                               uint32_t birth_from, bool is_torn);
 void crn_snap_free(struct crn_snap *snap);
 
+/* Which roots checks use; all of them unless this is called, before the first. */
+struct crn_root_choice {
+    unsigned left_out;       /* a bit for each enum crn_root_kind that holds nothing */
+    size_t static_tls_bytes; /* where CRN_ROOT_TLS is left out: how far below its descriptor a
+                              * thread's variables reach */
+    bool is_unaligned;       /* a pointer may stand at any byte */
+};
+void crn_snap_choose_roots(const struct crn_root_choice *choice);
+
 /* Code of this module is ours, or our allocator's: its variables are no roots.  At most 8. */
 void crn_snap_exclude_module(const void *address_in_it);
 

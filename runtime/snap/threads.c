@@ -32,9 +32,27 @@ void crn_snap_exclude_tls(const void *start, const void *end)
     }
 }
 
+/*
+ * All of a thread's variables, and what setspecific keeps for it.  What libc finds its variables
+ * by, the second word of the descriptor, goes on holding the memory of modules loaded later.
+ */
+static void own_variables_exclude(struct crn_snap_builder *builder, const struct crn_thread *thread)
+{
+    enum { DESCRIPTOR_BYTES = 2304 };
+    crn_build_opaque(builder, (struct crn_opaque){
+                                  .start = thread->descriptor - crn_root_choice.static_tls_bytes,
+                                  .end = thread->descriptor + DESCRIPTOR_BYTES,
+                                  .is_context = true});
+    crn_build_root_words(builder, (const uintptr_t *)thread->descriptor + 1, 1, CRN_ROOT_KERNEL, 0);
+}
+
 /* Our variables and jemalloc's are no holders: its look-up cache has keys that look like blocks. */
 static void tls_exclude(struct crn_snap_builder *builder, const struct crn_thread *thread)
 {
+    if (crn_root_is_left_out(CRN_ROOT_TLS)) {
+        own_variables_exclude(builder, thread);
+        return;
+    }
     for (unsigned i = 0; i < EXCLUDED_TLS_MAX && excluded_tls[i].bytes != 0; i++) {
         uintptr_t start = thread->descriptor + (uintptr_t)excluded_tls[i].from_descriptor;
         crn_build_opaque(builder, (struct crn_opaque){.start = start,
@@ -107,11 +125,30 @@ static void registers_add(struct crn_snap_builder *builder, const ucontext_t *co
     vector_registers_add(builder, context, name);
 }
 
+/*
+ * Without stacks: what lies above the first call of a thread is no stack, but its variables.  The
+ * main thread keeps those elsewhere.
+ */
+static void variables_add(struct crn_snap_builder *builder, const struct crn_thread *thread,
+                          uint32_t name)
+{
+    if (!thread->is_main)
+        crn_build_root(builder, (struct crn_root){.start = thread->base_sp,
+                                                  .end = thread->own_end,
+                                                  .kind = CRN_ROOT_TLS,
+                                                  .step = 8,
+                                                  .name = name});
+}
+
 /* The thread's own stack, given the sp it is at now. */
 static void own_stack_add(struct crn_snap_builder *builder, const struct crn_thread *thread,
                           uintptr_t sp, uint32_t name)
 {
     bool is_own = sp >= thread->own_start && sp < thread->own_end;
+    if (crn_root_is_left_out(CRN_ROOT_STACK)) {
+        variables_add(builder, thread, name);
+        return;
+    }
     if (is_own && crn_coros.is_ready && !builder->snap->is_torn)
         is_own = crn_coro_find_locked(sp) == 0;
     if (is_own) {

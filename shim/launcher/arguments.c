@@ -82,8 +82,8 @@ int crn_arguments_read(struct crn_arguments *arguments, const struct crn_command
             return CRN_EXIT_USAGE;
         }
         int row = answer >= FIRST_ROW ? answer - FIRST_ROW : row_of_letter(answer);
-        if (crn_options_set(&arguments->options, crn_option_rows[row].key, optarg, message,
-                            sizeof message) != CRN_OK) {
+        if (crn_options_set(&arguments->options, crn_option_rows[row].key, optarg,
+                            CRN_SOURCE_OWN, message, sizeof message) != CRN_OK) {
             crn_say("%s", message);
             return CRN_EXIT_USAGE;
         }

@@ -117,34 +117,47 @@ static bool path_add(FILE *file, const char *key, const char *path)
     return is_added;
 }
 
-static const char *yes_no(bool value)
-{
-    return value ? "yes" : "no";
-}
-
-/* Every option as the shim reads it, or NULL after saying what cannot be expressed. */
-static char *options_compose(const struct crn_options *options)
+/* Adds the option of a row; a list is added file by file. */
+static bool row_add(FILE *file, const struct crn_options *options, const struct crn_option_row *row)
 {
     static const char *const stacks_words[] = {
         [CRN_STACKS_OFF] = "off", [CRN_STACKS_SAMPLED] = "sampled", [CRN_STACKS_FULL] = "full"};
-    char *text, number[16], grace_ms[16];
+    const void *field = (const char *)options + row->offset;
+    char number[16];
+    if (strcmp(row->key, "suppressions") == 0) {
+        bool is_whole = true;
+        for (unsigned i = 0; is_whole && i < options->suppressions_count; i++)
+            is_whole = path_add(file, row->key, options->suppressions[i]);
+        return is_whole;
+    }
+    if (strcmp(row->type, "path") == 0)
+        return path_add(file, row->key, *(const char *const *)field);
+    if (strcmp(row->type, "stacks") == 0)
+        return option_add(file, row->key, stacks_words[options->stacks]);
+    if (strcmp(row->type, "uint") == 0) {
+        snprintf(number, sizeof number, "%u", *(const unsigned *)field);
+        return option_add(file, row->key, number);
+    }
+    if (strcmp(row->type, "text") == 0)
+        return option_add(file, row->key, *(const char *const *)field);
+    return option_add(file, row->key, *(const bool *)field ? "yes" : "no");
+}
+
+/*
+ * Every option that somebody gave, as the shim reads it, or NULL after saying what cannot be
+ * expressed.  The defaults are left to the shim: the program may have others.
+ */
+static char *options_compose(const struct crn_options *options)
+{
+    char *text;
     size_t bytes;
+    bool is_whole = true;
     FILE *file = open_memstream(&text, &bytes);
     if (file == NULL)
         crn_out_of_memory();
-    snprintf(number, sizeof number, "%u", options->error_exitcode);
-    snprintf(grace_ms, sizeof grace_ms, "%u", options->cancel_grace_ms);
-    bool is_whole = option_add(file, "cancel_grace_ms", grace_ms) &&
-                    option_add(file, "format", options->format) &&
-                    path_add(file, "output", options->output) &&
-                    path_add(file, "record", options->record) &&
-                    option_add(file, "stacks", stacks_words[options->stacks]) &&
-                    option_add(file, "error_exitcode", number) &&
-                    option_add(file, "strict", yes_no(options->strict)) &&
-                    option_add(file, "follow_children", yes_no(options->follow_children)) &&
-                    option_add(file, "coroutines", yes_no(options->coroutines));
-    for (unsigned i = 0; is_whole && i < options->suppressions_count; i++)
-        is_whole = path_add(file, "suppressions", options->suppressions[i]);
+    for (unsigned i = 0; is_whole && i < crn_option_rows_count; i++)
+        if (options->sources[i] != CRN_SOURCE_DEFAULT)
+            is_whole = row_add(file, options, &crn_option_rows[i]);
     if (fclose(file) != 0)
         crn_out_of_memory();
     if (is_whole)

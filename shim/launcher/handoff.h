@@ -6,7 +6,7 @@
  *     LD_PRELOAD        the shim, before what was there
  *     CORONER_SESSION   the directory for recordings
  *     CORONER_LAUNCHER  this command, to render what outlives the session
- *     CORONER_OPTIONS   every option, as key=value:key=value, paths made absolute
+ *     CORONER_OPTIONS   every option that was given, as key=value:key=value, paths made absolute
  */
 #include "options/options.h"
 

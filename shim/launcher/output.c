@@ -118,6 +118,14 @@ static int write_stream(int fd, const char *bytes, size_t count)
     return was_closed[fd] ? EBADF : write_all(fd, bytes, count);
 }
 
+/* To standard output by its name as to a stream: a file it was redirected to is not cut. */
+static int write_place(const char *path, const char *bytes, size_t count)
+{
+    if (strcmp(path, "/dev/stdout") == 0)
+        return write_stream(STDOUT_FILENO, bytes, count);
+    return write_file(path, bytes, count);
+}
+
 /* Whether colours would be seen and are wanted (https://no-color.org). */
 static bool has_color(int fd)
 {
@@ -130,6 +138,8 @@ static bool has_color(int fd)
 bool crn_output_report(const struct crn_report *report, const struct crn_options *options,
                        uint64_t pid)
 {
+    if (options->quiet && !crn_report_is_bad(report, options->strict))
+        return true;
     bool is_text = strcmp(options->format, "text") == 0;
     bool is_file = *options->output != 0;
     int fd = is_text ? STDERR_FILENO : STDOUT_FILENO;
@@ -145,7 +155,7 @@ bool crn_output_report(const struct crn_report *report, const struct crn_options
         crn_report_write_json(report, file);
     if (fclose(file) != 0)
         crn_out_of_memory();
-    int error = is_file ? write_file(path, bytes, count) : write_stream(fd, bytes, count);
+    int error = is_file ? write_place(path, bytes, count) : write_stream(fd, bytes, count);
     bool is_chosen = is_file || !is_text; /* standard error may be closed on purpose */
     if (error != 0 && is_chosen) {
         crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",

@@ -45,6 +45,7 @@ static int render(const struct crn_options *options, struct crn_suppressions *su
         }
     }
     struct crn_report *report = crn_report_create(suppressions, options->coroutines);
+    crn_report_heed(report, options);
     bool is_kept;
     int status = recordings_add(report, options, paths, &is_kept);
     if (status == 0) {

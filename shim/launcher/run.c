@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "options/lsan.h"
 #include "record/reader.h"
 #include "shim/launcher/arguments.h"
 #include "shim/launcher/handoff.h"
@@ -23,7 +24,8 @@
 
 struct run {
     struct crn_options options;
-    char *options_text; /* CORONER_OPTIONS, cut up; the options point into it */
+    /* CORONER_OPTIONS, LSAN_OPTIONS and what the program answered, cut up: options point there. */
+    char *options_text, *lsan_text, *program_text;
     struct crn_suppressions *suppressions;
     char **argv; /* of the program */
     char *path;
@@ -43,18 +45,31 @@ static void warn_option(const char *message, void *user)
     crn_say("CORONER_OPTIONS: %s", message);
 }
 
+static void warn_lsan_option(const char *message, void *user)
+{
+    crn_say("%s: %s", (const char *)user, message);
+}
+
+/* A copy to cut up; "" for NULL. */
+static char *text_copy(const char *text)
+{
+    char *copy = strdup(text != NULL ? text : "");
+    if (copy == NULL)
+        crn_out_of_memory();
+    return copy;
+}
+
 /*
- * Takes over the user's CORONER_OPTIONS.  Under another `coroner run` they are that one's: its
+ * Takes over the user's LSAN_OPTIONS and CORONER_OPTIONS.  Under another `coroner run` they are that one's: its
  * output and recording are not ours to write.
  */
 static void environment_read(struct run *run)
 {
     const char *text = getenv("CORONER_OPTIONS");
-    if (text == NULL)
-        return;
-    run->options_text = strdup(text);
-    if (run->options_text == NULL)
-        crn_out_of_memory();
+    run->lsan_text = text_copy(getenv("LSAN_OPTIONS"));
+    run->options_text = text_copy(text);
+    crn_lsan_options_parse(&run->options, run->lsan_text, CRN_SOURCE_LSAN, warn_lsan_option,
+                           (void *)"LSAN_OPTIONS");
     crn_options_parse(&run->options, run->options_text, warn_option, NULL);
     if (getenv("CORONER_SESSION") != NULL)
         run->options.output = run->options.record = "";
@@ -63,7 +78,8 @@ static void environment_read(struct run *run)
 static bool suppressions_read(struct run *run)
 {
     char message[512];
-    run->suppressions = crn_suppressions_create();
+    if (run->suppressions == NULL)
+        run->suppressions = crn_suppressions_create();
     for (unsigned i = 0; i < run->options.suppressions_count; i++) {
         if (crn_suppressions_read(run->suppressions, run->options.suppressions[i], message,
                                   sizeof message) != CRN_OK) {
@@ -74,6 +90,25 @@ static bool suppressions_read(struct run *run)
     return true;
 }
 
+/* What the program itself answered counts where nobody said otherwise; the shim has warned. */
+static void option_pass(const char *message, void *user)
+{
+    (void)message;
+    (void)user;
+}
+
+static void program_options_take(struct run *run, const struct crn_recording *recording)
+{
+    unsigned suppressions_count = run->options.suppressions_count;
+    if (run->program_text != NULL || recording->process->options == 0)
+        return;
+    run->program_text = text_copy(crn_record_text(recording, recording->process->options));
+    crn_lsan_options_parse(&run->options, run->program_text, CRN_SOURCE_PROGRAM, option_pass, NULL);
+    if (run->options.suppressions_count != suppressions_count)
+        suppressions_read(run);
+    crn_report_heed(run->report, &run->options);
+}
+
 /* Adds a recording to the report, and keeps it if that was asked for; answers false if it cannot
  * be kept.  `image` is as for crn_recording_keep(). */
 static bool recording_take(struct run *run, struct crn_recording *recording, uint64_t image)
@@ -81,6 +116,8 @@ static bool recording_take(struct run *run, struct crn_recording *recording, uin
     bool is_program = recording->process->pid == (uint32_t)run->ending.pid;
     if (is_program)
         crn_ending_amend(&run->ending, recording);
+    if (is_program)
+        program_options_take(run, recording);
     crn_report_add(run->report, recording);
     return *run->options.record == 0 ||
            crn_recording_keep(recording, run->options.record, is_program, image);
@@ -146,6 +183,7 @@ static void collect(struct run *run)
     const struct crn_session_files *files = &run->files;
     bool has_program = false;
     run->report = crn_report_create(run->suppressions, run->options.coroutines);
+    crn_report_heed(run->report, &run->options);
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0, end; i < files->count; i = end) {
             end = same_pid_end(files, i);
@@ -201,6 +239,8 @@ static void run_fini(struct run *run)
     crn_suppressions_destroy(run->suppressions);
     free(run->path);
     free(run->options_text);
+    free(run->lsan_text);
+    free(run->program_text);
 }
 
 int crn_command_run(int argc, char **argv)

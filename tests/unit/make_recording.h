@@ -28,6 +28,7 @@ struct maker {
     struct crn_record_leak leaks[MAKER_ROWS];
     struct crn_record_link links[MAKER_ROWS];
     struct crn_record_finding findings[MAKER_ROWS];
+    struct crn_record_object objects[MAKER_ROWS];
     uint64_t counts[CRN_SECTION_COUNT];
     unsigned char *bytes;
     size_t bytes_count;
@@ -140,6 +141,7 @@ static inline void maker_finish(struct maker *maker)
         [CRN_SECTION_LEAKS] = {maker->leaks, sizeof maker->leaks[0]},
         [CRN_SECTION_LINKS] = {maker->links, sizeof maker->links[0]},
         [CRN_SECTION_FINDINGS] = {maker->findings, sizeof maker->findings[0]},
+        [CRN_SECTION_OBJECTS] = {maker->objects, sizeof maker->objects[0]},
     };
     struct crn_record_header header = {
         .magic = CRN_RECORD_MAGIC, .version = CRN_RECORD_VERSION, .header_bytes = sizeof header};

@@ -1,0 +1,216 @@
+/*
+ * LeakSanitizer's interface (sanitizer/lsan_interface.h), with its meaning:
+ *
+ *     __lsan_do_leak_check              the check of the end, now; ends the process when there is a
+ *                                       leak; there is no other check at the end then
+ *     __lsan_do_recoverable_leak_check  says what it finds and goes on, as often as it is called
+ *     __lsan_disable, __lsan_enable     what a thread allocates between them is never reported
+ *     __lsan_ignore_object              nor is this block
+ *     __lsan_(un)register_root_region   memory that holds what it points to
+ *
+ * It knows of leaks alone: what Coroner calls proven; likely ones count with --strict.  The program
+ * may answer __lsan_is_turned_off, __lsan_default_options and __lsan_default_suppressions; those
+ * are weak, and found where the loader sees them: in a program linked with us or with -rdynamic.
+ *
+ * Where a real sanitizer runtime is loaded behind us, its functions do all the work.
+ */
+#include "shim/lsan_compat.h"
+#include "shim/on_demand.h"
+#include "options/lsan.h"
+#include "base/sys.h"
+#include "coro/scope.h"
+#include "snap/take.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+int __lsan_is_turned_off(void) __attribute__((weak));
+const char *__lsan_default_options(void) __attribute__((weak));
+const char *__lsan_default_suppressions(void) __attribute__((weak));
+
+void __lsan_do_leak_check(void);
+int __lsan_do_recoverable_leak_check(void);
+void __lsan_disable(void);
+void __lsan_enable(void);
+void __lsan_ignore_object(const void *object);
+void __lsan_register_root_region(const void *start, size_t bytes);
+void __lsan_unregister_root_region(const void *start, size_t bytes);
+
+/* The real runtime's functions; NULL where there is none. */
+static struct {
+    void (*do_leak_check)(void);
+    int (*do_recoverable_leak_check)(void);
+    void (*disable)(void);
+    void (*enable)(void);
+    void (*ignore_object)(const void *);
+    void (*register_root_region)(const void *, size_t);
+    void (*unregister_root_region)(const void *, size_t);
+} real;
+
+/* What the program answers; as it stands, and cut up for the options to point into. */
+static char program_options[4096], program_suppressions[16384];
+
+static _Atomic uint32_t has_checked;
+
+static void real_find(void)
+{
+    real.do_leak_check = (void (*)(void))dlsym(RTLD_NEXT, "__lsan_do_leak_check");
+    real.do_recoverable_leak_check =
+        (int (*)(void))dlsym(RTLD_NEXT, "__lsan_do_recoverable_leak_check");
+    real.disable = (void (*)(void))dlsym(RTLD_NEXT, "__lsan_disable");
+    real.enable = (void (*)(void))dlsym(RTLD_NEXT, "__lsan_enable");
+    real.ignore_object = (void (*)(const void *))dlsym(RTLD_NEXT, "__lsan_ignore_object");
+    real.register_root_region =
+        (void (*)(const void *, size_t))dlsym(RTLD_NEXT, "__lsan_register_root_region");
+    real.unregister_root_region =
+        (void (*)(const void *, size_t))dlsym(RTLD_NEXT, "__lsan_unregister_root_region");
+}
+
+static void option_warn(const char *message, void *user)
+{
+    crn_log("%s: %s", (const char *)user, message);
+}
+
+static void option_pass(const char *message, void *user)
+{
+    (void)message;
+    (void)user;
+}
+
+/* A copy of a text, if it is there and fits. */
+static void text_take(char *copy, size_t copy_bytes, const char *text, const char *what)
+{
+    if (text == NULL)
+        return;
+    if (strlen(text) < copy_bytes)
+        strcpy(copy, text);
+    else
+        crn_log("%s: longer than %zu bytes; it is ignored", what, copy_bytes - 1);
+}
+
+void crn_lsan_options_read(struct crn_options *options)
+{
+    static char program_text[sizeof program_options], text[4096];
+    real_find();
+    if (__lsan_default_options != NULL)
+        text_take(program_options, sizeof program_options, __lsan_default_options(),
+                  "__lsan_default_options");
+    if (__lsan_default_suppressions != NULL)
+        text_take(program_suppressions, sizeof program_suppressions, __lsan_default_suppressions(),
+                  "__lsan_default_suppressions");
+    crn_lsan_options_parse(options, strcpy(program_text, program_options), CRN_SOURCE_PROGRAM,
+                           option_warn, (void *)"__lsan_default_options");
+    text_take(text, sizeof text, getenv("LSAN_OPTIONS"), "LSAN_OPTIONS");
+    /* Under `coroner run` the launcher has said already what is wrong with them. */
+    bool is_told = getenv("CORONER_SESSION") != NULL;
+    crn_lsan_options_parse(options, text, CRN_SOURCE_LSAN, is_told ? option_pass : option_warn,
+                           (void *)"LSAN_OPTIONS");
+}
+
+/* How far below the thread pointer static thread-local storage reaches. */
+static int static_tls_measure(struct dl_phdr_info *info, size_t info_bytes, void *user)
+{
+    enum { STATIC_TLS_MAX = 1 << 20 };
+    size_t *most = user;
+    size_t below = (size_t)pthread_self() - (size_t)info->dlpi_tls_data;
+    (void)info_bytes;
+    if (info->dlpi_tls_data != NULL && below <= STATIC_TLS_MAX && below > *most)
+        *most = below;
+    return 0;
+}
+
+void crn_lsan_start(struct crn_options *options)
+{
+    struct crn_root_choice choice = {.is_unaligned = options->use_unaligned};
+    const struct {
+        bool is_used;
+        enum crn_root_kind kind;
+    } roots[] = {
+        {options->use_globals, CRN_ROOT_GLOBAL},      {options->use_stacks, CRN_ROOT_STACK},
+        {options->use_registers, CRN_ROOT_REGISTER},  {options->use_tls, CRN_ROOT_TLS},
+        {options->use_root_regions, CRN_ROOT_REGION},
+    };
+    if (__lsan_is_turned_off != NULL && __lsan_is_turned_off() != 0)
+        options->detect_leaks = false;
+    for (unsigned i = 0; i < CRN_COUNT_OF(roots); i++)
+        if (!roots[i].is_used)
+            choice.left_out |= 1u << roots[i].kind;
+    if (!options->use_tls)
+        dl_iterate_phdr(static_tls_measure, &choice.static_tls_bytes);
+    crn_snap_choose_roots(&choice);
+}
+
+void crn_lsan_describe(struct crn_draft *draft)
+{
+    draft->process.options = crn_draft_string(draft, program_options);
+    draft->process.suppressions = crn_draft_string(draft, program_suppressions);
+}
+
+void crn_lsan_after_fork(void)
+{
+    has_checked = 0;
+}
+
+CRN_EXPORT void __lsan_do_leak_check(void)
+{
+    if (real.do_leak_check != NULL) {
+        real.do_leak_check();
+        return;
+    }
+    if (__atomic_exchange_n(&has_checked, 1, __ATOMIC_ACQ_REL) != 0 || !crn_end_now())
+        return;
+    int code = (int)crn_shim.options.error_exitcode;
+    crn_end_finish(code != 0 ? code : -1);
+    if (code != 0)
+        crn_syscall1(SYS_exit_group, code);
+}
+
+CRN_EXPORT int __lsan_do_recoverable_leak_check(void)
+{
+    if (real.do_recoverable_leak_check != NULL)
+        return real.do_recoverable_leak_check();
+    return crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_CHECK_JUDGED, NULL) > 0;
+}
+
+CRN_EXPORT void __lsan_disable(void)
+{
+    if (real.disable != NULL)
+        real.disable();
+    else
+        coroner_disable();
+}
+
+CRN_EXPORT void __lsan_enable(void)
+{
+    if (real.enable != NULL)
+        real.enable();
+    else
+        coroner_enable();
+}
+
+CRN_EXPORT void __lsan_ignore_object(const void *object)
+{
+    if (real.ignore_object != NULL)
+        real.ignore_object(object);
+    else
+        coroner_ignore(object);
+}
+
+CRN_EXPORT void __lsan_register_root_region(const void *start, size_t bytes)
+{
+    if (real.register_root_region != NULL)
+        real.register_root_region(start, bytes);
+    else
+        coroner_root_add(start, bytes);
+}
+
+CRN_EXPORT void __lsan_unregister_root_region(const void *start, size_t bytes)
+{
+    if (real.unregister_root_region != NULL)
+        real.unregister_root_region(start, bytes);
+    else
+        coroner_root_remove(start, bytes);
+}
