@@ -70,6 +70,24 @@ static void picture_mark(void *argument)
     crn_founds_find(&check->founds, &check->mark, check->only_new);
 }
 
+/* Coroutines that were never destroyed, though their frames are gone; said once of each. */
+static void gone_say(void)
+{
+    enum { LINES_MAX = 20 };
+    static uint32_t said;
+    if (crn_probes.gone_count == 0)
+        return;
+    struct crn_probes_gone gone = crn_probes_bury_locked();
+    if (gone.freed_count > 0 && said++ < LINES_MAX)
+        crn_log("coroner_co_destroy was not called before the frame was freed: of %u coroutines, "
+                "\"%s\" among them",
+                gone.freed_count, gone.freed_name != NULL ? gone.freed_name : "?");
+    if (gone.replaced_count > 0 && said++ < LINES_MAX)
+        crn_log("coroner_co_begin: another coroutine began in the frame of one that was not "
+                "destroyed: of %u, \"%s\" among them",
+                gone.replaced_count, gone.replaced_name != NULL ? gone.replaced_name : "?");
+}
+
 /* The registries must stand still, too; in this order. */
 static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock};
 
@@ -107,6 +125,8 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
         check->is_done = true;
     crn_threads_resume();
     check->pause_ns = crn_now_ns() - stopping;
+    if (!is_torn)
+        gone_say();
     while (locked > 0)
         crn_lock_release(registries[--locked]);
     if (is_torn)

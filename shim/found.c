@@ -101,6 +101,9 @@ static unsigned kinds_of(const struct crn_mark *mark, uint32_t index)
     bool ends = (snap->occasion.is_scope_end &&
                  crn_scope_is_inside(probe->scope, snap->occasion.scope)) ||
                 (probe->scope_handle != 0 && crn_scope_number(probe->scope_handle) == 0);
+    /* Who ends the scope itself cannot have ended before. */
+    if (is_running && crn_self != NULL && probe->tid == crn_self->tid && snap->occasion.is_scope_end)
+        return probe->swallowed > 0 ? 1u << CRN_FINDING_SWALLOWED : 0;
     uint64_t grace_ns = (uint64_t)crn_shim.options.cancel_grace_ms * 1000000;
     unsigned kinds = 0;
     if (is_running && is_cancelled && (ends || crn_now_ns() - probe->cancelled_ns >= grace_ns))
@@ -121,8 +124,9 @@ static void coro_look(struct crn_founds *founds, const struct crn_mark *mark, ui
 {
     const struct crn_snap_coro *coro = &mark->snap->coros[index];
     struct crn_probe *probe = crn_probe_at(coro->probe);
-    if (mark->snap->occasion.scope != 0 &&
-        !crn_scope_is_inside(probe->scope, mark->snap->occasion.scope))
+    bool is_parents = probe->born < crn_heap.birth_line; /* this process was forked: it tells */
+    if (is_parents || (mark->snap->occasion.scope != 0 &&
+                       !crn_scope_is_inside(probe->scope, mark->snap->occasion.scope)))
         return;
     unsigned kinds = kinds_of(mark, index);
     if (only_new)

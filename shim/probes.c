@@ -44,7 +44,7 @@ static struct crn_thread *probe_begin(void)
 static uint32_t scope_of(const struct crn_thread *self, uint64_t handle, const char *what)
 {
     if (handle == 0)
-        return self->scope;
+        return crn_scope_current(self);
     if (handle == UINT64_MAX)
         return 0;
     uint32_t number = crn_scope_number(handle);
@@ -89,25 +89,29 @@ CRN_EXPORT size_t coroner_v1_scope_end(uint64_t handle, unsigned flags)
     struct crn_thread *self = probe_begin();
     if (self == NULL)
         return 0;
-    uint32_t number = handle == 0 ? self->scope : crn_scope_number(handle);
+    uint32_t number = handle == 0 ? crn_scope_current(self) : crn_scope_number(handle);
     if (number == 0) {
         MISUSE("coroner_scope_end: this scope is not open: ended twice, or never begun");
         return 0;
     }
+    handle = crn_scope_handle(number);
     struct crn_scope *scope = crn_scope_at(number);
     uint32_t parent = scope->parent;
     const char *name = scope->name;
     self->findings_count = 0;
     /* It is over: what is allocated from here on is not for it. */
-    if (self->scope == number)
-        crn_scope_enter(self, parent);
+    if (crn_scope_current(self) == number)
+        crn_scope_enter(self, crn_scope_if_open(parent));
     size_t count = 0;
     if (has_left(number) && (flags & CORONER_LATER) == 0)
         count = crn_check_on_demand((struct crn_occasion){.scope = number, .is_scope_end = true},
                                     flags, NULL);
+    uint32_t orphans;
     self->is_busy = 1;
-    uint32_t orphans = crn_scope_end(number, self->tid);
+    bool is_ended = crn_scope_end(handle, self->tid, &orphans);
     self->is_busy = 0;
+    if (!is_ended)
+        MISUSE("coroner_scope_end: two threads end \"%s\"", name != NULL ? name : "?");
     if (orphans > 0)
         MISUSE("coroner_scope_end: \"%s\" ended before %u inside it, which go on in its parent",
                name != NULL ? name : "?", orphans);
@@ -119,15 +123,16 @@ CRN_EXPORT uint64_t coroner_v1_scope_enter(uint64_t handle)
     struct crn_thread *self = probe_begin();
     if (self == NULL)
         return 0;
-    uint32_t previous =
-        crn_scope_enter(self, handle == 0 ? 0 : scope_of(self, handle, "coroner_scope_enter"));
+    uint32_t previous = crn_scope_current(self);
+    crn_scope_enter(self, handle == 0 ? 0 : scope_of(self, handle, "coroner_scope_enter"));
     return previous != 0 ? crn_scope_handle(previous) : UINT64_MAX;
 }
 
 CRN_EXPORT uint64_t coroner_v1_scope_current(void)
 {
     struct crn_thread *self = probe_begin();
-    return self == NULL || self->scope == 0 ? UINT64_MAX : crn_scope_handle(self->scope);
+    uint32_t current = self != NULL ? crn_scope_current(self) : 0;
+    return current == 0 ? UINT64_MAX : crn_scope_handle(current);
 }
 
 CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const void *frame,
@@ -175,19 +180,41 @@ static void cancel_request(struct crn_probe *probe)
     __atomic_fetch_or(&probe->flags, CRN_PROBE_CANCEL_REQUESTED, __ATOMIC_RELEASE);
 }
 
-static CRN_COLD void event_refuse(uint64_t handle, int event)
+static CRN_COLD void event_refuse(const struct crn_probe *probe, uint64_t handle, int event)
 {
-    if (handle == 0)
+    if (handle == 0 || (unsigned)event >= CRN_COUNT_OF(event_names))
         return; /* it was never tracked: a NULL of its kind */
-    MISUSE("%s: this coroutine was destroyed, or has already ended", event_names[event]);
+    if (probe == NULL)
+        MISUSE("%s: this coroutine was destroyed, or has already ended", event_names[event]);
+    else
+        MISUSE("%s: coroutine \"%s\" %s", event_names[event],
+               probe->name != NULL ? probe->name : "?",
+               probe->state == CRN_CORO_COMPLETED   ? "has ended already"
+               : probe->state == CRN_CORO_SUSPENDED ? "is suspended already"
+                                                    : "runs already");
+}
+
+/* Whether an event can follow on what was told before. */
+static bool is_possible(const struct crn_probe *probe, int event)
+{
+    switch (probe->state) {
+    case CRN_CORO_COMPLETED:
+        return event == CORONER_CO_DESTROYED || event == CORONER_CO_RETIRED ||
+               event == CORONER_CO_CANCEL_REQUESTED;
+    case CRN_CORO_SUSPENDED:
+        return event != CORONER_CO_SUSPENDED && event != CORONER_CO_SUSPENDED_WITH_HOOK &&
+               event != CORONER_CO_SUSPENDED_WITHOUT_HOOK;
+    case CRN_CORO_RUNNING:
+        return event != CORONER_CO_RESUMED;
+    default:
+        return true;
+    }
 }
 
 static void event_note(struct crn_thread *self, struct crn_probe *probe, uint64_t handle, int event)
 {
-    bool has_ended = probe->state == CRN_CORO_COMPLETED;
-    if (has_ended && event != CORONER_CO_DESTROYED && event != CORONER_CO_RETIRED &&
-        event != CORONER_CO_CANCEL_REQUESTED) {
-        event_refuse(handle, event);
+    if (CRN_UNLIKELY(!is_possible(probe, event))) {
+        event_refuse(probe, handle, event);
         return;
     }
     uintptr_t sp = (probe->flags & CRN_PROBE_STACK) != 0 ? (uintptr_t)__builtin_frame_address(0) : 0;
@@ -231,7 +258,7 @@ CRN_EXPORT void coroner_v1_co_note(uint64_t handle, int event)
         return;
     struct crn_probe *probe = crn_probe_find(handle);
     if (CRN_UNLIKELY(probe == NULL)) {
-        event_refuse(handle, event);
+        event_refuse(NULL, handle, event);
         return;
     }
     event_note(self, probe, handle, event);
@@ -250,9 +277,8 @@ CRN_EXPORT void coroner_v1_co_move(uint64_t handle, uint64_t scope)
 CRN_EXPORT uint64_t coroner_v1_co_current(void)
 {
     struct crn_thread *self = probe_begin();
-    if (self == NULL || self->probe == 0)
-        return 0;
-    return (uint64_t)crn_probe_at(self->probe)->generation << 32 | self->probe;
+    struct crn_probe *probe = self != NULL ? crn_probe_current(self) : NULL;
+    return probe != NULL ? (uint64_t)probe->generation << 32 | self->probe : 0;
 }
 
 /* `frame->bitmap` is the local "bitmap". */
@@ -272,7 +298,7 @@ CRN_EXPORT void coroner_v1_local(uint64_t handle, const char *name, const void *
     if (self == NULL || handle == 0)
         return;
     if (probe == NULL || slot == NULL || bytes < sizeof(void *)) {
-        MISUSE("coroner_local: \"%s\" %s", name != NULL ? name : "?",
+        MISUSE("coroner_local: \"%s\" %s", name != NULL ? last_part(name) : "?",
                probe == NULL ? "belongs to a coroutine that was destroyed"
                              : "cannot hold a pointer; it is not tracked");
         return;
@@ -281,7 +307,8 @@ CRN_EXPORT void coroner_v1_local(uint64_t handle, const char *name, const void *
     bool is_new = crn_probe_local(self, probe, last_part(name), (uintptr_t)slot);
     self->is_busy = 0;
     if (!is_new)
-        MISUSE("coroner_local: \"%s\" is registered already", name != NULL ? name : "?");
+        MISUSE("coroner_local: \"%s\" is registered already",
+               name != NULL ? last_part(name) : "?");
 }
 
 CRN_EXPORT void coroner_v1_local_done(uint64_t handle, const void *slot)
@@ -339,7 +366,7 @@ CRN_EXPORT void coroner_v1_check_request(void)
 
 CRN_EXPORT int coroner_v1_finding(size_t index, struct coroner_finding *finding)
 {
-    return crn_finding_read(index, finding);
+    return finding != NULL && crn_finding_read(index, finding);
 }
 
 CRN_EXPORT void coroner_v1_region(const void *start, size_t bytes, int is_root)

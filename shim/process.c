@@ -5,6 +5,7 @@
  * function that is registered before any other, hence called after every one of them.
  */
 #include "shim/check.h"
+#include "shim/on_demand.h"
 #include "coro/probe.h"
 #include "base/sys.h"
 #include "record/modules.h"
@@ -130,6 +131,7 @@ static void child_begin(void)
     crn_threads_after_fork();
     crn_stop_after_fork();
     crn_end_after_fork();
+    crn_on_demand_after_fork();
 }
 
 /* Takes libcoroner.so out of LD_PRELOAD, and our variables away: children run unwatched. */

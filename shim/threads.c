@@ -38,7 +38,7 @@ static void *thread_begin(void *argument)
         self->own_start = (uintptr_t)start;
         self->own_end = (uintptr_t)start + bytes;
         self->start_argument = (uintptr_t)its_argument;
-        crn_scope_enter(self, slot->scope);
+        crn_scope_enter(self, crn_scope_if_open(slot->scope));
         self->base_sp = (uintptr_t)__builtin_frame_address(0);
         crn_thread_enter(self, self->own_start, self->own_end, 0);
         crn_signal_stack_give(self);

@@ -2,6 +2,7 @@
  * The registry of coroutines.  See coro.h.
  */
 #include "coro/coro.h"
+#include "coro/scope.h"
 #include "coro/recogniser.h"
 #include "base/maps.h"
 

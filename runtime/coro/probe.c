@@ -70,7 +70,7 @@ uint64_t crn_probe_begin(struct crn_thread *thread, uint32_t scope, const char *
     probe->keeps_result = kind == CRN_PROBE_OF_RESULT;
     __atomic_store_n(&probe->generation, generation, __ATOMIC_RELEASE);
     scope_count(probe, 1);
-    crn_probes.seen++;
+    probe->order = (uint32_t)crn_probes.seen++;
     return (uint64_t)generation << 32 | number;
 }
 
@@ -79,14 +79,21 @@ static uint32_t number_of(const struct crn_probe *probe)
     return (uint32_t)(probe - (struct crn_probe *)crn_probes.rows.base);
 }
 
+struct crn_probe *crn_probe_current(const struct crn_thread *thread)
+{
+    struct crn_probe *probe = thread->probe != 0 ? crn_probe_at(thread->probe) : NULL;
+    return probe != NULL && probe->state == CRN_CORO_RUNNING && probe->tid == thread->tid ? probe
+                                                                                         : NULL;
+}
+
 void crn_probe_resume(struct crn_thread *thread, struct crn_probe *probe)
 {
     if (CRN_UNLIKELY((probe->flags & CRN_PROBE_JUDGED_DEAD) != 0)) {
         probe->flags &= (uint8_t)~CRN_PROBE_JUDGED_DEAD;
         crn_probes.resurrected++;
     }
-    probe->previous = thread->probe;
-    probe->previous_scope = crn_scope_enter(thread, probe->scope);
+    probe->previous = crn_probe_current(thread) != NULL ? thread->probe : 0;
+    probe->previous_scope = crn_scope_enter(thread, crn_scope_if_open(probe->scope));
     probe->tid = thread->tid;
     probe->state = CRN_CORO_RUNNING;
     probe->flags &= (uint8_t)~(CRN_PROBE_HAS_HOOK | CRN_PROBE_NO_HOOK);
@@ -98,7 +105,7 @@ static void running_leave(struct crn_thread *thread, struct crn_probe *probe)
 {
     if (CRN_LIKELY_TRUE(thread->probe == number_of(probe))) {
         thread->probe = probe->previous;
-        crn_scope_enter(thread, probe->previous_scope);
+        crn_scope_enter(thread, crn_scope_number(probe->previous_scope));
     }
     probe->tid = 0;
 }
@@ -151,21 +158,43 @@ static void locals_free_locked(struct crn_probe *probe)
     }
 }
 
-void crn_probe_destroy(struct crn_thread *thread, struct crn_probe *probe)
+static void destroy_locked(struct crn_probe *probe)
 {
-    swallower_keep(thread, probe);
-    if (probe->state == CRN_CORO_RUNNING)
-        running_leave(thread, probe);
     if (is_alive(probe))
         scope_count(probe, -1);
-    crn_lock_acquire(&crn_probes.lock, thread->tid);
     locals_free_locked(probe);
     probe->generation++;
     probe->state = CRN_CORO_DESTROYED;
     probe->next_free = crn_probes.free_first;
     crn_probes.free_first = number_of(probe);
-    crn_lock_release(&crn_probes.lock);
     crn_probes.destroyed++;
+}
+
+void crn_probe_destroy(struct crn_thread *thread, struct crn_probe *probe)
+{
+    swallower_keep(thread, probe);
+    if (probe->state == CRN_CORO_RUNNING)
+        running_leave(thread, probe);
+    crn_lock_acquire(&crn_probes.lock, thread->tid);
+    destroy_locked(probe);
+    crn_lock_release(&crn_probes.lock);
+}
+
+struct crn_probes_gone crn_probes_bury_locked(void)
+{
+    struct crn_probes_gone gone = {0, 0, NULL, NULL};
+    for (uint32_t i = 1; i < crn_probes.made && crn_probes.gone_count > 0; i++) {
+        struct crn_probe *probe = crn_probe_at(i);
+        if ((probe->generation & 1) == 0 || probe->fate < CRN_PROBE_IS_GONE)
+            continue;
+        if (probe->fate == CRN_PROBE_IS_GONE && gone.freed_count++ == 0)
+            gone.freed_name = probe->name;
+        if (probe->fate == CRN_PROBE_IS_REPLACED && gone.replaced_count++ == 0)
+            gone.replaced_name = probe->name;
+        destroy_locked(probe);
+    }
+    crn_probes.gone_count = 0;
+    return gone;
 }
 
 void crn_probe_move(struct crn_thread *thread, struct crn_probe *probe, uint32_t scope)
@@ -178,7 +207,7 @@ void crn_probe_move(struct crn_thread *thread, struct crn_probe *probe, uint32_t
         probe->flags |= CRN_PROBE_IS_DETACHED;
     if (is_alive(probe))
         scope_count(probe, 1);
-    if (thread->probe == number_of(probe))
+    if (crn_probe_current(thread) == probe)
         crn_scope_enter(thread, scope);
 }
 
@@ -246,7 +275,7 @@ void crn_probe_watch(struct crn_thread *thread, uintptr_t object, const char *wh
     if (crn_index_find(&crn_heap.index, object, &block)) /* so that freeing it is noticed */
         block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
     if (watch != NULL)
-        *watch = (struct crn_watch){object, why, thread->scope, crn_heap.birth_now, 0};
+        *watch = (struct crn_watch){object, why, crn_scope_current(thread), crn_heap.birth_now, 0};
     crn_lock_release(&crn_probes.lock);
 }
 
@@ -264,5 +293,14 @@ void crn_watches_note_gone(uintptr_t start, uintptr_t end, int tid)
 
 void crn_probes_after_fork(void)
 {
+    struct crn_thread *self = crn_self;
     crn_lock_init(&crn_probes.lock);
+    crn_probes.swallower_count = 0; /* the parent tells of them */
+    for (uint32_t number = self != NULL ? self->probe : 0, left = 64; number != 0 && left > 0; left--) {
+        struct crn_probe *probe = crn_probe_at(number);
+        if (probe->state != CRN_CORO_RUNNING || probe->tid != self->tid)
+            break;
+        probe->tid = crn_sys_gettid(); /* it goes on in the child */
+        number = probe->previous;
+    }
 }

@@ -27,6 +27,14 @@ enum crn_probe_flags {
     CRN_PROBE_IS_DETACHED = 128,    /* meant to outlive its scope */
 };
 
+/* What a check makes of one that was never destroyed, but must be gone. */
+enum crn_probe_fate {
+    CRN_PROBE_IS_THERE,
+    CRN_PROBE_WAS_FREED,  /* its frame was, when the last check looked */
+    CRN_PROBE_IS_GONE,    /* and still is: nobody will destroy it any more */
+    CRN_PROBE_IS_REPLACED /* another one began in the same frame */
+};
+
 /* What its memory is: enum coroner_frame_kind. */
 enum crn_probe_kind { CRN_PROBE_OF_FRAME, CRN_PROBE_OF_STACK, CRN_PROBE_OF_RESULT };
 
@@ -41,14 +49,17 @@ struct crn_probe {
     uint32_t created_node;
     uint32_t born;        /* birth clock: a block that is younger is another one */
     uint32_t first_local; /* 0: none */
-    uint32_t previous, previous_scope; /* whom it interrupted when it was resumed */
+    uint32_t previous;       /* whom it interrupted when it was resumed, */
+    uint64_t previous_scope; /* and the handle of the scope there */
     uint32_t swallowed;   /* how often it suspended after it was told of its cancellation */
     int32_t tid;          /* of the thread that runs it */
     uint8_t state;        /* enum crn_coro_state */
     uint8_t flags;        /* enum crn_probe_flags */
     uint8_t reported;     /* a bit for each kind of finding that was reported of it */
     uint8_t keeps_result; /* who holds its frame may take a result from it when it has ended */
+    uint8_t fate;         /* enum crn_probe_fate: what a check saw */
     uint32_t next_free;
+    uint32_t order;       /* of beginning */
 };
 
 /* One that swallowed its cancellation and is gone by now. */
@@ -78,6 +89,7 @@ struct crn_probes {
     uint32_t made, free_first;          /* rows; 0 is not used */
     uint32_t locals_made, locals_free;  /* the same */
     uint32_t watch_count, swallower_count;
+    uint32_t gone_count;                /* rows that a check found gone */
     _Atomic uint64_t seen, destroyed, resurrected;
 };
 extern struct crn_probes crn_probes;
@@ -105,6 +117,19 @@ CRN_INLINE struct crn_probe *crn_probe_find(uint64_t handle)
                ? probe
                : NULL;
 }
+
+/*
+ * Destroys what a check found gone, under the lock; answers one of each fate to name it (its row's
+ * name stays readable) and how many there were.
+ */
+struct crn_probes_gone {
+    uint32_t freed_count, replaced_count;
+    const char *freed_name, *replaced_name;
+};
+struct crn_probes_gone crn_probes_bury_locked(void);
+
+/* The announced coroutine that runs on a thread; NULL: none does. */
+struct crn_probe *crn_probe_current(const struct crn_thread *thread);
 
 /* Enters a coroutine in state CREATED; answers its handle, 0: no memory. */
 uint64_t crn_probe_begin(struct crn_thread *thread, uint32_t scope, const char *name,

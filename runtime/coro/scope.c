@@ -30,19 +30,38 @@ static void parent_leave_locked(struct crn_scope *scope)
     scope->parent = 0;
 }
 
+static void free_push_locked(uint32_t number)
+{
+    crn_scope_at(number)->next_free = 0;
+    if (crn_scopes.free_count++ == 0)
+        crn_scopes.free_first = number;
+    else
+        crn_scope_at(crn_scopes.free_last)->next_free = number;
+    crn_scopes.free_last = number;
+}
+
+static uint32_t free_pop_locked(void)
+{
+    uint32_t number = crn_scopes.free_first;
+    crn_scopes.free_first = crn_scope_at(number)->next_free;
+    crn_scopes.free_count--;
+    return number;
+}
+
+/*
+ * An ended row rests a while, since a thread may still take it for its current one; one that
+ * something belongs to goes to the end of the queue again.
+ */
 static uint32_t row_take_locked(void)
 {
-    enum { TRIED_MAX = 16 };
-    uint32_t *link = &crn_scopes.free_first;
-    for (unsigned tried = 0; *link != 0 && tried < TRIED_MAX; tried++) {
-        struct crn_scope *row = crn_scope_at(*link);
-        if (is_empty(row)) {
-            uint32_t number = *link;
-            *link = row->next_free;
-            parent_leave_locked(row);
+    enum { TRIED_MAX = 16, REST_ROWS = 256 };
+    for (unsigned tried = 0; tried < TRIED_MAX && crn_scopes.free_count > REST_ROWS; tried++) {
+        uint32_t number = free_pop_locked();
+        if (is_empty(crn_scope_at(number))) {
+            parent_leave_locked(crn_scope_at(number));
             return number;
         }
-        link = &row->next_free;
+        free_push_locked(number);
     }
     uint32_t number = crn_scopes.made;
     if ((uint64_t)number + 1 >= CRN_OWNER_SCOPE ||
@@ -87,10 +106,15 @@ uint32_t crn_scope_number(uint64_t handle)
     return generation == handle >> 32 && (generation & 1) != 0 ? number : 0;
 }
 
-uint32_t crn_scope_end(uint32_t number, int tid)
+bool crn_scope_end(uint64_t handle, int tid, uint32_t *orphans)
 {
-    uint32_t orphans = 0;
+    *orphans = 0;
     crn_lock_acquire(&crn_scopes.lock, tid);
+    uint32_t number = crn_scope_number(handle);
+    if (number == 0) {
+        crn_lock_release(&crn_scopes.lock);
+        return false;
+    }
     struct crn_scope *scope = crn_scope_at(number);
     uint32_t parent = scope->parent;
     scope->generation++; /* even: ended */
@@ -102,14 +126,13 @@ uint32_t crn_scope_end(uint32_t number, int tid)
         scope->children--;
         if (parent != 0)
             crn_scope_at(parent)->children++;
-        orphans += child->generation & 1;
+        *orphans += child->generation & 1;
     }
     if (is_empty(scope))
         parent_leave_locked(scope);
-    scope->next_free = crn_scopes.free_first;
-    crn_scopes.free_first = number;
+    free_push_locked(number);
     crn_lock_release(&crn_scopes.lock);
-    return orphans;
+    return true;
 }
 
 bool crn_scope_is_inside(uint32_t number, uint32_t scope)
@@ -127,10 +150,16 @@ void crn_owner_update(struct crn_thread *thread)
                                           : thread->coro;
 }
 
-uint32_t crn_scope_enter(struct crn_thread *thread, uint32_t number)
+uint32_t crn_scope_current(const struct crn_thread *thread)
 {
-    uint32_t previous = thread->scope;
+    return crn_scope_number((uint64_t)thread->scope_generation << 32 | thread->scope);
+}
+
+uint64_t crn_scope_enter(struct crn_thread *thread, uint32_t number)
+{
+    uint64_t previous = (uint64_t)thread->scope_generation << 32 | thread->scope;
     thread->scope = number;
+    thread->scope_generation = number != 0 ? crn_scope_at(number)->generation : 0;
     crn_owner_update(thread);
     return previous;
 }

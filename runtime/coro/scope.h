@@ -36,7 +36,7 @@ struct crn_scopes {
     struct crn_lock lock;
     struct crn_span rows;
     uint32_t made;       /* rows below were used; 0 is not */
-    uint32_t free_first;
+    uint32_t free_first, free_last, free_count; /* ended rows, the one that ended first in front */
     bool has_ignored;    /* some block belongs to CRN_OWNER_IGNORED */
     struct crn_range *roots; /* regions that the program declared; guarded by the lock */
     uint32_t root_count;
@@ -59,10 +59,16 @@ uint32_t crn_scope_number(uint64_t handle);
 
 /*
  * Ends it: the handle is not valid any more.  The row stays as long as blocks or coroutines say that
- * they belong to it.  What it still has open inside belongs to its parent from now on; answers how
- * many scopes that were.
+ * they belong to it.  What it still has open inside belongs to its parent from now on; *orphans is
+ * how many scopes that were.  False: it has ended already.
  */
-uint32_t crn_scope_end(uint32_t number, int tid);
+bool crn_scope_end(uint64_t handle, int tid, uint32_t *orphans);
+
+/* The number of a row, if its scope is open; else 0. */
+CRN_INLINE uint32_t crn_scope_if_open(uint32_t number)
+{
+    return number != 0 && (crn_scope_at(number)->generation & 1) != 0 ? number : 0;
+}
 
 /* Whether `number` is `scope` or lies inside it. */
 bool crn_scope_is_inside(uint32_t number, uint32_t scope);
@@ -75,8 +81,11 @@ CRN_INLINE void crn_owner_count(uint32_t owner, int by)
                            __ATOMIC_RELAXED);
 }
 
-/* Makes a scope (0: none) current on a thread; answers the one that was. */
-uint32_t crn_scope_enter(struct crn_thread *thread, uint32_t number);
+/* The scope that is current on a thread; 0: none, or it was ended elsewhere. */
+uint32_t crn_scope_current(const struct crn_thread *thread);
+
+/* Makes an open scope (0: none) current on a thread; answers the handle of the one that was. */
+uint64_t crn_scope_enter(struct crn_thread *thread, uint32_t number);
 
 /* Works out who is to own what the thread allocates from now on. */
 void crn_owner_update(struct crn_thread *thread);

@@ -169,7 +169,7 @@ struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *
                                         __ATOMIC_RELAXED)) {
             start->function = function;
             start->argument = argument;
-            start->scope = crn_self != NULL ? crn_self->scope : 0;
+            start->scope = crn_self != NULL ? crn_scope_current(crn_self) : 0;
             return start;
         }
     }

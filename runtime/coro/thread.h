@@ -47,6 +47,7 @@ struct crn_thread {
     void *findings;        /* of its last check (struct coroner_finding); it owns the mapping */
     size_t findings_count, findings_bytes;
     uint32_t scope;      /* the current one; 0: none */
+    uint32_t scope_generation; /* of its row, to know whether it has ended */
     uint32_t own_scope;  /* what was current on its own stack when that was left */
     uint32_t disabled;   /* how often coroner_disable was called without coroner_enable */
     uint32_t probe;      /* the announced coroutine that it runs; 0: none */

@@ -5,6 +5,12 @@
  */
 #include "snap/take.h"
 
+/* A coroutine that announced itself, and its memory. */
+struct crn_announced {
+    uintptr_t start, end;
+    uint32_t number, order; /* of its row; and of its beginning */
+};
+
 struct crn_snap_builder {
     struct crn_snap *snap;
     size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, links_room,
@@ -12,11 +18,19 @@ struct crn_snap_builder {
     const struct crn_stopped_list *stopped;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
-    uintptr_t *announced;       /* ascending: where frames lie that announced themselves */
+    struct crn_announced *announced; /* by start: frames that announced themselves */
     size_t announced_count;
 };
 
-/* Appends a root; empty ranges are dropped. */
+/* What crn_snap_choose_roots was told. */
+extern struct crn_root_choice crn_root_choice;
+
+CRN_INLINE bool crn_root_is_left_out(enum crn_root_kind kind)
+{
+    return (crn_root_choice.left_out >> kind & 1) != 0;
+}
+
+/* Appends a root; empty ranges are dropped, and what holds nothing by choice. */
 void crn_build_root(struct crn_snap_builder *builder, struct crn_root root);
 
 /* Appends a word that is a root by itself. */

@@ -37,12 +37,12 @@ static bool is_announced(const struct sweep *sweep, uintptr_t start, size_t byte
     size_t low = 0, high = builder->announced_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (builder->announced[middle] < start)
+        if (builder->announced[middle].start < start)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < builder->announced_count && builder->announced[low] - start < bytes;
+    return low < builder->announced_count && builder->announced[low].start - start < bytes;
 }
 
 static void block_look(struct sweep *sweep, uintptr_t start, size_t bytes)

@@ -108,7 +108,7 @@ static enum crn_coro_state state_of(const struct crn_snap *snap, const struct cr
 }
 
 static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
-                      uint32_t number, size_t known_count, uint32_t *index_of)
+                      uint32_t number, size_t known_count, bool is_nested, uint32_t *index_of)
 {
     struct crn_snap *snap = builder->snap;
     const struct crn_probe *probe = crn_probe_at(number);
@@ -132,7 +132,7 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
             return;
         }
     }
-    bool is_part = known != UINT32_MAX || is_on_thread_stack(probe->start) ||
+    bool is_part = known != UINT32_MAX || is_nested || is_on_thread_stack(probe->start) ||
                    probe->start == probe->end;
     bool is_live = is_part || state == CRN_CORO_RUNNING || is_retired(snap, probe);
     bool has_sp = probe->sp - probe->start < probe->end - probe->start;
@@ -160,14 +160,61 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
         return;
     index_of[number] = index + 1;
     if (!is_part)
-        builder->announced[builder->announced_count++] = probe->start;
-    if (!is_part)
         crn_build_opaque(builder, (struct crn_opaque){probe->start, probe->end, index, false, false});
 }
 
-static bool address_less(const void *a, const void *b)
+/* By start; of those that begin together the larger one first, and of equals the younger. */
+static bool announced_less(const void *first, const void *second)
 {
-    return *(const uintptr_t *)a < *(const uintptr_t *)b;
+    const struct crn_announced *a = first, *b = second;
+    if (a->start != b->start)
+        return a->start < b->start;
+    return a->end != b->end ? a->end > b->end : (int32_t)(a->order - b->order) > 0;
+}
+
+/*
+ * Those whose frames are there.  One whose frame was freed without a word is noted: two checks
+ * must see it, since the program may be between freeing the frame and saying so.
+ */
+static void announced_collect(struct crn_snap_builder *builder)
+{
+    const struct crn_snap *snap = builder->snap;
+    for (uint32_t i = 1; i < crn_probes.made; i++) {
+        struct crn_probe *probe = crn_probe_at(i);
+        if ((probe->generation & 1) == 0)
+            continue;
+        if (is_there(probe)) {
+            probe->fate = CRN_PROBE_IS_THERE;
+            builder->announced[builder->announced_count++] =
+                (struct crn_announced){probe->start, probe->end, i, probe->order};
+        } else if (probe->fate == CRN_PROBE_WAS_FREED || snap->occasion.is_end) {
+            probe->fate = CRN_PROBE_IS_GONE;
+            crn_probes.gone_count++;
+        } else {
+            probe->fate = CRN_PROBE_WAS_FREED;
+        }
+    }
+    crn_sort(builder->announced, builder->announced_count, sizeof *builder->announced,
+             announced_less);
+}
+
+/* Adds them; a frame inside another's is part of that one. */
+static void announced_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
+                          size_t known_count, uint32_t *index_of)
+{
+    const struct crn_announced *before = NULL; /* the last one that is not part of another */
+    for (size_t i = 0; i < builder->announced_count; i++) {
+        const struct crn_announced *row = &builder->announced[i];
+        bool is_nested = before != NULL && row->start < before->end;
+        if (is_nested && row->start == before->start && row->end == before->end) {
+            crn_probe_at(row->number)->fate = CRN_PROBE_IS_REPLACED;
+            crn_probes.gone_count++;
+            continue;
+        }
+        probe_add(builder, taker, row->number, known_count, is_nested, index_of);
+        if (!is_nested)
+            before = row;
+    }
 }
 
 static bool local_less(const void *a, const void *b)
@@ -219,11 +266,8 @@ void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *
         crn_arena_alloc(&snap->arena, crn_probes.made * sizeof *builder->announced);
     if (index_of == NULL || builder->announced == NULL)
         return;
-    for (uint32_t i = 1; i < crn_probes.made; i++)
-        if ((crn_probe_at(i)->generation & 1) != 0 && is_there(crn_probe_at(i)))
-            probe_add(builder, taker, i, known_count, index_of);
-    crn_sort(builder->announced, builder->announced_count, sizeof *builder->announced,
-             address_less);
+    announced_collect(builder);
+    announced_add(builder, taker, known_count, index_of);
     if (crn_probes.locals_made > 1)
         locals_add(snap, index_of);
 }
