@@ -355,7 +355,7 @@ static const char *function_shown(const char *function)
     const struct crn_frame *frames[] = {&frame};
     struct crn_stack stack = {.frames = frames, .count = 1};
     FILE *file = fmemopen(shown, sizeof shown, "w");
-    struct crn_page page = {report->store, file, false};
+    struct crn_page page = {.store = report->store, .file = file};
     crn_page_stack(&page, &stack, 0);
     fclose(file);
     return shown;
