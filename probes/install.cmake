@@ -17,7 +17,9 @@ endif()
 file(RELATIVE_PATH CORONER_PC_PREFIX
      ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(probes/coroner.pc.in ${CMAKE_BINARY_DIR}/coroner.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/coroner.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(probes/coroner-shim.pc.in ${CMAKE_BINARY_DIR}/coroner-shim.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/coroner.pc ${CMAKE_BINARY_DIR}/coroner-shim.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 configure_package_config_file(probes/coroner-config.cmake.in
                               ${CMAKE_BINARY_DIR}/coroner-config.cmake

@@ -211,6 +211,17 @@ static bool is_possible(const struct crn_probe *probe, int event)
     }
 }
 
+/* Whether its switches were seen, so that it is in the registry as well. */
+static bool is_known_anyhow(struct crn_thread *self, const struct crn_probe *probe)
+{
+    self->is_busy = 1;
+    crn_lock_acquire(&crn_coros.lock, self->tid);
+    bool is_known = crn_coro_find_locked(probe->start) != 0;
+    crn_lock_release(&crn_coros.lock);
+    self->is_busy = 0;
+    return is_known;
+}
+
 static void event_note(struct crn_thread *self, struct crn_probe *probe, uint64_t handle, int event)
 {
     if (CRN_UNLIKELY(!is_possible(probe, event))) {
@@ -235,6 +246,8 @@ static void event_note(struct crn_thread *self, struct crn_probe *probe, uint64_
         crn_probe_complete(self, probe);
         break;
     case CORONER_CO_DESTROYED:
+        if ((probe->flags & CRN_PROBE_STACK) != 0 && is_known_anyhow(self, probe))
+            crn_probes.destroyed--; /* it is counted where it is known, too */
         crn_probe_destroy(self, probe);
         break;
     case CORONER_CO_CANCEL_REQUESTED:

@@ -326,16 +326,17 @@ CORONER_INLINE coroner_co coroner_co_current(void)
 #define CORONER_LOCAL(co, variable) coroner_local((co), #variable, &(variable), sizeof(variable))
 #define CORONER_LOCAL_DONE(co, variable) coroner_local_done((co), &(variable))
 
-CORONER_INLINE void coroner_local(coroner_co co, const char *name, const void *slot, size_t bytes)
+CORONER_INLINE void coroner_local(coroner_co co, const char *name, const volatile void *slot,
+                                  size_t bytes)
 {
     (void)co, (void)name, (void)slot, (void)bytes;
-    CORONER_TELL(coroner_v1_local, (co.id, name, slot, bytes));
+    CORONER_TELL(coroner_v1_local, (co.id, name, (const void *)slot, bytes));
 }
 
-CORONER_INLINE void coroner_local_done(coroner_co co, const void *slot)
+CORONER_INLINE void coroner_local_done(coroner_co co, const volatile void *slot)
 {
     (void)co, (void)slot;
-    CORONER_TELL(coroner_v1_local_done, (co.id, slot));
+    CORONER_TELL(coroner_v1_local_done, (co.id, (const void *)slot));
 }
 
 /*
