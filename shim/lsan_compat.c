@@ -10,9 +10,11 @@
  *
  * It knows of leaks alone: what Coroner calls proven; likely ones count with --strict.  The program
  * may answer __lsan_is_turned_off, __lsan_default_options and __lsan_default_suppressions; those
- * are weak, and found where the loader sees them: in a program linked with us or with -rdynamic.
+ * are weak, and found where the loader sees them: in a program linked with us or with -rdynamic.  One
+ * that is linked with libcoroner-probes.a tells its answers by itself.
  *
- * Where a real sanitizer runtime is loaded behind us, its functions do all the work.
+ * Where we have stood down, for a sanitizer's malloc comes before ours, the functions of its runtime
+ * do all the work.
  */
 #include "shim/lsan_compat.h"
 #include "shim/on_demand.h"
@@ -38,6 +40,9 @@ void __lsan_enable(void);
 void __lsan_ignore_object(const void *object);
 void __lsan_register_root_region(const void *start, size_t bytes);
 void __lsan_unregister_root_region(const void *start, size_t bytes);
+
+int coroner_v1_lsan_check(int is_last);
+void coroner_v1_lsan_answer(const char *options, const char *suppressions, int is_off);
 
 /* The real runtime's functions; NULL where there is none. */
 static struct {
@@ -91,18 +96,27 @@ static void text_take(char *copy, size_t copy_bytes, const char *text, const cha
         crn_log("%s: longer than %zu bytes; it is ignored", what, copy_bytes - 1);
 }
 
+/* Takes what the program answers; only the first time it says anything. */
+static void answers_take(struct crn_options *options, const char *its_options,
+                         const char *its_suppressions)
+{
+    static char text[sizeof program_options];
+    if (program_options[0] == 0) {
+        text_take(program_options, sizeof program_options, its_options, "__lsan_default_options");
+        crn_lsan_options_parse(options, strcpy(text, program_options), CRN_SOURCE_PROGRAM,
+                               option_warn, (void *)"__lsan_default_options");
+    }
+    if (program_suppressions[0] == 0)
+        text_take(program_suppressions, sizeof program_suppressions, its_suppressions,
+                  "__lsan_default_suppressions");
+}
+
 void crn_lsan_options_read(struct crn_options *options)
 {
-    static char program_text[sizeof program_options], text[4096];
+    static char text[4096];
     real_find();
-    if (__lsan_default_options != NULL)
-        text_take(program_options, sizeof program_options, __lsan_default_options(),
-                  "__lsan_default_options");
-    if (__lsan_default_suppressions != NULL)
-        text_take(program_suppressions, sizeof program_suppressions, __lsan_default_suppressions(),
-                  "__lsan_default_suppressions");
-    crn_lsan_options_parse(options, strcpy(program_text, program_options), CRN_SOURCE_PROGRAM,
-                           option_warn, (void *)"__lsan_default_options");
+    answers_take(options, __lsan_default_options != NULL ? __lsan_default_options() : NULL,
+                 __lsan_default_suppressions != NULL ? __lsan_default_suppressions() : NULL);
     text_take(text, sizeof text, getenv("LSAN_OPTIONS"), "LSAN_OPTIONS");
     /* Under `coroner run` the launcher has said already what is wrong with them. */
     bool is_told = getenv("CORONER_SESSION") != NULL;
@@ -154,30 +168,53 @@ void crn_lsan_after_fork(void)
     has_checked = 0;
 }
 
-CRN_EXPORT void __lsan_do_leak_check(void)
+/* Called by libcoroner-probes.a before main. */
+CRN_EXPORT void coroner_v1_lsan_answer(const char *options, const char *suppressions, int is_off)
 {
-    if (real.do_leak_check != NULL) {
-        real.do_leak_check();
+    struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
+    if (self == NULL)
         return;
-    }
+    self->is_busy = 1;
+    answers_take(&crn_shim.options, options, suppressions);
+    crn_lsan_start(&crn_shim.options);
+    if (is_off)
+        crn_shim.options.detect_leaks = false;
+    self->is_busy = 0;
+}
+
+CRN_EXPORT int coroner_v1_lsan_check(int is_last)
+{
+    if (!is_last)
+        return crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_CHECK_JUDGED, NULL) > 0;
     if (__atomic_exchange_n(&has_checked, 1, __ATOMIC_ACQ_REL) != 0 || !crn_end_now())
-        return;
+        return 0;
     int code = (int)crn_shim.options.error_exitcode;
     crn_end_finish(code != 0 ? code : -1);
     if (code != 0)
         crn_syscall1(SYS_exit_group, code);
+    return 1;
+}
+
+/* Whether the real runtime is to do it. */
+#define IS_REAL(function) (crn_shim.phase == CRN_SHIM_OFF && real.function != NULL)
+
+CRN_EXPORT void __lsan_do_leak_check(void)
+{
+    if (IS_REAL(do_leak_check))
+        real.do_leak_check();
+    else
+        coroner_v1_lsan_check(1);
 }
 
 CRN_EXPORT int __lsan_do_recoverable_leak_check(void)
 {
-    if (real.do_recoverable_leak_check != NULL)
-        return real.do_recoverable_leak_check();
-    return crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_CHECK_JUDGED, NULL) > 0;
+    return IS_REAL(do_recoverable_leak_check) ? real.do_recoverable_leak_check()
+                                              : coroner_v1_lsan_check(0);
 }
 
 CRN_EXPORT void __lsan_disable(void)
 {
-    if (real.disable != NULL)
+    if (IS_REAL(disable))
         real.disable();
     else
         coroner_disable();
@@ -185,7 +222,7 @@ CRN_EXPORT void __lsan_disable(void)
 
 CRN_EXPORT void __lsan_enable(void)
 {
-    if (real.enable != NULL)
+    if (IS_REAL(enable))
         real.enable();
     else
         coroner_enable();
@@ -193,7 +230,7 @@ CRN_EXPORT void __lsan_enable(void)
 
 CRN_EXPORT void __lsan_ignore_object(const void *object)
 {
-    if (real.ignore_object != NULL)
+    if (IS_REAL(ignore_object))
         real.ignore_object(object);
     else
         coroner_ignore(object);
@@ -201,7 +238,7 @@ CRN_EXPORT void __lsan_ignore_object(const void *object)
 
 CRN_EXPORT void __lsan_register_root_region(const void *start, size_t bytes)
 {
-    if (real.register_root_region != NULL)
+    if (IS_REAL(register_root_region))
         real.register_root_region(start, bytes);
     else
         coroner_root_add(start, bytes);
@@ -209,7 +246,7 @@ CRN_EXPORT void __lsan_register_root_region(const void *start, size_t bytes)
 
 CRN_EXPORT void __lsan_unregister_root_region(const void *start, size_t bytes)
 {
-    if (real.unregister_root_region != NULL)
+    if (IS_REAL(unregister_root_region))
         real.unregister_root_region(start, bytes);
     else
         coroner_root_remove(start, bytes);
