@@ -112,6 +112,8 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
     uint64_t stopping = crn_now_ns();
     crn_threads_stop(&stopped);
     unseen_warn(check, &stopped);
+    if (check->registers != NULL)
+        registers = check->registers;
     struct picture picture = {check, &stopped, {registers, check->interrupted}, is_torn, CRN_OK};
     if (!crn_guarded_call(picture_mark, &picture, &fault))
         crn_draft_warning(check->draft,

@@ -136,12 +136,12 @@ static void demand_do(void *argument, const struct crn_saved_registers *register
 {
     struct demand *demand = argument;
     struct crn_draft draft;
-    (void)registers;
     struct crn_check *check = crn_vm_map(sizeof *check);
     if (check == NULL)
         return;
     crn_draft_init(&draft);
     check->draft = &draft;
+    check->registers = registers; /* those here are ours, on a stack that is not the program's */
     check->occasion = demand->occasion;
     check->birth_from = crn_heap.birth_line;
     crn_check_perform(check);

@@ -12,10 +12,9 @@
  *
  * RUN:    coroner run --format=json --output=report.json $CASE forget
  * EXPECT: stdout-lines 2
- * EXPECT: stderr     /coroutine wait_forever \(probe, suspended\)/
+ * EXPECT: stderr     /coroutine wait_forever \(probe, abandoned\)/
  * EXPECT: abandoned  blocks=1 bytes=1000 local=request allocated_in=wait_forever
  * EXPECT: abandoned  blocks=3 mechanism=probe coroutine=wait_forever confidence=proven
- * EXPECT: finding    outlived coroutine=wait_forever scope=batch count=1
  * EXPECT: summary    coroutines.seen=3 coroutines.destroyed=2 coroutines.abandoned=1
  * EXPECT: exit       status=23
  *
