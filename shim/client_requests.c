@@ -9,7 +9,7 @@
 #include "coro/coro.h"
 #include "base/sys.h"
 
-enum { STACKS_MAX = 1 << 20 };
+enum { STACKS_MAX = 1 << 20, LOCK_LIMIT_MS = 200 };
 
 /* Registered stacks, and their count; both guarded by the lock.  Row 0 is not used. */
 static struct crn_lock lock;
@@ -47,6 +47,27 @@ static uint32_t row_take_locked(void)
     return made++;
 }
 
+/* Not for ever: after fork() in the midst of it nobody would let go. */
+static bool rows_lock(const struct crn_thread *self)
+{
+    return crn_lock_try_for(&lock, self->tid, (uint64_t)LOCK_LIMIT_MS * 1000000);
+}
+
+/* Sets a row, or frees it where the range is empty; answers what it was, {0, 0}: it is none. */
+static struct crn_range row_change_locked(unsigned id, struct crn_range range)
+{
+    struct crn_range old = {0, 0};
+    if (id == 0 || id >= made || row_at(id)->start == 0)
+        return old;
+    old = *row_at(id);
+    *row_at(id) = range;
+    if (range.start == range.end) {
+        *row_at(id) = (struct crn_range){0, free_first};
+        free_first = id;
+    }
+    return old;
+}
+
 CRN_EXPORT unsigned coroner_v1_stack_register(const void *start, const void *end)
 {
     struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
@@ -54,11 +75,13 @@ CRN_EXPORT unsigned coroner_v1_stack_register(const void *start, const void *end
     if (self == NULL || self->is_busy || range.start == range.end)
         return 0;
     self->is_busy = 1;
-    crn_lock_acquire(&lock, self->tid);
-    uint32_t id = row_take_locked();
-    if (id != 0)
-        *row_at(id) = range;
-    crn_lock_release(&lock);
+    uint32_t id = 0;
+    if (rows_lock(self)) {
+        id = row_take_locked();
+        if (id != 0)
+            *row_at(id) = range;
+        crn_lock_release(&lock);
+    }
     crn_coro_note_mapped(range.start, range.end, CRN_MAPPED_ONE_STACK, self->tid);
     self->is_busy = 0;
     return id;
@@ -72,16 +95,10 @@ CRN_EXPORT void coroner_v1_stack_change(unsigned id, const void *start, const vo
     if (self == NULL || self->is_busy)
         return;
     self->is_busy = 1;
-    crn_lock_acquire(&lock, self->tid);
-    if (id != 0 && id < made && row_at(id)->start != 0) {
-        old = *row_at(id);
-        *row_at(id) = range;
-        if (range.start == range.end) {
-            *row_at(id) = (struct crn_range){0, free_first};
-            free_first = id;
-        }
+    if (rows_lock(self)) {
+        old = row_change_locked(id, range);
+        crn_lock_release(&lock);
     }
-    crn_lock_release(&lock);
     if (old.start != 0) {
         crn_coro_note_memory_gone(old.start, old.end, self->tid);
         crn_coro_note_mapped(range.start, range.end, CRN_MAPPED_ONE_STACK, self->tid);

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOCK_LIMIT_MS = 1000, STACK_BYTES = 256 * 1024 };
+/* How long a check waits for another; one that answers for a program has it rendered meanwhile. */
+enum { LOCK_LIMIT_MS = 1000, JUDGED_LIMIT_MS = 60000, STACK_BYTES = 256 * 1024 };
 
 static struct crn_lock one_at_a_time;
 static uint64_t live_blocks, live_bytes; /* as the last check counted them; guarded by the lock */
@@ -171,7 +172,8 @@ size_t crn_check_on_demand(struct crn_occasion occasion, unsigned flags,
     if (self == NULL || self->is_busy || crn_shim.phase != CRN_SHIM_ON ||
         !crn_shim.options.detect_leaks)
         return 0;
-    if (!crn_lock_try_for(&one_at_a_time, self->tid, (uint64_t)LOCK_LIMIT_MS * 1000000))
+    uint64_t limit_ms = (flags & CRN_CHECK_JUDGED) != 0 ? JUDGED_LIMIT_MS : LOCK_LIMIT_MS;
+    if (!crn_lock_try_for(&one_at_a_time, self->tid, limit_ms * 1000000))
         return 0;
     struct demand demand = {occasion, flags, summary, self, 0, false};
     char *stack = crn_vm_map(STACK_BYTES);

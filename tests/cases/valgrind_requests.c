@@ -24,6 +24,14 @@
  * EXPECT: abandoned  blocks=1 bytes=342 allocated_in=make_block
  * EXPECT: exit       status=23
  *
+ * RUN:    coroner run --format=json --output=report.json $CASE heap stacks
+ * EXPECT: abandoned  blocks=1 bytes=342 allocated_in=make_block
+ * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE heap stacks twin
+ * EXPECT: none
+ * EXPECT: exit       status=0
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE stacks twin
  * EXPECT: none
  * EXPECT: exit       status=0
@@ -34,7 +42,7 @@
 
 enum { FIBERS = 2 };
 
-GLOBAL char *volatile kept, *volatile dropped;
+GLOBAL char *volatile kept, *volatile dropped, *volatile pool;
 GLOBAL struct fiber {
     struct place place;
     unsigned stack_id;
@@ -64,10 +72,10 @@ NOINLINE static void start(struct fiber *fiber, char *stack)
     go_pushed(&main_place, &fiber->place);
 }
 
-/* Both stacks in one mapping; the second fiber is dropped, unless this is the twin. */
-NOINLINE static void make_stacks(bool is_twin)
+/* Both stacks in one piece of memory; the second fiber is dropped, unless this is the twin. */
+NOINLINE static void make_stacks(bool is_heap, bool is_twin)
 {
-    char *pool = mapped_stack(FIBERS * STACK_BYTES);
+    pool = is_heap ? heap_stack(FIBERS * STACK_BYTES) : mapped_stack(FIBERS * STACK_BYTES);
     for (int i = 0; i < FIBERS; i++) {
         fibers[i] = calloc(1, sizeof *fibers[i]);
         start(fibers[i], pool + i * STACK_BYTES);
@@ -112,7 +120,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IONBF, 0);
     say_the_rest();
     if (said(argv, "stacks"))
-        make_stacks(said(argv, "twin"));
+        make_stacks(said(argv, "heap"), said(argv, "twin"));
     if (said(argv, "leak")) {
         kept = make_block(341);
         dropped = make_block(340);
