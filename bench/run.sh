@@ -26,6 +26,10 @@ programs=(
     "suspended:ucontext:live       check_s"
     "suspended:ucontext:abandoned  check_s"
     "suspended:switched:live       check_s"
+    "probes:switch                 printed"
+    "probes:scope:10000000         printed"
+    "probes:scope:1000000000       printed"
+    "probes:tracked:1000000        printed"
 )
 # Versions: how to start a program.  `coroner run` leaves to the launcher what happens after the
 # program's end, so that a program's own clock sees the program only.

@@ -39,27 +39,29 @@ enum crn_probe_fate {
 enum crn_probe_kind { CRN_PROBE_OF_FRAME, CRN_PROBE_OF_STACK, CRN_PROBE_OF_RESULT };
 
 struct crn_probe {
-    uintptr_t start, end; /* its frame or stack */
-    uintptr_t sp;         /* of a stack that is suspended; 0: not known */
-    const char *name;     /* the program's text */
-    uint64_t cancelled_ns;
-    uint32_t generation;  /* odd: in use */
+    /* Hot: what suspending and resuming read and write. */
+    uint32_t generation; /* odd: in use */
     uint32_t scope;
-    uint64_t scope_handle; /* to know whether it has ended; 0: none */
-    uint32_t created_node;
-    uint32_t born;        /* birth clock: a block that is younger is another one */
-    uint32_t first_local; /* 0: none */
+    uint32_t swallowed;      /* how often it suspended after it was told of its cancellation */
     uint32_t previous;       /* whom it interrupted when it was resumed, */
     uint64_t previous_scope; /* and the handle of the scope there */
-    uint32_t swallowed;   /* how often it suspended after it was told of its cancellation */
+    uintptr_t sp;         /* of a stack that is suspended; 0: not known */
     int32_t tid;          /* of the thread that runs it */
     uint8_t state;        /* enum crn_coro_state */
     uint8_t flags;        /* enum crn_probe_flags */
     uint8_t reported;     /* a bit for each kind of finding that was reported of it */
     uint8_t keeps_result; /* who holds its frame may take a result from it when it has ended */
-    uint8_t fate;         /* enum crn_probe_fate: what a check saw */
+
+    uintptr_t start, end; /* its frame or stack */
+    const char *name;     /* the program's text */
+    uint64_t cancelled_ns;
+    uint64_t scope_handle; /* to know whether it has ended; 0: none */
+    uint32_t created_node;
+    uint32_t born;        /* birth clock: a block that is younger is another one */
+    uint32_t first_local; /* 0: none */
     uint32_t next_free;
     uint32_t order;       /* of beginning */
+    uint8_t fate;         /* enum crn_probe_fate: what a check saw */
 };
 
 /* One that swallowed its cancellation and is gone by now. */

@@ -97,15 +97,6 @@ uint64_t crn_scope_handle(uint32_t number)
     return number == 0 ? 0 : (uint64_t)crn_scope_at(number)->generation << 32 | number;
 }
 
-uint32_t crn_scope_number(uint64_t handle)
-{
-    uint32_t number = (uint32_t)handle;
-    if (number == 0 || number >= crn_scopes.made)
-        return 0;
-    uint32_t generation = crn_scope_at(number)->generation;
-    return generation == handle >> 32 && (generation & 1) != 0 ? number : 0;
-}
-
 bool crn_scope_end(uint64_t handle, int tid, uint32_t *orphans)
 {
     *orphans = 0;
@@ -143,25 +134,9 @@ bool crn_scope_is_inside(uint32_t number, uint32_t scope)
     return false;
 }
 
-void crn_owner_update(struct crn_thread *thread)
-{
-    thread->owner = thread->disabled != 0 ? CRN_OWNER_IGNORED
-                    : thread->scope != 0  ? CRN_OWNER_SCOPE | thread->scope
-                                          : thread->coro;
-}
-
 uint32_t crn_scope_current(const struct crn_thread *thread)
 {
     return crn_scope_number((uint64_t)thread->scope_generation << 32 | thread->scope);
-}
-
-uint64_t crn_scope_enter(struct crn_thread *thread, uint32_t number)
-{
-    uint64_t previous = (uint64_t)thread->scope_generation << 32 | thread->scope;
-    thread->scope = number;
-    thread->scope_generation = number != 0 ? crn_scope_at(number)->generation : 0;
-    crn_owner_update(thread);
-    return previous;
 }
 
 enum { ROOTS_MAX = 1 << 16 };

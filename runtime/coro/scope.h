@@ -55,7 +55,14 @@ uint32_t crn_scope_begin(uint32_t parent, const char *name, int tid);
 
 /* Its handle, and back; the number is 0 when the scope has ended or never was. */
 uint64_t crn_scope_handle(uint32_t number);
-uint32_t crn_scope_number(uint64_t handle);
+CRN_INLINE uint32_t crn_scope_number(uint64_t handle)
+{
+    uint32_t number = (uint32_t)handle;
+    if (number == 0 || number >= crn_scopes.made)
+        return 0;
+    uint32_t generation = crn_scope_at(number)->generation;
+    return generation == handle >> 32 && (generation & 1) != 0 ? number : 0;
+}
 
 /*
  * Ends it: the handle is not valid any more.  The row stays as long as blocks or coroutines say that
@@ -84,11 +91,23 @@ CRN_INLINE void crn_owner_count(uint32_t owner, int by)
 /* The scope that is current on a thread; 0: none, or it was ended elsewhere. */
 uint32_t crn_scope_current(const struct crn_thread *thread);
 
-/* Makes an open scope (0: none) current on a thread; answers the handle of the one that was. */
-uint64_t crn_scope_enter(struct crn_thread *thread, uint32_t number);
-
 /* Works out who is to own what the thread allocates from now on. */
-void crn_owner_update(struct crn_thread *thread);
+CRN_INLINE void crn_owner_update(struct crn_thread *thread)
+{
+    thread->owner = thread->disabled != 0 ? CRN_OWNER_IGNORED
+                    : thread->scope != 0  ? CRN_OWNER_SCOPE | thread->scope
+                                          : thread->coro;
+}
+
+/* Makes an open scope (0: none) current on a thread; answers the handle of the one that was. */
+CRN_INLINE uint64_t crn_scope_enter(struct crn_thread *thread, uint32_t number)
+{
+    uint64_t previous = (uint64_t)thread->scope_generation << 32 | thread->scope;
+    thread->scope = number;
+    thread->scope_generation = number != 0 ? crn_scope_at(number)->generation : 0;
+    crn_owner_update(thread);
+    return previous;
+}
 
 /* Regions that count as roots.  False: there is no room, or it is none. */
 bool crn_region_root_add(struct crn_range range, int tid);
