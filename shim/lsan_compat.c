@@ -9,12 +9,12 @@
  *     __lsan_(un)register_root_region   memory that holds what it points to
  *
  * It knows of leaks alone: what Coroner calls proven; likely ones count with --strict.  The program
- * may answer __lsan_is_turned_off, __lsan_default_options and __lsan_default_suppressions; those
- * are weak, and found where the loader sees them: in a program linked with us or with -rdynamic.  One
- * that is linked with libcoroner-probes.a tells its answers by itself.
+ * may answer __lsan_is_turned_off, __lsan_default_options and __lsan_default_suppressions.  Those
+ * are weak, and found where the loader sees them: in a program linked with us or with -rdynamic.
+ * One that is linked with libcoroner-probes.a tells its answers by itself.
  *
- * Where we have stood down, for a sanitizer's malloc comes before ours, the functions of its runtime
- * do all the work.
+ * Where we have stood down, for a sanitizer's malloc comes before ours, the functions of its
+ * runtime do all the work.
  */
 #include "shim/lsan_compat.h"
 #include "shim/on_demand.h"

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""Compiles every header that programs include by itself, by gcc and clang, as each standard it is for.
+"""Compiles every header that programs include by itself, as each standard it is for.
 
-Warnings are errors, also of -Wpedantic, with and without CORONER_DISABLED.  Those that stand in for
-Valgrind's are found by Valgrind's names.  Prints one line per failure, and at the end `N passed,
-N failed, N skipped`.
+By gcc and clang; warnings are errors, also of -Wpedantic, with and without CORONER_DISABLED.  Those
+that stand in for Valgrind's are found by Valgrind's names.  Prints one line per failure, and at the
+end `N passed, N failed, N skipped`.
 """
 import pathlib
 import shutil

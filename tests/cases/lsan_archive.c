@@ -1,6 +1,7 @@
 /*
  * A program for LeakSanitizer's interface that is linked with libcoroner-probes.a needs no shim to
- * run, finds it where it is preloaded, and its answers count although the loader does not show them.
+ * run, finds it where it is preloaded, and its answers count, although the loader does not show
+ * them.
  *
  * BUILD: once
  * BUILD: archive

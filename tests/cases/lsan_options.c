@@ -39,8 +39,10 @@
  * EXPECT: lost       blocks=1 bytes=320 allocated_in=make_small
  * EXPECT: summary    suppressed_blocks=1 suppressed_bytes=3200
  *
- * RUN:    echo 'leak:make_large' >known; echo 'leak:make_small' >own; LSAN_OPTIONS=suppressions=known \
- *         CORONER_OPTIONS=suppressions=own:format=json:output=report.json LD_PRELOAD=$SHIM $CASE two
+ * RUN:    echo 'leak:make_large' >known; echo 'leak:make_small' >own; \
+ *         LSAN_OPTIONS=suppressions=known \
+ *         CORONER_OPTIONS=suppressions=own:format=json:output=report.json \
+ *         LD_PRELOAD=$SHIM $CASE two
  * EXPECT: lost       blocks=1 bytes=3200 allocated_in=make_large
  *
  * RUN:    echo 'leak:make_large' >known; LSAN_OPTIONS=suppressions=known,print_suppressions=1 \
@@ -55,7 +57,8 @@
  * EXPECT: stderr-lines 0
  * EXPECT: exit       status=0
  *
- * RUN:    LSAN_OPTIONS=log_path=log coroner run --format=json --output=report.json $CASE two; ls log*
+ * RUN:    LSAN_OPTIONS=log_path=log coroner run --format=json --output=report.json \
+ *         $CASE two; ls log*
  * EXPECT: lost       blocks=2 bytes=3520
  * EXPECT: exit       status=2
  *
@@ -81,7 +84,8 @@
  *         grep -q make_small said && ! grep -q 'main ' said
  * EXPECT: exit       status=0
  *
- * RUN:    LSAN_OPTIONS=malloc_context_size=1 coroner run --malloc-context-size=2 $CASE two 2>said; \
+ * RUN:    LSAN_OPTIONS=malloc_context_size=1 coroner run --malloc-context-size=2 \
+ *         $CASE two 2>said; \
  *         grep -q 'main ' said
  * EXPECT: exit       status=0
  *
@@ -110,7 +114,8 @@
  * RUN:    coroner run --format=json --output=report.json $CASE register
  * EXPECT: none
  *
- * RUN:    LSAN_OPTIONS=use_registers=0 coroner run --format=json --output=report.json $CASE register
+ * RUN:    LSAN_OPTIONS=use_registers=0 coroner run --format=json --output=report.json \
+ *         $CASE register
  * EXPECT: lost       blocks=1 bytes=321 allocated_in=make_block
  *
  * RUN:    coroner run --format=json --output=report.json $CASE unaligned
