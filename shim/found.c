@@ -7,6 +7,7 @@
 #include "shim/state.h"
 #include "base/sys.h"
 #include "coro/probe.h"
+#include "mark/reach.h"
 
 #include <string.h>
 
@@ -68,7 +69,12 @@ static void captive_try(struct captive_search *search, uintptr_t word)
     }
 }
 
-static void captive_find(const struct crn_mark *mark, uint32_t index, struct crn_found *found)
+static bool is_of_scope(const struct crn_record *record, void *user)
+{
+    return crn_owner_is_asked(user, record->coro);
+}
+
+static void captive_find(struct crn_mark *mark, uint32_t index, struct crn_found *found)
 {
     const struct crn_snap *snap = mark->snap;
     const struct crn_snap_coro *coro = &snap->coros[index];
@@ -86,6 +92,9 @@ static void captive_find(const struct crn_mark *mark, uint32_t index, struct crn
     }
     found->object = search.start;
     found->object_bytes = search.bytes;
+    struct crn_occasion occasion = snap->occasion;
+    if (search.start != 0)
+        found->object_retained = crn_mark_reach_bytes(mark, search.start, is_of_scope, &occasion);
 }
 
 /* Which kinds of findings one coroutine gives, as a mask. */
@@ -94,7 +103,7 @@ static unsigned kinds_of(const struct crn_mark *mark, uint32_t index)
     const struct crn_snap *snap = mark->snap;
     const struct crn_snap_coro *coro = &snap->coros[index];
     const struct crn_probe *probe = crn_probe_at(coro->probe);
-    bool is_cancelled = (probe->flags & CRN_PROBE_CANCEL_REQUESTED) != 0;
+    bool is_cancelled = probe->is_cancelled;
     bool is_running = probe->state == CRN_CORO_RUNNING;
     bool is_alive = is_running || probe->state == CRN_CORO_CREATED ||
                     probe->state == CRN_CORO_SUSPENDED;
@@ -102,7 +111,8 @@ static unsigned kinds_of(const struct crn_mark *mark, uint32_t index)
                  crn_scope_is_inside(probe->scope, snap->occasion.scope)) ||
                 (probe->scope_handle != 0 && crn_scope_number(probe->scope_handle) == 0);
     /* Who ends the scope itself cannot have ended before. */
-    if (is_running && crn_self != NULL && probe->tid == crn_self->tid && snap->occasion.is_scope_end)
+    if (is_running && crn_self != NULL && probe->tid == crn_self->tid &&
+        snap->occasion.is_scope_end)
         return probe->swallowed > 0 ? 1u << CRN_FINDING_SWALLOWED : 0;
     uint64_t grace_ns = (uint64_t)crn_shim.options.cancel_grace_ms * 1000000;
     unsigned kinds = 0;
@@ -119,7 +129,7 @@ static unsigned kinds_of(const struct crn_mark *mark, uint32_t index)
     return kinds;
 }
 
-static void coro_look(struct crn_founds *founds, const struct crn_mark *mark, uint32_t index,
+static void coro_look(struct crn_founds *founds, struct crn_mark *mark, uint32_t index,
                       bool only_new)
 {
     const struct crn_snap_coro *coro = &mark->snap->coros[index];
@@ -228,6 +238,7 @@ void crn_found_draft(struct crn_draft *draft, struct crn_mark *mark, const struc
         .count = found->count,
         .object = found->object,
         .object_bytes = found->object_bytes,
+        .object_retained = found->object_retained,
     };
     for (unsigned i = 0; i < found->step_count; i++) {
         struct crn_record_link link = crn_step_link(draft, mark, &found->steps[i]);

@@ -2,6 +2,7 @@
  * Announced coroutines.  See probe.h.
  */
 #include "coro/probe.h"
+#include "base/sys.h"
 
 #include <string.h>
 
@@ -96,6 +97,8 @@ void crn_probe_resume(struct crn_thread *thread, struct crn_probe *probe)
     probe->previous_scope = crn_scope_enter(thread, crn_scope_if_open(probe->scope));
     probe->tid = thread->tid;
     probe->state = CRN_CORO_RUNNING;
+    if (CRN_UNLIKELY(probe->is_cancelled))
+        probe->cancelled_ns = crn_now_ns(); /* its time to end begins when it can */
     probe->flags &= (uint8_t)~(CRN_PROBE_HAS_HOOK | CRN_PROBE_NO_HOOK);
     thread->probe = number_of(probe);
 }
@@ -296,7 +299,8 @@ void crn_probes_after_fork(void)
     struct crn_thread *self = crn_self;
     crn_lock_init(&crn_probes.lock);
     crn_probes.swallower_count = 0; /* the parent tells of them */
-    for (uint32_t number = self != NULL ? self->probe : 0, left = 64; number != 0 && left > 0; left--) {
+    uint32_t number = self != NULL ? self->probe : 0;
+    for (unsigned left = 64; number != 0 && left > 0; left--) {
         struct crn_probe *probe = crn_probe_at(number);
         if (probe->state != CRN_CORO_RUNNING || probe->tid != self->tid)
             break;

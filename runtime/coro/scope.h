@@ -65,8 +65,8 @@ CRN_INLINE uint32_t crn_scope_number(uint64_t handle)
 }
 
 /*
- * Ends it: the handle is not valid any more.  The row stays as long as blocks or coroutines say that
- * they belong to it.  What it still has open inside belongs to its parent from now on; *orphans is
+ * Ends it: the handle is not valid any more.  The row stays as long as blocks or coroutines say
+ * that they belong to it.  What it still has open inside belongs to its parent from now on; *orphans is
  * how many scopes that were.  False: it has ended already.
  */
 bool crn_scope_end(uint64_t handle, int tid, uint32_t *orphans);

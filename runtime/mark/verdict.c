@@ -195,7 +195,8 @@ static void coro_bodies_scan(struct leak_flood *flood)
     const struct crn_snap *snap = mark->snap;
     for (uint32_t i = 0; i < snap->coro_count; i++) {
         const struct crn_snap_coro *coro = &snap->coros[i];
-        if (!is_dead(mark, i, flood->verdict) || is_sure(mark, i) != (flood->confidence == CRN_PROVEN))
+        if (!is_dead(mark, i, flood->verdict) ||
+            is_sure(mark, i) != (flood->confidence == CRN_PROVEN))
             continue;
         flood->coro = i + 1;
         flood->holder = crn_groups_holder(flood->groups, i, flood->verdict);

@@ -38,7 +38,7 @@ static bool is_cancelled(const struct crn_snap *snap, const struct crn_probe *pr
     bool is_over = snap->occasion.is_end ||
                    (snap->occasion.is_scope_end &&
                     crn_scope_is_inside(probe->scope, snap->occasion.scope));
-    return (probe->flags & CRN_PROBE_CANCEL_REQUESTED) != 0 &&
+    return probe->is_cancelled &&
            (probe->state == CRN_CORO_SUSPENDED || probe->state == CRN_CORO_CREATED) &&
            ((probe->flags & CRN_PROBE_NO_HOOK) != 0 || is_over);
 }
@@ -107,6 +107,9 @@ static enum crn_coro_state state_of(const struct crn_snap *snap, const struct cr
     return is_cancelled(snap, probe) ? CRN_CORO_CANCELLED : (enum crn_coro_state)probe->state;
 }
 
+/* After saying that it suspends it still calls the switch, which saves registers below. */
+enum { SWITCH_BYTES = 1024 };
+
 static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
                       uint32_t number, size_t known_count, bool is_nested, uint32_t *index_of)
 {
@@ -136,6 +139,8 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
                    probe->start == probe->end;
     bool is_live = is_part || state == CRN_CORO_RUNNING || is_retired(snap, probe);
     bool has_sp = probe->sp - probe->start < probe->end - probe->start;
+    uintptr_t low = has_sp ? probe->sp : probe->start;
+    low -= low - probe->start < SWITCH_BYTES ? low - probe->start : SWITCH_BYTES;
     uint32_t index = crn_build_coro(
         builder, (struct crn_snap_coro){
                      .id = number,
@@ -149,7 +154,7 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
                      .keeps_result = probe->keeps_result && !scope_is_over(snap, probe),
                      .stack_start = is_part ? 0 : probe->start,
                      .stack_end = is_part ? 0 : probe->end,
-                     .body_start = is_part ? 0 : (has_sp ? probe->sp : probe->start),
+                     .body_start = is_part ? 0 : low,
                      .body_end = is_part ? 0 : probe->end,
                      .created_node = probe->created_node,
                      .entry = (uintptr_t)probe->name,

@@ -18,8 +18,8 @@
  *     ramp            initial_suspend   co_await x              final_suspend      destroy
  *     operator new -> begin          -> suspend ... resume ...  -> complete     -> destroy
  *
- * A frame that the compiler put into its caller's (it elided the allocation) is part of that one and
- * is not announced.  With CORONER_DISABLED defined nothing of this is left: awaitables are passed on
+ * A frame that the compiler put into its caller's (it elided the allocation) is part of that one
+ * and is not announced.  With CORONER_DISABLED defined nothing of this is left: awaitables are passed on
  * as they are.
  */
 #include <coroner/coroner.h>
