@@ -29,6 +29,18 @@ static bool is_asked;   /* the program asked for its last check before its end *
 static bool is_settled; /* and that has been confirmed */
 static bool is_described; /* the draft says what process this is */
 
+static struct crn_lock one_at_a_time;
+
+bool crn_checks_begin(int tid, unsigned limit_ms)
+{
+    return crn_lock_try_for(&one_at_a_time, tid, (uint64_t)limit_ms * 1000000);
+}
+
+void crn_checks_end(void)
+{
+    crn_lock_release(&one_at_a_time);
+}
+
 struct crn_draft *crn_process_draft(void)
 {
     if (!draft_is_open)
@@ -198,12 +210,8 @@ static const char *check_obstacle(void)
     return crn_shim.options.leak_check_at_exit || is_asked ? NULL : "leak_check_at_exit is off";
 }
 
-static void begin(const ucontext_t *interrupted)
+static void begin_alone(const ucontext_t *interrupted)
 {
-    uint32_t expected = 0;
-    if (!is_watching() || !__atomic_compare_exchange_n(&end_has_begun, &expected, 1, false,
-                                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-        return;
     crn_process_draft();
     born_after = crn_heap_line_draw(&crn_heap);
     if (crn_shim.phase == CRN_SHIM_ON && check_obstacle() == NULL &&
@@ -221,6 +229,20 @@ static void begin(const ucontext_t *interrupted)
     }
 }
 
+/* The first part of the end; a check that another thread asked for is let to its own end before. */
+static void begin(const ucontext_t *interrupted)
+{
+    enum { CHECK_LIMIT_MS = 1000 };
+    uint32_t expected = 0;
+    if (!is_watching() || !__atomic_compare_exchange_n(&end_has_begun, &expected, 1, false,
+                                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    bool is_alone = crn_checks_begin(crn_sys_gettid(), CHECK_LIMIT_MS);
+    begin_alone(interrupted);
+    if (is_alone)
+        crn_checks_end();
+}
+
 void crn_end_begin(int exit_code)
 {
     (void)exit_code;
@@ -230,6 +252,7 @@ void crn_end_begin(int exit_code)
 void crn_end_after_fork(void)
 {
     end_has_begun = end_has_finished = 0;
+    crn_lock_init(&one_at_a_time);
     is_asked = is_settled = is_described = false;
     crn_lsan_after_fork();
     if (first_pass.is_done)

@@ -41,6 +41,13 @@ void crn_check_perform(struct crn_check *check);
 /* Gives back what a check holds. */
 void crn_check_free(struct crn_check *check);
 
+/*
+ * One check at a time, and nobody drafts meanwhile.  False: another thread is at it for longer than
+ * that, or the calling one itself, below a signal handler.
+ */
+bool crn_checks_begin(int tid, unsigned limit_ms);
+void crn_checks_end(void);
+
 /* The draft of this process's report, which findings of all checks go to. */
 struct crn_draft *crn_process_draft(void);
 

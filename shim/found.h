@@ -15,6 +15,7 @@ struct crn_found {
     const char *why;
     uintptr_t object; /* 0: none */
     size_t object_bytes;
+    uint64_t object_retained; /* with what of its scope it leads to; 0: not asked */
     unsigned step_count; /* the chain to the object */
     struct crn_chain_step steps[CRN_CHAIN_STEPS_MAX];
 };

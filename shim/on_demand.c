@@ -15,8 +15,7 @@
 /* How long a check waits for another; one that answers for a program has it rendered meanwhile. */
 enum { LOCK_LIMIT_MS = 1000, JUDGED_LIMIT_MS = 60000, STACK_BYTES = 256 * 1024 };
 
-static struct crn_lock one_at_a_time;
-static uint64_t live_blocks, live_bytes; /* as the last check counted them; guarded by the lock */
+static uint64_t live_blocks, live_bytes; /* as the last check counted them; guarded by crn_checks_begin */
 
 struct demand {
     struct crn_occasion occasion;
@@ -172,8 +171,8 @@ size_t crn_check_on_demand(struct crn_occasion occasion, unsigned flags,
     if (self == NULL || self->is_busy || crn_shim.phase != CRN_SHIM_ON ||
         !crn_shim.options.detect_leaks)
         return 0;
-    uint64_t limit_ms = (flags & CRN_CHECK_JUDGED) != 0 ? JUDGED_LIMIT_MS : LOCK_LIMIT_MS;
-    if (!crn_lock_try_for(&one_at_a_time, self->tid, limit_ms * 1000000))
+    if (!crn_checks_begin(self->tid,
+                          (flags & CRN_CHECK_JUDGED) != 0 ? JUDGED_LIMIT_MS : LOCK_LIMIT_MS))
         return 0;
     struct demand demand = {occasion, flags, summary, self, 0, false};
     char *stack = crn_vm_map(STACK_BYTES);
@@ -184,15 +183,10 @@ size_t crn_check_on_demand(struct crn_occasion occasion, unsigned flags,
         self->is_busy = 0;
         crn_vm_unmap(stack, STACK_BYTES);
     }
-    crn_lock_release(&one_at_a_time);
+    crn_checks_end();
     if ((flags & CORONER_ABORT) != 0 && demand.proven > 0)
         abort();
     return (flags & CRN_CHECK_JUDGED) != 0 ? demand.is_bad : self->findings_count;
-}
-
-void crn_on_demand_after_fork(void)
-{
-    crn_lock_init(&one_at_a_time);
 }
 
 void crn_check_live_count(size_t *blocks, size_t *bytes)

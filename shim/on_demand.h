@@ -20,9 +20,6 @@ enum { CRN_CHECK_JUDGED = 1 << 16 };
 size_t crn_check_on_demand(struct crn_occasion occasion, unsigned flags,
                            struct coroner_summary *summary);
 
-/* In a forked child: nobody checks. */
-void crn_on_demand_after_fork(void);
-
 /* What the last check that was asked for called live. */
 void crn_check_live_count(size_t *blocks, size_t *bytes);
 

@@ -174,10 +174,10 @@ static const char *const event_names[] = {
 
 static void cancel_request(struct crn_probe *probe)
 {
-    if ((probe->flags & CRN_PROBE_CANCEL_REQUESTED) != 0 || probe->state == CRN_CORO_COMPLETED)
+    if (probe->is_cancelled || probe->state == CRN_CORO_COMPLETED)
         return; /* once is enough, and too late is no mistake: somebody else was faster */
     probe->cancelled_ns = crn_now_ns();
-    __atomic_fetch_or(&probe->flags, CRN_PROBE_CANCEL_REQUESTED, __ATOMIC_RELEASE);
+    __atomic_store_n(&probe->is_cancelled, 1, __ATOMIC_RELEASE);
 }
 
 static CRN_COLD void event_refuse(const struct crn_probe *probe, uint64_t handle, int event)

@@ -131,7 +131,6 @@ static void child_begin(void)
     crn_threads_after_fork();
     crn_stop_after_fork();
     crn_end_after_fork();
-    crn_on_demand_after_fork();
 }
 
 /* Takes libcoroner.so out of LD_PRELOAD, and our variables away: children run unwatched. */

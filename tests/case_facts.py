@@ -96,6 +96,7 @@ def describe_finding(finding):
             "coroutine": coroutine.get("name"), "state": coroutine.get("state"),
             "mechanism": coroutine.get("mechanism"), "scope": finding["scope"],
             "object_bytes": (finding["object"] or {}).get("bytes"),
+            "object_retained": (finding["object"] or {}).get("retained_bytes"),
             "stack_in": first_function(finding["stack"]), "chain": finding["chain"]}
 
 

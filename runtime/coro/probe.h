@@ -18,7 +18,6 @@
 
 enum crn_probe_flags {
     CRN_PROBE_STACK = 1,            /* its memory is a stack, not a frame record */
-    CRN_PROBE_CANCEL_REQUESTED = 2,
     CRN_PROBE_CANCEL_SEEN = 4,
     CRN_PROBE_HAS_HOOK = 8,         /* suspended cancellably, */
     CRN_PROBE_NO_HOOK = 16,         /* with or without a hook */
@@ -62,6 +61,7 @@ struct crn_probe {
     uint32_t next_free;
     uint32_t order;       /* of beginning */
     uint8_t fate;         /* enum crn_probe_fate: what a check saw */
+    _Atomic uint8_t is_cancelled; /* somebody asked it to end; any thread sets it */
 };
 
 /* One that swallowed its cancellation and is gone by now. */

@@ -151,6 +151,7 @@ struct crn_record_finding {
     uint32_t first_link, link_count;
     uint32_t count;
     uint64_t object, object_bytes;
+    uint64_t object_retained; /* with what it leads to; 0: unknown */
 };
 
 /* A leaked block. */

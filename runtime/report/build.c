@@ -320,6 +320,7 @@ static void findings_make(const struct builder *builder)
             .coroutine = coroutine_get(builder, row->coro),
             .object = row->object,
             .object_bytes = row->object_bytes,
+            .object_retained = row->object_retained,
             .scope = text_of(builder, row->scope),
             .why = text_of(builder, row->why),
             .stack = stack_get(builder, row->node),

@@ -182,6 +182,7 @@ static json_t *object_json(const struct crn_finding *finding)
     json_t *object = json_object();
     set(object, "address", address(finding->object));
     set(object, "bytes", number_or_null(finding->object_bytes, 0));
+    set(object, "retained_bytes", number_or_null(finding->object_retained, 0));
     return object;
 }
 

@@ -76,6 +76,7 @@ struct crn_finding {
     enum crn_finding_kind kind;
     const struct crn_coroutine *coroutine;
     uint64_t object, object_bytes; /* 0: none */
+    uint64_t object_retained;      /* with what it leads to; 0: unknown */
     const char *scope, *why;
     const struct crn_stack *stack;
     struct crn_chain chain;

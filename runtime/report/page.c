@@ -312,7 +312,8 @@ void crn_page_place(const struct crn_page *page, const struct crn_chain *chain)
         place_print(page, &chain->links[chain->count - 2], chain->links[chain->count - 1].bytes);
 }
 
-static void link_print(const struct crn_page *page, const struct crn_link *link, uint64_t leaked)
+static void link_print(const struct crn_page *page, const struct crn_link *link, uint64_t leaked,
+                       const char *end)
 {
     const char *coroutine = link->coroutine != NULL ? link->coroutine->name : NULL;
     switch (link->kind) {
@@ -331,7 +332,7 @@ static void link_print(const struct crn_page *page, const struct crn_link *link,
         place_print(page, link, leaked);
         break;
     case CRN_LINK_LEAK:
-        fprintf(page->file, "the leaked block of %s", crn_page_bytes(page, link->bytes));
+        fprintf(page->file, "the %s of %s", end, crn_page_bytes(page, link->bytes));
         break;
     }
 }
@@ -344,7 +345,7 @@ static bool links_are_alike(const struct crn_link *a, const struct crn_link *b)
            strcmp(a->allocated_in, b->allocated_in) == 0;
 }
 
-void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
+void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain, const char *end)
 {
     if (chain->count == 0)
         return;
@@ -362,7 +363,7 @@ void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain)
             i++;
         }
         fprintf(page->file, "      %s", i == more ? "   " : "-> ");
-        link_print(page, &chain->links[i], chain->links[chain->count - 1].bytes);
+        link_print(page, &chain->links[i], chain->links[chain->count - 1].bytes, end);
         if (more > 0)
             crn_page_print(page, CRN_STYLE_WEAK, " (and %u more like it)", more);
         fputc('\n', page->file);

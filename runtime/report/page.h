@@ -58,7 +58,7 @@ void crn_page_coroutine_bytes(const struct crn_page *page, const struct crn_coro
 /* Where in the coroutine before it the leak at the end of a chain hangs: ", at +48". */
 void crn_page_place(const struct crn_page *page, const struct crn_chain *chain);
 
-/* A chain, a link a line. */
-void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain);
+/* A chain, a link a line; `end` is what the last one is: "leaked block". */
+void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain, const char *end);
 
 #endif

@@ -136,7 +136,7 @@ static void leak_print(const struct crn_page *page, const struct crn_cluster *cl
         crn_page_coroutine(page, leak->coroutine, leak->coroutine_count, 0);
         crn_page_coroutine_stacks(page, leak->coroutine, 1);
     }
-    crn_page_chain(page, &leak->chain);
+    crn_page_chain(page, &leak->chain, "leaked block");
     hint_print(page, leak);
 }
 
@@ -191,7 +191,7 @@ static void cluster_print(const struct crn_page *page, const struct crn_cluster 
                        amount_of(page, &rest),
                        crn_page_count(page, cluster->held_count - shown, "place"));
     if (leak->chain.count > 0 && leak->chain.links[0].kind == CRN_LINK_ROOT)
-        crn_page_chain(page, &leak->chain);
+        crn_page_chain(page, &leak->chain, "leaked block");
     hint_print(page, leak);
 }
 
@@ -205,9 +205,14 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
     why_print(page, finding->why, crn_finding_meanings[finding->kind]);
     if (finding->scope != NULL)
         fprintf(page->file, "    scope %s\n", crn_page_show(page, finding->scope));
-    if (finding->object != 0)
-        fprintf(page->file, "    object at %#llx, %s\n", (unsigned long long)finding->object,
+    if (finding->object != 0) {
+        fprintf(page->file, "    object at %#llx, %s", (unsigned long long)finding->object,
                 crn_page_bytes(page, finding->object_bytes));
+        if (finding->object_retained > finding->object_bytes)
+            fprintf(page->file, ", %s with what it leads to",
+                    crn_page_bytes(page, finding->object_retained));
+        fputc('\n', page->file);
+    }
     if (finding->stack != NULL) {
         fprintf(page->file, "    at\n");
         crn_page_stack(page, finding->stack, 8);
@@ -216,7 +221,7 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
         crn_page_coroutine(page, finding->coroutine, 1, 0);
         crn_page_coroutine_stacks(page, finding->coroutine, 1);
     }
-    crn_page_chain(page, &finding->chain);
+    crn_page_chain(page, &finding->chain, "watched object");
 }
 
 /* The list that --coroutines asks for; what a leak has shown is only referred to. */

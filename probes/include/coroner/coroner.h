@@ -295,7 +295,10 @@ CORONER_INLINE void coroner_co_cancel_seen(coroner_co co)
     CORONER_TELL(coroner_v1_co_note, (co.id, CORONER_CO_CANCEL_SEEN));
 }
 
-/* It was handed to a reclaimer: what it holds counts as live until its scope ends. */
+/*
+ * It was handed to a reclaimer: what it holds counts as live until its scope ends.  Say so before
+ * coroner_co_complete: between the two a check would see a completed coroutine that holds things.
+ */
 CORONER_INLINE void coroner_co_retire(coroner_co co)
 {
     (void)co;

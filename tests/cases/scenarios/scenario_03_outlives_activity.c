@@ -8,7 +8,7 @@
  * SCENARIO: 3
  * EXPECT:   none
  * EXPECT:   finding outlived count=1 coroutine=refresh state=suspended scope=activity \
- *                             object_bytes=4000
+ *                             object_bytes=4000 object_retained=104000
  * EXPECT:   finding unfinished_watch count=1 scope=activity object_bytes=4000 \
  *                                     stack_in=activity_new
  * EXPECT:   chain * > coroutine refresh local=activity
