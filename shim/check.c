@@ -171,12 +171,42 @@ void crn_check_free(struct crn_check *check)
 }
 
 /* A check of the end: it counts for the report. */
-static void end_perform(struct crn_check *check)
+struct end_check {
+    struct crn_check *check;
+    uint32_t birth_from;
+    const ucontext_t *interrupted;
+};
+
+static void end_check_do(void *argument, const struct crn_saved_registers *registers)
 {
+    const struct end_check *end = argument;
+    struct crn_check *check = end->check;
+    memset(check, 0, sizeof *check);
+    check->draft = &draft;
+    check->occasion.is_end = true;
+    check->birth_from = end->birth_from;
+    check->interrupted = end->interrupted;
+    check->registers = registers;
+    check->lists_all = crn_shim.options.coroutines && check == &first_pass;
+    check->only_new = true;
     crn_check_perform(check);
+    check->registers = NULL;
     pause_ns += check->pause_ns;
     check_ns += check->check_ns;
     unseen_threads += check->unseen;
+}
+
+/*
+ * On a stack of its own from here on: what our frames happen to find on the program's, left there by
+ * popped ones, would else count as held.
+ */
+static void end_check(struct end_check end)
+{
+    char *stack = crn_vm_map(REPORT_STACK_BYTES);
+    if (stack == NULL)
+        return;
+    crn_stack_call(end_check_do, &end, stack + REPORT_STACK_BYTES);
+    crn_vm_unmap(stack, REPORT_STACK_BYTES);
 }
 
 static bool has_seen(const struct crn_block *block, void *user)
@@ -216,13 +246,7 @@ static void begin_alone(const ucontext_t *interrupted)
     born_after = crn_heap_line_draw(&crn_heap);
     if (crn_shim.phase == CRN_SHIM_ON && check_obstacle() == NULL &&
         (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))) {
-        first_pass = (struct crn_check){.draft = &draft,
-                                        .occasion = {.is_end = true},
-                                        .birth_from = crn_heap.birth_line,
-                                        .interrupted = interrupted,
-                                        .lists_all = crn_shim.options.coroutines,
-                                        .only_new = true};
-        end_perform(&first_pass);
+        end_check((struct end_check){&first_pass, crn_heap.birth_line, interrupted});
         destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
         for (size_t i = 0; i < first_pass.founds.count; i++)
             crn_found_draft(&draft, &first_pass.mark, &first_pass.founds.rows[i]);
@@ -446,9 +470,7 @@ static int finish(int exit_code, int exit_signal)
     if (!is_settled)
         first_pass_confirm();
     if (first_pass.is_done && !is_settled && any_born_since(born_after)) {
-        last_pass = (struct crn_check){
-            .draft = &draft, .occasion = {.is_end = true}, .birth_from = born_after, .only_new = true};
-        end_perform(&last_pass);
+        end_check((struct end_check){&last_pass, born_after, NULL});
         if (last_pass.is_done)
             crn_findings_confirm(&last_pass.findings, &draft, UINT32_MAX, false);
     }

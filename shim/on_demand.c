@@ -15,7 +15,8 @@
 /* How long a check waits for another; one that answers for a program has it rendered meanwhile. */
 enum { LOCK_LIMIT_MS = 1000, JUDGED_LIMIT_MS = 60000, STACK_BYTES = 256 * 1024 };
 
-static uint64_t live_blocks, live_bytes; /* as the last check counted them; guarded by crn_checks_begin */
+/* As the last check counted them; guarded by crn_checks_begin. */
+static uint64_t live_blocks, live_bytes;
 
 struct demand {
     struct crn_occasion occasion;

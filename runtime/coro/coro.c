@@ -21,7 +21,8 @@ bool crn_coros_init(void)
     crn_coros.records_made = 1;
     /* Record 0 stands for those that the registry does not know. */
     crn_coros.is_ready = crn_coros.records.base != NULL &&
-                         crn_span_ensure(&crn_coros.records, sizeof(struct crn_coro)) && crn_ranges_init(&crn_coros.stacks, most) &&
+                         crn_span_ensure(&crn_coros.records, sizeof(struct crn_coro)) &&
+                         crn_ranges_init(&crn_coros.stacks, most) &&
                          crn_ranges_init(&crn_coros.mapped, most);
     return crn_coros.is_ready;
 }

@@ -135,8 +135,8 @@ enum { CRN_CHAIN_STEPS_MAX = 64 };
 
 /*
  * The shortest way from a root to each of `count` dead coroutines' stacks, contexts or frames,
- * over live memory; `coros` are numbers.  steps[i] gets up to CRN_CHAIN_STEPS_MAX steps, root first; step_counts[i] is 0 where
- * none was found.
+ * over live memory; `coros` are numbers.  steps[i] gets up to CRN_CHAIN_STEPS_MAX steps, root
+ * first; step_counts[i] is 0 where none was found.
  */
 void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
                     struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts);

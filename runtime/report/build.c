@@ -60,7 +60,8 @@ static bool is_of_header(const struct crn_frame *frame)
 {
     static const char header[] = "coroner/coroner.h"; /* and .hpp */
     const char *found = frame->file != NULL ? strstr(frame->file, header) : NULL;
-    return found != NULL && (found[sizeof header - 1] == 0 || strcmp(found + sizeof header - 1, "pp") == 0);
+    const char *rest = found != NULL ? found + sizeof header - 1 : "?";
+    return *rest == 0 || strcmp(rest, "pp") == 0;
 }
 
 static void node_append(const struct builder *builder, struct frames *frames, uint32_t row)

@@ -60,8 +60,8 @@ static char *text_copy(const char *text)
 }
 
 /*
- * Takes over the user's LSAN_OPTIONS and CORONER_OPTIONS.  Under another `coroner run` they are that one's: its
- * output and recording are not ours to write.
+ * Takes over the user's LSAN_OPTIONS and CORONER_OPTIONS.  Under another `coroner run` they are
+ * that one's: its output and recording are not ours to write.
  */
 static void environment_read(struct run *run)
 {
