@@ -185,4 +185,17 @@ static inline const char *verdict_word(enum crn_verdict verdict)
         cr_assert(is_direct_ == (direct), "%s is %sdirect", #block, is_direct_ ? "" : "in"); \
     } while (0)
 
+/* Marks, and counts the suspects into their groups. */
+static inline void maker_mark_counted(struct maker_snap *maker)
+{
+    maker_mark(maker);
+    for (size_t i = 0; i < maker->mark.suspect_count; i++) {
+        const struct crn_suspect *suspect = &maker->mark.suspects[i];
+        cr_assert(suspect->group > 0 && suspect->group <= maker->mark.group_count);
+        struct crn_group *group = &maker->mark.groups[suspect->group - 1];
+        *(suspect->is_direct ? &group->blocks : &group->indirect_blocks) += 1;
+        *(suspect->is_direct ? &group->bytes : &group->indirect_bytes) += suspect->size;
+    }
+}
+
 #endif
