@@ -240,31 +240,42 @@ static const char *check_obstacle(void)
     return crn_shim.options.leak_check_at_exit || is_asked ? NULL : "leak_check_at_exit is off";
 }
 
-static void begin_alone(const ucontext_t *interrupted)
+static void begin_alone(const ucontext_t *interrupted, const struct crn_saved_registers *registers)
 {
     crn_process_draft();
     born_after = crn_heap_line_draw(&crn_heap);
     if (crn_shim.phase == CRN_SHIM_ON && check_obstacle() == NULL &&
         (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))) {
-        end_check((struct end_check){&first_pass, crn_heap.birth_line, interrupted});
+        struct end_check end = {&first_pass, crn_heap.birth_line, interrupted};
+        end_check_do(&end, registers);
         destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
         for (size_t i = 0; i < first_pass.founds.count; i++)
             crn_found_draft(&draft, &first_pass.mark, &first_pass.founds.rows[i]);
     }
 }
 
-/* The first part of the end; a check that another thread asked for is let to its own end before. */
-static void begin(const ucontext_t *interrupted)
+/* A check that another thread asked for is let to its own end before. */
+static void begin_do(void *argument, const struct crn_saved_registers *registers)
 {
     enum { CHECK_LIMIT_MS = 1000 };
+    bool is_alone = crn_checks_begin(crn_sys_gettid(), CHECK_LIMIT_MS);
+    begin_alone(argument, registers);
+    if (is_alone)
+        crn_checks_end();
+}
+
+/* The first part of the end, on a stack of its own: see end_check. */
+static void begin(const ucontext_t *interrupted)
+{
     uint32_t expected = 0;
     if (!is_watching() || !__atomic_compare_exchange_n(&end_has_begun, &expected, 1, false,
                                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return;
-    bool is_alone = crn_checks_begin(crn_sys_gettid(), CHECK_LIMIT_MS);
-    begin_alone(interrupted);
-    if (is_alone)
-        crn_checks_end();
+    char *stack = crn_vm_map(REPORT_STACK_BYTES);
+    if (stack == NULL)
+        return;
+    crn_stack_call(begin_do, (void *)(uintptr_t)interrupted, stack + REPORT_STACK_BYTES);
+    crn_vm_unmap(stack, REPORT_STACK_BYTES);
 }
 
 void crn_end_begin(int exit_code)
