@@ -64,8 +64,8 @@ CRN_INLINE void block_note(struct crn_thread *self, void *block, size_t bytes, u
                            const uintptr_t *frame)
 {
     uint32_t stack = 0;
-    if (CRN_LIKELY_TRUE(crn_shim.takes_stacks))
-        stack = crn_shim_capture(self, frame);
+    if (CRN_LIKELY_TRUE(crn_shim_is_due(self, bytes)))
+        stack = crn_shim_stack_take(self, frame);
     if (CRN_LIKELY_TRUE(crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
         struct crn_record *record =
             crn_index_slot_for(&crn_heap.index, (uintptr_t)block, class_index, self->tid);

@@ -79,7 +79,7 @@ void crn_shim_stand_down(const char *why)
     if (crn_shim.trouble == NULL)
         crn_shim.trouble = why;
     crn_shim.phase = CRN_SHIM_OFF;
-    crn_shim.takes_stacks = 0;
+    crn_shim.takes_stacks = CRN_STACKS_OFF;
 }
 
 void *crn_shim_next(const char *name)
@@ -133,6 +133,25 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
         (struct crn_stack_bounds){self->stack_start, self->stack_start + self->stack_span});
     self->is_busy = 0;
     return node;
+}
+
+static CRN_COLD uint32_t stack_sample(struct crn_thread *self, const uintptr_t *frame)
+{
+    bool is_hit = false;
+    if (crn_shim.takes_stacks == CRN_STACKS_SAMPLED)
+        is_hit = crn_sample_take(&self->sampler, &self->until_sample, crn_shim.options.sample_bytes);
+    else
+        self->until_sample =
+            crn_shim.phase == CRN_SHIM_COLD || crn_shim.phase == CRN_SHIM_EARLY ? 0 : INT64_MAX / 2;
+    return is_hit ? crn_shim_capture(self, frame) : 0;
+}
+
+uint32_t crn_shim_stack_take(struct crn_thread *self, const uintptr_t *frame)
+{
+    if (CRN_UNLIKELY(crn_shim.takes_stacks != CRN_STACKS_FULL))
+        return stack_sample(self, frame);
+    self->until_sample = -1;
+    return crn_shim_capture(self, frame);
 }
 
 /* Privately, so that the program keeps libgcc's unwinder and libc's backtrace. */
@@ -254,7 +273,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_snap_exclude_module(&crn_shim);
     crn_snap_exclude_module((const void *)sallocx);
     dl_iterate_phdr(module_exclude, NULL);
-    if (crn_shim.options.stacks == CRN_STACKS_FULL)
+    if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
     pthread_key_create(&ending_key, thread_end);
     stderr_save();
@@ -268,7 +287,7 @@ __attribute__((constructor)) static void shim_start(void)
     /* What libc, the loader and we made until now is not the program's: never judge it. */
     crn_heap.birth_line = crn_heap_line_draw(&crn_heap);
     self->is_busy = 0;
-    crn_shim.takes_stacks =
-        crn_shim.options.stacks == CRN_STACKS_FULL && crn_shim.options.detect_leaks;
+    if (crn_shim.options.detect_leaks)
+        crn_shim.takes_stacks = crn_shim.options.stacks;
     crn_shim.phase = CRN_SHIM_ON;
 }

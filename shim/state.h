@@ -30,7 +30,7 @@ struct crn_real {
 
 struct crn_shim {
     _Atomic uint32_t phase; /* enum crn_shim_phase */
-    uint32_t takes_stacks;  /* every allocation gets one */
+    uint32_t takes_stacks;  /* enum crn_stacks_mode, once it is decided; OFF before */
     struct crn_real real;
     struct crn_options options;
     int pid;                 /* the process we watch: a vfork child has another */
@@ -57,6 +57,20 @@ void crn_shim_stand_down(const char *why);
 
 /* The next definition of a libc function, behind ours; aborts the process when there is none. */
 void *crn_shim_next(const char *name);
+
+/*
+ * The allocation stack of a block of this size, for crn_shim_is_due; 0: it gets none.
+ *
+ * thread->until_sample says without a look elsewhere whether one is due.  It starts at 0, so the
+ * first allocation asks here, and what it is set to then depends on the mode: full, always below
+ * 0; sampled, counting down; off, far away.  Where the mode is not decided yet it stays 0.
+ */
+uint32_t crn_shim_stack_take(struct crn_thread *self, const uintptr_t *frame);
+
+CRN_INLINE bool crn_shim_is_due(struct crn_thread *self, size_t bytes)
+{
+    return (self->until_sample -= crn_sample_span(bytes)) < 0;
+}
 
 /* The node of the stack whose innermost frame called the function with this frame address. */
 uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame);

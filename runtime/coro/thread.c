@@ -196,6 +196,9 @@ void crn_threads_after_fork(void)
         thread->state = CRN_THREAD_ENDING;
         ending_count++;
     }
-    if (self != NULL)
+    if (self != NULL) {
         self->tid = crn_sys_gettid();
+        self->sampler.state = 0; /* children must not all sample alike */
+        self->until_sample = 0;
+    }
 }

@@ -8,6 +8,7 @@
  * still tells where the stack lay that glibc now keeps in its cache.
  */
 #include "heap/heap.h"
+#include "stack/sample.h"
 #include "stack/unwind.h"
 
 enum crn_thread_state { CRN_THREAD_FREE, CRN_THREAD_ALIVE, CRN_THREAD_ENDING };
@@ -25,6 +26,7 @@ struct crn_thread {
     uintptr_t fast_span;    /* [start, start + span); less than 8 KiB from its end is not in it */
     uint32_t coro;          /* id of the coroutine that runs now; 0: the thread's own stack */
     uint32_t is_busy;       /* inside Coroner: do not capture, do not recurse */
+    int64_t until_sample;   /* bytes to the next allocation that gets a stack; see shim/state.h */
     struct crn_heap_counts counts;
     uint32_t owner;         /* whom it allocates for: scope.h */
     struct crn_memo *memo;  /* for the stack that runs now */
@@ -38,6 +40,7 @@ struct crn_thread {
     uintptr_t base_sp;            /* sp where the thread began: above it lie TLS and descriptor */
     uintptr_t descriptor;         /* glibc's struct pthread, whose third word is its own address */
     struct crn_memo own_memo, other_memo;
+    struct crn_sampler sampler;   /* draws until_sample */
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
     bool is_on_scratch;           /* it is in use */

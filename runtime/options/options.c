@@ -50,17 +50,44 @@ static bool switch_read(const char *text, bool *result)
     return false;
 }
 
+/* How many bytes lie between two sampled allocations, on average. */
+static const size_t SAMPLE_BYTES = (size_t)512 << 10, SAMPLE_BYTES_MAX = (size_t)64 << 30;
+
+/* Reads a number of bytes; K, M and G behind it are powers of 1024. */
+static bool bytes_read(const char *text, uint64_t *result)
+{
+    static const char units[] = "kmg";
+    char digits[12] = ""; /* so few that the shift has room */
+    size_t length = strlen(text);
+    const char *unit = length > 0 ? strchr(units, text[length - 1] | 32) : NULL;
+    if (length == 0 || length >= sizeof digits)
+        return false;
+    memcpy(digits, text, unit != NULL ? length - 1 : length);
+    if (!uint_read(digits, result))
+        return false;
+    *result <<= unit != NULL ? 10 * (unit - units + 1) : 0;
+    return true;
+}
+
 static enum crn_status stacks_set(struct crn_options *options, const char *value, char *message,
                                   size_t message_bytes)
 {
+    static const char SAMPLED[] = "sampled";
+    const char *rest = value + sizeof SAMPLED - 1;
     if (strcmp(value, "full") == 0)
         options->stacks = CRN_STACKS_FULL;
     else if (strcmp(value, "off") == 0)
         options->stacks = CRN_STACKS_OFF;
-    else if (strncmp(value, "sampled", 7) == 0 && (value[7] == 0 || value[7] == '='))
-        return FAIL("stacks=%s is not built yet: use full or off", value);
-    else
-        return FAIL("unknown stacks mode '%s': use full or off", value);
+    else if (strncmp(value, SAMPLED, sizeof SAMPLED - 1) != 0 || (*rest != 0 && *rest != '='))
+        return FAIL("unknown stacks mode '%s': use full, sampled[=BYTES] or off", value);
+    else if (*rest == 0)
+        options->sample_bytes = SAMPLE_BYTES;
+    else if (!bytes_read(rest + 1, &options->sample_bytes) || options->sample_bytes == 0 ||
+             options->sample_bytes > SAMPLE_BYTES_MAX)
+        return FAIL("bad distance '%s' in stacks=%s: use bytes, from 1 to %zuG", rest + 1, value,
+                    SAMPLE_BYTES_MAX >> 30);
+    if (strncmp(value, SAMPLED, sizeof SAMPLED - 1) == 0)
+        options->stacks = CRN_STACKS_SAMPLED;
     return CRN_OK;
 }
 
