@@ -76,11 +76,8 @@ static uint32_t caller_capture(struct crn_thread *self, const struct crn_saved_r
     if (!crn_shim.takes_stacks || registers->rsp - self->fast_start >= self->fast_span)
         return 0;
     self->is_busy = 1;
-    uint32_t node = crn_stack_capture(
-        &crn_tree, self->memo,
-        (struct crn_frame){registers->pc, registers->rsp, registers->rbp, false},
-        registers->rsp - sizeof(uintptr_t),
-        (struct crn_stack_bounds){self->stack_start, self->stack_start + self->stack_span});
+    uint32_t node = crn_stack_capture(&crn_tree, &self->walker, self->memo, registers->pc,
+                                      registers->rsp, registers->rbp);
     self->is_busy = 0;
     return node;
 }

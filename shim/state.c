@@ -127,10 +127,8 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
     if (CRN_UNLIKELY(self->is_busy))
         return 0;
     self->is_busy = 1;
-    struct crn_frame innermost = {frame[1], (uintptr_t)(frame + 2), frame[0], false};
-    uint32_t node = crn_stack_capture(
-        &crn_tree, self->memo, innermost, (uintptr_t)(frame + 1),
-        (struct crn_stack_bounds){self->stack_start, self->stack_start + self->stack_span});
+    uint32_t node = crn_stack_capture(&crn_tree, &self->walker, self->memo, frame[1],
+                                      (uintptr_t)(frame + 2), frame[0]);
     self->is_busy = 0;
     return node;
 }

@@ -92,13 +92,16 @@ struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
     if (thread == NULL && (thread = record_make()) == NULL)
         return NULL;
     crn_heap_counts_flush(&crn_heap, &thread->counts);
-    struct crn_memo own_memo = thread->own_memo, other_memo = thread->other_memo;
+    struct crn_memo memos[CRN_THREAD_MEMOS];
+    struct crn_walker walker = thread->walker;
+    memcpy(memos, thread->memos, sizeof memos);
     void *signal_stack = thread->signal_stack, *scratch_stack = thread->scratch_stack;
     memset(thread, 0, offsetof(struct crn_thread, state));
     memset(&thread->is_main, 0, sizeof *thread - offsetof(struct crn_thread, is_main));
-    own_memo.count = other_memo.count = 0;
-    thread->own_memo = own_memo;
-    thread->other_memo = other_memo;
+    for (unsigned i = 0; i < CRN_THREAD_MEMOS; i++)
+        crn_memo_reset(&memos[i], (struct crn_stack_bounds){0, 0});
+    memcpy(thread->memos, memos, sizeof memos);
+    thread->walker = walker;
     thread->signal_stack = signal_stack;
     thread->scratch_stack = scratch_stack;
     thread->tid = tid;
@@ -140,9 +143,14 @@ void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end,
     thread->fast_span = has_room ? end - thread->fast_start : 0;
     thread->coro = coro;
     crn_owner_update(thread);
-    thread->memo = is_own ? &thread->own_memo : &thread->other_memo;
-    if (!is_own)
-        thread->other_memo.count = 0; /* its slots may lie on a stack that is gone */
+    unsigned at = is_own ? 0 : 1 + (coro + (unsigned)(start >> 16)) % (CRN_THREAD_MEMOS - 1);
+    thread->memo = &thread->memos[at];
+    if (thread->memo->bounds.start != start || thread->memo->bounds.end != end ||
+        thread->memo_coros[at] != coro) {
+        /* Its slots may lie on a stack that is gone. */
+        crn_memo_reset(thread->memo, (struct crn_stack_bounds){start, end});
+        thread->memo_coros[at] = coro;
+    }
 }
 
 static struct crn_thread_start *starts;

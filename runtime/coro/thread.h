@@ -20,6 +20,12 @@ struct crn_saved_context {
     uintptr_t registers[6]; /* rbx rbp r12 r13 r14 r15 */
 };
 
+/*
+ * Stacks that a thread remembers a walk over.  Coroutines that it switches between keep theirs; of
+ * very many, each comes back to an empty memo, and the first walk is a whole one.
+ */
+enum { CRN_THREAD_MEMOS = 16 };
+
 struct crn_thread {
     /* Hot: read or written at every allocation.  Only the owner writes. */
     uintptr_t fast_start;   /* the part of the stack that runs now where we need not be careful: */
@@ -30,6 +36,7 @@ struct crn_thread {
     struct crn_heap_counts counts;
     uint32_t owner;         /* whom it allocates for: scope.h */
     struct crn_memo *memo;  /* for the stack that runs now */
+    struct crn_walker walker;
 
     /* Cold. */
     uintptr_t stack_start, stack_span; /* all of the stack that runs now; span 0: not known */
@@ -39,7 +46,8 @@ struct crn_thread {
     uintptr_t own_start, own_end; /* bounds of the thread's own stack; 0: not known */
     uintptr_t base_sp;            /* sp where the thread began: above it lie TLS and descriptor */
     uintptr_t descriptor;         /* glibc's struct pthread, whose third word is its own address */
-    struct crn_memo own_memo, other_memo;
+    struct crn_memo memos[CRN_THREAD_MEMOS]; /* 0: of its own stack; others by coroutine */
+    uint32_t memo_coros[CRN_THREAD_MEMOS];   /* whose */
     struct crn_sampler sampler;   /* draws until_sample */
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */

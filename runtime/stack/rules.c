@@ -23,6 +23,8 @@ struct table {
     struct row rows[];
 };
 
+_Atomic uint32_t crn_rules_epoch;
+
 static struct table *_Atomic current;
 static struct crn_lock lock; /* guards growing and flushing */
 
@@ -97,6 +99,8 @@ struct crn_rule crn_rule_get(uintptr_t address)
         }
     }
     struct crn_rule rule = crn_rule_compile(address);
+    if (rule.kind == CRN_RULE_NONE)
+        return rule; /* a JIT's, and perhaps a library's tomorrow */
     if (table == NULL || table->count * 2 > table->mask) {
         table_grow(table);
         table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
@@ -120,6 +124,7 @@ void crn_rules_flush(void)
             __atomic_store_n(&table->rows[i].key, 0, __ATOMIC_RELEASE);
     if (table != NULL)
         table->count = 0;
+    crn_rules_epoch++;
     crn_lock_release(&lock);
 }
 

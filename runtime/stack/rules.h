@@ -53,8 +53,12 @@ struct crn_function {
  */
 bool crn_function_find(uintptr_t address, struct crn_function *function);
 
-/* Forgets all rules: code was unmapped, and its addresses may come again with other code. */
+/*
+ * Forgets all rules: code was unmapped, and its addresses may come again with other code.  Whoever
+ * keeps rules of its own compares the epoch before it uses them.
+ */
 void crn_rules_flush(void);
+extern _Atomic uint32_t crn_rules_epoch;
 
 void crn_rules_after_fork(void);
 

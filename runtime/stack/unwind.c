@@ -1,237 +1,344 @@
 /*
  * Walks stacks and remembers the last walk.  See unwind.h.
+ *
+ * What the loop touches for a new frame: its row (32 bytes), its return address, and an entry of
+ * `fresh`.  The next row is guessed from the last time, so nothing waits for the stack's memory but
+ * the comparison that confirms the guess; a node is confirmed in the same way.  A remembered frame
+ * costs one comparison, four of them at a time.
  */
 #include "stack/unwind.h"
 
-#include <dlfcn.h>
 #include <string.h>
-#include <ucontext.h>
+
+/* A frame that the memo does not have. */
+struct crn_fresh_frame {
+    uintptr_t slot, pc, bp;
+    uintptr_t bp_from, cfa_from; /* how it was reached: see struct crn_stride */
+    uint32_t row;                /* of its step */
+    bool uses_bp;                /* the step to its caller does */
+    bool is_proven;              /* the step that reached it is */
+};
+
+/* Of struct crn_step.  SLOW: by crn_frame_stride. */
+enum { STEP_SLOW, STEP_RSP, STEP_RSP_SAVED, STEP_RBP_SAVED };
+
+enum { MEMO_FIRST = 50, WORDS_PER_FRAME = 3, FRESH_FIRST = 64 };
 
 CRN_INLINE uintptr_t word_at(uintptr_t address)
 {
     return *(const uintptr_t *)address;
 }
 
-static bool is_code(uintptr_t address)
+/* Entries and words share a mapping; one word is for the walk's end. */
+static size_t memo_bytes(uint32_t capacity)
 {
-    struct dl_find_object object;
-    return _dl_find_object((void *)address, &object) == 0;
+    return capacity * sizeof(struct crn_memo_entry) +
+           (WORDS_PER_FRAME * (size_t)capacity + 1) * sizeof(struct crn_memo_word);
 }
 
-/*
- * Code without unwind information, such as a JIT's: believe rbp when it looks like a frame
- * pointer, that is, points up this stack to a return address into known code.
- */
-static bool frame_pointer_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
-                               uintptr_t *slot, uintptr_t *bp_slot)
+static CRN_COLD bool memo_grow(struct crn_memo *memo, uint32_t least)
 {
-    uintptr_t bp = frame->bp;
-    if (bp < frame->sp || bp + 16 > bounds.end || (bp & 7) != 0 || !is_code(word_at(bp + 8) - 1))
-        return false;
-    *slot = bp + 8;
-    *bp_slot = bp;
-    *frame = (struct crn_frame){word_at(bp + 8), bp + 16, word_at(bp), false};
-    return true;
-}
-
-/* From a handler's frame to the code the signal interrupted. */
-static bool signal_step(struct crn_frame *frame, struct crn_stack_bounds bounds, uintptr_t *slot,
-                        uintptr_t *bp_slot)
-{
-    if (frame->sp + sizeof(ucontext_t) > bounds.end)
-        return false;
-    const ucontext_t *context = (const ucontext_t *)frame->sp;
-    const greg_t *registers = context->uc_mcontext.gregs;
-    uintptr_t sp = (uintptr_t)registers[REG_RSP];
-    if (sp <= frame->sp || sp >= bounds.end)
-        return false;
-    *slot = (uintptr_t)&registers[REG_RIP];
-    *bp_slot = (uintptr_t)&registers[REG_RBP];
-    *frame = (struct crn_frame){(uintptr_t)registers[REG_RIP], sp, (uintptr_t)registers[REG_RBP],
-                                true};
-    return true;
-}
-
-/* Whether a remembered step can be verified by what it read: see unwind.h. */
-enum proof { PROOF_BY_SLOTS, PROOF_BY_CFA_TOO, PROOF_NONE };
-
-static bool step(struct crn_frame *frame, struct crn_stack_bounds bounds, bool may_call_libunwind,
-                 uintptr_t *slot, uintptr_t *bp_slot, enum proof *proof)
-{
-    *proof = PROOF_BY_SLOTS;
-    struct crn_rule rule = crn_rule_get(frame->is_exact ? frame->pc : frame->pc - 1);
-    uintptr_t cfa;
-    switch (rule.kind) {
-    case CRN_RULE_RSP:
-        cfa = frame->sp + (uintptr_t)(intptr_t)rule.cfa_offset;
-        break;
-    case CRN_RULE_RBP:
-        cfa = frame->bp + (uintptr_t)(intptr_t)rule.cfa_offset;
-        break;
-    case CRN_RULE_RBP_DEREF:
-        cfa = frame->bp + (uintptr_t)(intptr_t)rule.cfa_offset;
-        if (cfa < bounds.start || cfa + 8 > bounds.end || (cfa & 7) != 0)
-            return false;
-        cfa = word_at(cfa);
-        *proof = PROOF_BY_CFA_TOO;
-        break;
-    case CRN_RULE_SIGNAL:
-        *proof = PROOF_NONE;
-        return signal_step(frame, bounds, slot, bp_slot);
-    case CRN_RULE_NONE:
-        return frame_pointer_step(frame, bounds, slot, bp_slot);
-    case CRN_RULE_OTHER: {
-        struct crn_frame next = *frame;
-        if (!may_call_libunwind || !crn_libunwind_step(&next) || next.sp <= frame->sp ||
-            next.sp > bounds.end)
-            return false;
-        *slot = next.sp - 8;
-        *bp_slot = 0;
-        *proof = PROOF_NONE;
-        *frame = next;
-        return true;
-    }
-    default:
-        return false;
-    }
-    if (CRN_UNLIKELY(cfa <= frame->sp || cfa > bounds.end || cfa - 8 < bounds.start ||
-                     (cfa & 7) != 0))
-        return false;
-    uintptr_t bp = frame->bp;
-    *bp_slot = 0;
-    if (rule.rbp != CRN_RBP_SAME) {
-        uintptr_t from = (rule.rbp == CRN_RBP_AT_CFA ? cfa : bp) + (uintptr_t)(intptr_t)rule.rbp_offset;
-        if (CRN_UNLIKELY(from < bounds.start || from + 8 > bounds.end))
-            return false;
-        bp = word_at(from);
-        *bp_slot = from;
-    }
-    uintptr_t pc = word_at(cfa - 8);
-    if (pc == 0)
-        return false;
-    *slot = cfa - 8;
-    *frame = (struct crn_frame){pc, cfa, bp, false};
-    return true;
-}
-
-bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
-                    bool may_call_libunwind, uintptr_t *slot, uintptr_t *bp_slot)
-{
-    enum proof proof;
-    return step(frame, bounds, may_call_libunwind, slot, bp_slot, &proof);
-}
-
-static bool memo_grow(struct crn_memo *memo)
-{
-    uint32_t capacity = memo->capacity == 0 ? 128 : memo->capacity * 2;
-    size_t row = sizeof(struct crn_memo_entry);
-    if (capacity > CRN_STACK_DEPTH_MAX)
-        return false;
-    struct crn_memo_entry *entries = crn_vm_map(2 * capacity * row);
+    uint32_t capacity = memo->capacity == 0 ? MEMO_FIRST : memo->capacity * 2;
+    while (capacity < least)
+        capacity *= 2;
+    struct crn_memo_entry *entries = crn_vm_map(memo_bytes(capacity));
     if (entries == NULL)
         return false;
+    struct crn_memo_word *words = (struct crn_memo_word *)(entries + capacity);
     if (memo->entries != NULL) {
-        memcpy(entries, memo->entries, memo->capacity * row);
-        memcpy(entries + capacity, memo->fresh, memo->capacity * row);
-        crn_vm_unmap(memo->entries, 2 * memo->capacity * row);
+        memcpy(entries, memo->entries, memo->capacity * sizeof *entries);
+        memcpy(words, memo->words, (WORDS_PER_FRAME * (size_t)memo->capacity + 1) * sizeof *words);
+        crn_vm_unmap(memo->entries, memo_bytes(memo->capacity));
     }
     memo->entries = entries;
-    memo->fresh = entries + capacity;
+    memo->words = words;
     memo->capacity = capacity;
     return true;
 }
 
-/* Does the word that said where entry i's slot lies still say so?  `inner` is the next entry. */
-static bool cfa_holds(const struct crn_memo_entry *entry, const struct crn_memo_entry *inner)
+static CRN_COLD bool fresh_grow(struct crn_walker *walker)
 {
-    struct crn_rule rule = crn_rule_get(inner->pc - 1);
-    return rule.kind == CRN_RULE_RBP_DEREF &&
-           word_at(inner->bp + (uintptr_t)(intptr_t)rule.cfa_offset) == entry->slot + 8;
-}
-
-/* Do entries [0, count) still hold what they held?  There is one more behind them. */
-static bool memo_holds(const struct crn_memo *memo, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const struct crn_memo_entry *entry = &memo->entries[i];
-        if (word_at(entry->slot) != entry->pc)
-            return false;
-        if (entry->bp_below == CRN_MEMO_BP_KEPT)
-            continue;
-        uint32_t below = entry->bp_below & ~CRN_MEMO_CFA_LOADED;
-        if (below != CRN_MEMO_BP_KEPT && word_at(entry->slot - below) != entry->bp)
-            return false;
-        if ((entry->bp_below & CRN_MEMO_CFA_LOADED) != 0 && !cfa_holds(entry, entry + 1))
-            return false;
+    uint32_t capacity = walker->fresh_capacity == 0 ? FRESH_FIRST : walker->fresh_capacity * 2;
+    size_t row = sizeof *walker->fresh;
+    if (capacity > CRN_STACK_DEPTH_MAX)
+        return false;
+    struct crn_fresh_frame *fresh = crn_vm_map(capacity * row);
+    if (fresh == NULL)
+        return false;
+    if (walker->fresh != NULL) {
+        memcpy(fresh, walker->fresh, walker->fresh_capacity * row);
+        crn_vm_unmap(walker->fresh, walker->fresh_capacity * row);
     }
+    walker->fresh = fresh;
+    walker->fresh_capacity = capacity;
     return true;
 }
 
-/* A saved rbp lies near its frame's return address, below it. */
-static uint32_t bp_below_of(uintptr_t slot, uintptr_t bp_slot, enum proof proof)
+/* Makes the walker's rows usable, and empty when they may be of code that is gone. */
+static CRN_COLD bool walker_renew(struct crn_walker *walker, uint32_t epoch)
 {
-    uint32_t below = bp_slot == 0 ? CRN_MEMO_BP_KEPT : (uint32_t)(slot - bp_slot);
-    if (proof == PROOF_NONE || (bp_slot != 0 && slot - bp_slot >= CRN_MEMO_BP_KEPT))
-        return (uint32_t)CRN_MEMO_UNPROVEN;
-    return proof == PROOF_BY_CFA_TOO ? below | CRN_MEMO_CFA_LOADED : below;
+    if (walker->steps == NULL)
+        walker->steps = crn_vm_map(CRN_STEP_ROWS * sizeof *walker->steps);
+    else
+        memset(walker->steps, 0, CRN_STEP_ROWS * sizeof *walker->steps);
+    if (walker->steps == NULL || (walker->fresh == NULL && !fresh_grow(walker)))
+        return false;
+    walker->steps[0].pc = 1; /* nobody's: where `next` of a new row points; its step is SLOW */
+    walker->epoch = epoch;
+    return true;
 }
 
-uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_memo *memo, struct crn_frame frame,
-                           uintptr_t slot, struct crn_stack_bounds bounds)
+void crn_memo_reset(struct crn_memo *memo, struct crn_stack_bounds bounds)
 {
-    uint32_t kept = memo->count; /* entries [0, kept) may still be part of the stack */
+    memo->bounds = bounds;
+    memo->count = 0;
+}
+
+void crn_memo_fini(struct crn_memo *memo)
+{
+    if (memo->entries != NULL)
+        crn_vm_unmap(memo->entries, memo_bytes(memo->capacity));
+    *memo = (struct crn_memo){.bounds = memo->bounds};
+}
+
+void crn_walker_fini(struct crn_walker *walker)
+{
+    if (walker->steps != NULL)
+        crn_vm_unmap(walker->steps, CRN_STEP_ROWS * sizeof *walker->steps);
+    if (walker->fresh != NULL)
+        crn_vm_unmap(walker->fresh, walker->fresh_capacity * sizeof *walker->fresh);
+    *walker = (struct crn_walker){.steps = NULL};
+}
+
+/* The cheap way to do a step, when the rule alone shows that it stays on the stack. */
+static uint8_t how_of(struct crn_rule rule)
+{
+    enum { FRAME_MAX = 1 << 20 };
+    bool is_plain = rule.cfa_offset >= 8 && rule.cfa_offset <= FRAME_MAX && rule.cfa_offset % 8 == 0;
+    bool is_saved = rule.rbp == CRN_RBP_AT_CFA && rule.rbp_offset <= -16 &&
+                    -rule.rbp_offset <= rule.cfa_offset;
+    if (!is_plain)
+        return STEP_SLOW;
+    if (rule.kind == CRN_RULE_RSP)
+        return is_saved ? STEP_RSP_SAVED : rule.rbp == CRN_RBP_SAME ? STEP_RSP : STEP_SLOW;
+    return rule.kind == CRN_RULE_RBP && is_saved ? STEP_RBP_SAVED : STEP_SLOW;
+}
+
+/* The row of a return address, made now if it is new. */
+static CRN_NOINLINE struct crn_step *step_get(struct crn_step *steps, uintptr_t pc)
+{
+    /* Fibonacci hashing: Knuth, The Art of Computer Programming, volume 3, section 6.4. */
+    size_t at = (pc * 0x9e3779b97f4a7c15u) >> (64 - 10);
+    struct crn_step *row = &steps[at + (at == 0)];
+    _Static_assert(CRN_STEP_ROWS == 1 << 10, "the hash has as many bits");
+    if (row->pc != pc) {
+        struct crn_rule rule = crn_rule_get(pc - 1);
+        *row = (struct crn_step){.pc = pc,
+                                 .cfa_offset = rule.cfa_offset,
+                                 .bp_offset = rule.rbp_offset,
+                                 .how = how_of(rule)};
+    }
+    return row;
+}
+
+/* The first of words[0 .. count) that is not in its place; `count` when all are. */
+CRN_INLINE uint32_t words_compare(const struct crn_memo_word *words, uint32_t count)
+{
+    uint32_t i = 0;
+#define CHANGED(n) (word_at(words[i + (n)].address) ^ words[i + (n)].value)
+    for (; i + 4 <= count; i += 4)
+        if (CRN_UNLIKELY((CHANGED(0) | CHANGED(1) | CHANGED(2) | CHANGED(3)) != 0))
+            break;
+    while (i < count && CHANGED(0) == 0)
+        i++;
+#undef CHANGED
+    return i;
+}
+
+/* Appends what led to a frame; answers how many words there are then. */
+CRN_INLINE uint32_t words_append(struct crn_memo_word *words, uint32_t count, uintptr_t slot,
+                                 uintptr_t pc, uintptr_t bp_from, uintptr_t bp, uintptr_t cfa_from)
+{
+    words[count++] = (struct crn_memo_word){slot, pc};
+    if (bp_from != 0)
+        words[count++] = (struct crn_memo_word){bp_from, bp};
+    if (CRN_UNLIKELY(cfa_from != 0))
+        words[count++] = (struct crn_memo_word){cfa_from, slot + 8};
+    return count;
+}
+
+CRN_INLINE uint32_t node_get(struct crn_tree *tree, struct crn_step *row, uint32_t parent,
+                             uintptr_t pc)
+{
+    if (CRN_LIKELY_TRUE(row->pc == pc && row->parent == parent && row->node != 0))
+        return row->node;
+    uint32_t node = crn_tree_intern(tree, parent, pc);
+    if (row->pc == pc) {
+        row->parent = parent;
+        row->node = node;
+    }
+    return node;
+}
+
+uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, struct crn_memo *memo,
+                           uintptr_t pc, uintptr_t sp, uintptr_t bp)
+{
+    uint32_t epoch = __atomic_load_n(&crn_rules_epoch, __ATOMIC_ACQUIRE);
+    if (CRN_UNLIKELY(walker->epoch != epoch || walker->steps == NULL) &&
+        !walker_renew(walker, epoch))
+        return 0;
+    if (CRN_UNLIKELY(memo->capacity == 0) && !memo_grow(memo, MEMO_FIRST))
+        return 0;
+
+    struct crn_step *const steps = walker->steps;
+    const struct crn_stack_bounds bounds = memo->bounds;
+    struct crn_memo_entry *met = memo->entries + memo->count; /* those below it may be met yet */
     uint32_t fresh_count = 0;
-    uintptr_t bp_slot = 0;
+    bool is_compared = false; /* the words of all that may be met are known to be unchanged */
     bool is_whole = true;
-    uint32_t remembered = UINT32_MAX; /* how many entries may be believed later */
-    enum proof proof = frame.is_exact ? PROOF_NONE : PROOF_BY_SLOTS;
+    struct crn_stride stride = {.is_proven = true}; /* what led to (pc, sp, bp) */
+    uintptr_t slot = sp - 8;
+    struct crn_step *row = NULL;
 
     for (;;) {
-        while (kept > 0 && memo->entries[kept - 1].slot < slot)
-            kept--;
-        if (kept > 0) {
-            struct crn_memo_entry *met = &memo->entries[kept - 1];
-            if (met->slot == slot && met->pc == frame.pc && met->bp == frame.bp) {
-                if (CRN_LIKELY_TRUE(memo_holds(memo, kept - 1))) {
-                    /* Another callee leads here now, perhaps in another way. */
-                    met->bp_below = bp_below_of(slot, bp_slot, proof);
-                    if (CRN_UNLIKELY(met->bp_below == (uint32_t)CRN_MEMO_UNPROVEN))
-                        remembered = kept - 1;
-                    break;
-                }
-                kept = 0; /* something further out changed: walk it all */
+        while (met > memo->entries && met[-1].slot < slot)
+            met--;
+        if (met > memo->entries && met[-1].slot == slot && met[-1].pc == pc &&
+            (met[-1].bp == bp || !met[-1].needs_bp)) {
+            uint32_t count = met[-1].words;
+            uint32_t same = is_compared ? count : words_compare(memo->words, count);
+            if (CRN_LIKELY_TRUE(same == count))
+                break;
+            /* Something further out changed: who stands on it can no longer be met. */
+            while (met > memo->entries && met[-1].words > same)
+                met--;
+            is_compared = true;
+        }
+        if (CRN_UNLIKELY(fresh_count >= walker->fresh_capacity) && !fresh_grow(walker)) {
+            is_whole = false;
+            met = memo->entries;
+            break;
+        }
+        if (row == NULL)
+            row = step_get(steps, pc);
+        struct crn_fresh_frame *fresh = &walker->fresh[fresh_count++];
+        fresh->slot = slot;
+        fresh->pc = pc;
+        fresh->bp = bp;
+        fresh->bp_from = stride.bp_from;
+        fresh->cfa_from = stride.cfa_from;
+        fresh->row = (uint32_t)(row - steps);
+        fresh->uses_bp = false;
+        fresh->is_proven = stride.is_proven;
+        uintptr_t cfa;
+        switch (row->how) {
+        case STEP_RSP:
+            cfa = sp + (uintptr_t)(intptr_t)row->cfa_offset;
+            stride.bp_from = 0;
+            break;
+        case STEP_RSP_SAVED:
+            cfa = sp + (uintptr_t)(intptr_t)row->cfa_offset;
+            stride.bp_from = cfa + (uintptr_t)(intptr_t)row->bp_offset;
+            break;
+        case STEP_RBP_SAVED:
+            cfa = bp + (uintptr_t)(intptr_t)row->cfa_offset;
+            stride.bp_from = cfa + (uintptr_t)(intptr_t)row->bp_offset;
+            fresh->uses_bp = true;
+            if (CRN_UNLIKELY(cfa <= sp || (cfa & 7) != 0 || stride.bp_from < bounds.start))
+                goto ended;
+            break;
+        default: {
+            struct crn_frame frame = {pc, sp, bp, row == steps};
+            bool has_caller = crn_frame_stride(&frame, bounds, true, &stride);
+            fresh->uses_bp = stride.uses_bp;
+            if (!has_caller)
+                goto ended_by_word;
+            /* What a signal interrupted has no return address to be met by, and no row. */
+            slot = frame.is_exact ? stride.slot | 1 : stride.slot;
+            row = frame.is_exact ? steps : NULL;
+            pc = frame.pc;
+            sp = frame.sp;
+            bp = frame.bp;
+            continue;
+        }
+        }
+        if (CRN_UNLIKELY(cfa > bounds.end))
+            goto ended;
+        stride.cfa_from = 0;
+        stride.is_proven = true;
+        slot = cfa - 8;
+        pc = word_at(slot);
+        sp = cfa;
+        if (stride.bp_from != 0)
+            bp = word_at(stride.bp_from);
+        struct crn_step *foreseen = &steps[row->next];
+        if (CRN_UNLIKELY(foreseen->pc != pc)) {
+            if (pc == 0) {
+                stride.end_word = slot;
+                goto ended_by_word;
             }
+            foreseen = step_get(steps, pc);
+            row->next = (uint32_t)(foreseen - steps);
         }
-        if (CRN_UNLIKELY(fresh_count >= memo->capacity) && !memo_grow(memo)) {
-            is_whole = false;
-            kept = 0;
-            break;
-        }
-        struct crn_memo_entry *entry = &memo->fresh[fresh_count++];
-        *entry = (struct crn_memo_entry){slot, frame.pc, frame.bp, 0,
-                                         bp_below_of(slot, bp_slot, proof)};
-        if (!step(&frame, bounds, true, &slot, &bp_slot, &proof)) {
-            kept = 0;
-            break;
-        }
+        row = foreseen;
+        continue;
+    ended:
+        stride.end_word = 0;
+    ended_by_word:
+        met = memo->entries;
+        break;
     }
-    while (kept + fresh_count > memo->capacity)
-        if (!memo_grow(memo)) {
-            is_whole = false;
-            kept = 0;
-            break;
-        }
-    uint32_t node = kept > 0 ? memo->entries[kept - 1].node : 0;
-    for (uint32_t i = fresh_count; i-- > 0;) {
-        struct crn_memo_entry *entry = &memo->fresh[i];
-        if (CRN_UNLIKELY(entry->bp_below == (uint32_t)CRN_MEMO_UNPROVEN) && kept < remembered)
-            remembered = kept;
-        entry->node = node = crn_tree_intern(tree, node, entry->pc);
-        memo->entries[kept++] = *entry;
+
+    uint32_t kept = (uint32_t)(met - memo->entries);
+    if (CRN_UNLIKELY(kept + fresh_count > memo->capacity) &&
+        !memo_grow(memo, kept + fresh_count)) {
+        is_whole = false;
+        kept = 0;
     }
-    if (!is_whole)
-        remembered = 0;
-    memo->count = kept < remembered ? kept : remembered;
+    struct crn_memo_word *const words = memo->words;
+    struct crn_memo_entry *entry = memo->entries + kept;
+    uint32_t remembered = UINT32_MAX; /* how many entries may be believed later */
+    uint32_t count = 0;               /* of words */
+    uint32_t node = 0;
+    bool needs_bp = false;
+    if (kept > 0) {
+        /* Another callee may have led here. */
+        struct crn_memo_entry *last = entry - 1;
+        node = last->node;
+        if (fresh_count == 0) {
+            memo->count = kept;
+            return node;
+        }
+        needs_bp = last->needs_bp;
+        last->bp = bp;
+        count = words_append(words, last->words, slot, pc, needs_bp ? stride.bp_from : 0, bp,
+                             stride.cfa_from);
+        if (CRN_UNLIKELY(!stride.is_proven))
+            remembered = kept - 1;
+    } else if (stride.end_word != 0 && is_whole) {
+        words[count++] = (struct crn_memo_word){stride.end_word, word_at(stride.end_word)};
+    }
+    uintptr_t outer_bp_from = kept > 0 ? stride.bp_from : 1; /* 1: there is nobody further out */
+    for (const struct crn_fresh_frame *fresh = walker->fresh + fresh_count; fresh-- > walker->fresh;) {
+        needs_bp = fresh->uses_bp || (outer_bp_from == 0 && needs_bp);
+        node = node_get(tree, &steps[fresh->row], node, fresh->pc);
+        if (CRN_UNLIKELY(!fresh->is_proven) && entry - memo->entries < remembered)
+            remembered = (uint32_t)(entry - memo->entries);
+        if (CRN_LIKELY_TRUE(is_whole)) {
+            entry->slot = fresh->slot;
+            entry->pc = fresh->pc;
+            entry->bp = fresh->bp;
+            entry->node = node;
+            entry->words = count;
+            entry->needs_bp = needs_bp;
+            entry++;
+            count = words_append(words, count, fresh->slot, fresh->pc,
+                                 needs_bp ? fresh->bp_from : 0, fresh->bp, fresh->cfa_from);
+        }
+        outer_bp_from = fresh->bp_from;
+    }
+    uint32_t total = is_whole ? (uint32_t)(entry - memo->entries) : 0;
+    memo->count = total < remembered ? total : remembered;
     return node;
 }
 

@@ -4,18 +4,23 @@
  * Allocation stacks: from a call frame to a node of the calling-context tree.
  *
  * A stack mostly looks as it did a moment ago, but for its innermost frames.  So each stack has a
- * memo, the last walk over it: where each return address lies, what it was, its node.  A new walk
- * goes only until it meets a remembered slot with the same return address and rbp; if all older
- * slots still hold what they held, the rest of the walk would end in the same node:
+ * memo, the last walk over it: its call frames, and the words of the stack that led from each to
+ * the next.  A new walk goes only until it meets a remembered frame; if all words that led on from
+ * there are unchanged, the rest of the walk would end in the same node:
  *
  *     memo:   main -- loop -- handle -- parse -- token           (outermost first)
  *     now:    main -- loop -- handle -- parse -- string -- grow
  *                                       `-- met here: two new frames, four compared
  *
- * Why equal slots prove it: each step is a function of (pc, rsp, rbp) and of the saved rbp it
- * loads; pc and the place of the next slot follow by induction, and a loaded rbp is compared too.
- * So is a loaded CFA, where a function realigned the stack.  Through a signal frame nothing is
- * proven, since rsp is loaded as well: a memo ends before the interrupted frame.
+ * Why that is proof: a step is a function of (pc, rsp, rbp) and of the words it reads, which are
+ * the return address and, for some functions, the saved rbp or the CFA.  Two frames with the same
+ * pc and the same slot (hence rsp) are the same state if rbp is equal too, or if nothing further
+ * out looks at it: most code keeps a loop's counter there rather than a frame pointer.  So by
+ * induction equal words are an equal walk.  Through a signal frame nothing is proven, since rsp is
+ * loaded as well: a memo ends before the interrupted frame.
+ *
+ * A walk itself is mostly foreseen: each thread remembers for a return address how to go on, where
+ * that led the last time, and which node it was (struct crn_step).
  */
 #include "stack/rules.h"
 #include "stack/tree.h"
@@ -41,38 +46,79 @@ struct crn_stack_bounds {
 bool crn_frame_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
                     bool may_call_libunwind, uintptr_t *slot, uintptr_t *bp_slot);
 
-struct crn_memo_entry {
-    uintptr_t slot;    /* where the return address lies */
-    uintptr_t pc;      /* what it was */
-    uintptr_t bp;      /* rbp in that frame */
-    uint32_t node;     /* of the stack up to here */
-    uint32_t bp_below; /* slot - (where that rbp was loaded from), bytes; or CRN_MEMO_BP_KEPT */
-};
-enum {
-    CRN_MEMO_BP_KEPT = 0x3fffffff,
-    CRN_MEMO_CFA_LOADED = 1 << 30, /* or-ed to it: where the slot lies was read from memory */
-    CRN_MEMO_UNPROVEN = -1,        /* equal slots do not prove this step */
+/* One step, and what it rests on. */
+struct crn_stride {
+    uintptr_t slot;     /* where the caller's return address was read */
+    uintptr_t bp_from;  /* where its rbp was loaded; 0: it was kept */
+    uintptr_t cfa_from; /* where its CFA was loaded; 0: it was computed */
+    bool uses_bp;       /* the step depends on rbp */
+    bool is_proven;     /* equal pc, slot, rbp and words prove it: not through a signal */
+    uintptr_t end_word; /* when the walk ends: the word that ended it; 0: none was read */
 };
 
-/* The last walk over one stack.  Zeroed memory is an empty memo; it owns its mappings. */
+/* As crn_frame_step, with all of it; may call libunwind. */
+bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
+                      bool may_call_libunwind, struct crn_stride *stride);
+
+struct crn_memo_entry {
+    uintptr_t slot;        /* where the return address lies */
+    uintptr_t pc;          /* what it was */
+    uintptr_t bp;          /* rbp in that frame */
+    uint32_t node;         /* of the stack up to here */
+    uint32_t words : 31;   /* words[0 .. words) prove the walk outwards from here */
+    uint32_t needs_bp : 1; /* ... if rbp is the same, too */
+};
+struct crn_memo_word {
+    uintptr_t address, value;
+};
+
+/* The last walk over one stack.  Zeroed memory is an empty memo; it owns its mapping. */
 struct crn_memo {
+    struct crn_stack_bounds bounds; /* of the stack */
     uint32_t count, capacity;
     struct crn_memo_entry *entries; /* outermost first, `count` of them */
-    struct crn_memo_entry *fresh;   /* room for as many again, innermost first, while walking */
+    struct crn_memo_word *words;    /* what led to them, in the same order */
+};
+
+/* How to go on from one return address, and what came of it the last time. */
+struct crn_step {
+    uintptr_t pc; /* the return address; 0: none */
+    int32_t cfa_offset;
+    int16_t bp_offset;
+    uint8_t how;           /* enum in unwind.c */
+    uint32_t next;         /* the row of the caller */
+    uint32_t parent, node; /* the caller's node and ours */
+};
+enum { CRN_STEP_ROWS = 1024 };
+
+/* What a thread needs to walk, beside the memo of the stack.  Zeroed memory will do. */
+struct crn_walker {
+    struct crn_step *steps;       /* CRN_STEP_ROWS of them; NULL: none yet */
+    struct crn_fresh_frame *fresh; /* room for a walk's new frames, innermost first */
+    uint32_t fresh_capacity;
+    uint32_t epoch; /* of the rules that the steps were made from */
 };
 
 enum { CRN_STACK_DEPTH_MAX = 1 << 16 }; /* frames; deeper ones lose their outermost part */
 
 /*
- * The node for the stack whose innermost frame is `frame`, and whose return address lies at
- * `slot`.  0 when it cannot be known.  Not re-entrant for one memo: the caller guards.
+ * The node for the stack whose innermost frame has the return address `pc`, rsp `sp` once that
+ * has been popped (it lies at sp - 8), and rbp `bp`.  0 when it cannot be known.
+ * Not re-entrant for one walker or memo: the caller guards.
  */
-uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_memo *memo, struct crn_frame frame,
-                           uintptr_t slot, struct crn_stack_bounds bounds);
+uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, struct crn_memo *memo,
+                           uintptr_t pc, uintptr_t sp, uintptr_t bp);
 
 /* The same without a memo, for the stack of somebody who stands still; no libunwind, no locks. */
 uint32_t crn_stack_capture_still(struct crn_tree *tree, struct crn_frame frame,
                                  struct crn_stack_bounds bounds);
+
+/* Forgets the walk: the memo is for this stack from now on. */
+void crn_memo_reset(struct crn_memo *memo, struct crn_stack_bounds bounds);
+
+/* Gives the mappings back. */
+void crn_memo_fini(struct crn_memo *memo);
+void crn_walker_fini(struct crn_walker *walker);
 
 /* Tells the fallback where libunwind's entry points are; NULL for each that is missing. */
 struct crn_libunwind {

@@ -62,15 +62,21 @@ HELPER bool is_unwiped(void)
     return getenv("CASE_UNWIPED") != NULL;
 }
 
-/* Overwrites the dead stack below the caller.  Call it on a thread's stack, not on a coroutine's.
+HELPER void wipe_area(void)
+{
+    char area[1 << 16];
+    memset(area, 0, sizeof area);
+    __asm__ volatile("" : : "r"(area) : "memory");
+}
+
+/*
+ * Overwrites the dead stack below the caller.  Call it on a thread's stack, not on a coroutine's.
+ * What it calls on the way (lazy binding saves all registers) comes before, and is wiped as well.
  */
 HELPER void wipe_stack(void)
 {
-    char area[1 << 16];
-    if (is_unwiped())
-        return;
-    memset(area, 0, sizeof area);
-    __asm__ volatile("" : : "r"(area) : "memory");
+    if (!is_unwiped())
+        wipe_area();
 }
 
 /*

@@ -19,6 +19,7 @@ enum { DEPTH_MAX = 40000 };
 
 static struct crn_tree tree;
 static struct crn_memo memo;
+static struct crn_walker walker;
 static struct crn_stack_bounds bounds;
 static void *frames[DEPTH_MAX + 64];
 static unsigned checks, fresh_walks;
@@ -74,12 +75,14 @@ static void fail_with(const char *what, uint32_t node, int count)
 FRAMED static uint32_t check_stack(bool with_backtrace)
 {
     const uintptr_t *frame = __builtin_frame_address(0);
-    struct crn_frame innermost = {frame[1], (uintptr_t)(frame + 2), frame[0], false};
-    uintptr_t slot = (uintptr_t)(frame + 1);
-    uint32_t node = crn_stack_capture(&tree, &memo, innermost, slot, bounds);
-    struct crn_memo empty = {0, 0, NULL, NULL};
-    uint32_t fresh = crn_stack_capture(&tree, &empty, innermost, slot, bounds);
-    crn_vm_unmap(empty.entries, 2 * empty.capacity * sizeof *empty.entries);
+    uintptr_t sp = (uintptr_t)(frame + 2);
+    memo.bounds = bounds;
+    uint32_t node = crn_stack_capture(&tree, &walker, &memo, frame[1], sp, frame[0]);
+    struct crn_memo empty = {.bounds = bounds};
+    struct crn_walker newcomer = {.steps = NULL};
+    uint32_t fresh = crn_stack_capture(&tree, &newcomer, &empty, frame[1], sp, frame[0]);
+    crn_memo_fini(&empty);
+    crn_walker_fini(&newcomer);
     checks++;
     cr_assert(fresh != 0);
     if (with_backtrace || node != fresh) {
@@ -326,8 +329,8 @@ Test(unwind, deep_recursion_is_walked_to_its_end)
 FRAMED static void capture_alone(void)
 {
     const uintptr_t *frame = __builtin_frame_address(0);
-    struct crn_frame innermost = {frame[1], (uintptr_t)(frame + 2), frame[0], false};
-    uint32_t node = crn_stack_capture(&tree, &memo, innermost, (uintptr_t)(frame + 1), bounds);
+    memo.bounds = bounds;
+    uint32_t node = crn_stack_capture(&tree, &walker, &memo, frame[1], (uintptr_t)(frame + 2), frame[0]);
     cr_assert(node != 0);
     sink = crn_tree_node(&tree, node)->depth;
 }
@@ -467,7 +470,7 @@ static void *thread_run(void *argument)
 {
     (void)argument;
     bounds = own_bounds();
-    memo = (struct crn_memo){0, 0, NULL, NULL};
+    memo = (struct crn_memo){.bounds = bounds};
     deeper(10);
     kind_try(with_alloca);
     return NULL;
@@ -508,8 +511,9 @@ Test(unwind, a_coroutines_stack_ends_in_its_trampoline)
                               (uintptr_t)coroutine_context.uc_mcontext.gregs[REG_RSP],
                               (uintptr_t)coroutine_context.uc_mcontext.gregs[REG_RBP], false};
     uint32_t node = crn_stack_capture_still(&tree, still, bounds);
-    struct crn_memo other = {0, 0, NULL, NULL};
-    cr_assert(node != 0 && node == crn_stack_capture(&tree, &other, still, still.sp - 8, bounds));
+    struct crn_memo other = {.bounds = bounds};
+    cr_assert(node != 0 &&
+              node == crn_stack_capture(&tree, &walker, &other, still.pc, still.sp, still.bp));
 
     swapcontext(&main_context, &coroutine_context);
     cr_assert(seen_before_suspension > 5 && seen_after_it == seen_before_suspension + 2);
