@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "coro/probe.h"
 #include "snap/take.h"
+#include "stack/verify.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -537,12 +538,14 @@ bool crn_end_now(void)
 int crn_end_finish(int exit_code)
 {
     crn_end_begin(exit_code); /* exit() from inside libc, say of the last thread */
+    crn_verify_end(crn_shim.options.verify_output);
     return finish(exit_code, 0);
 }
 
 void crn_end_by_signal(int signal, const ucontext_t *interrupted)
 {
     begin(interrupted);
+    crn_verify_end(crn_shim.options.verify_output);
     int code = finish(-1, signal);
     if (code >= 0)
         crn_syscall1(SYS_exit_group, code);

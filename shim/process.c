@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "record/modules.h"
 #include "snap/stop.h"
+#include "stack/verify.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -124,6 +125,7 @@ static void child_begin(void)
     crn_heap_after_fork(&crn_heap);
     crn_tree_after_fork(&crn_tree);
     crn_rules_after_fork();
+    crn_verify_after_fork();
     crn_modules_after_fork();
     crn_coros_after_fork();
     crn_scopes_after_fork();

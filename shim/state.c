@@ -7,6 +7,8 @@
 #include "base/switch.h"
 #include "base/sys.h"
 #include "snap/take.h"
+#include "stack/verify.h"
+#include "stack/witness.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -122,6 +124,23 @@ void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void
     self->is_on_scratch = false;
 }
 
+static void verify_do(void *stack)
+{
+    crn_verify_stack(stack);
+}
+
+/* From registers as they are on the way to the function with this frame. */
+static CRN_COLD void stack_verify(struct crn_thread *self, uint32_t node, const uintptr_t *frame)
+{
+    struct crn_verify_case stack = {
+        .tree = &crn_tree,
+        .node = node,
+        .frame = frame,
+        .bounds = {self->stack_start, self->stack_start + self->stack_span}};
+    crn_witness_registers_take(&stack.registers);
+    crn_shim_on_scratch(self, verify_do, &stack);
+}
+
 uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
 {
     if (CRN_UNLIKELY(self->is_busy))
@@ -129,6 +148,8 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
     self->is_busy = 1;
     uint32_t node = crn_stack_capture(&crn_tree, &self->walker, self->memo, frame[1],
                                       (uintptr_t)(frame + 2), frame[0]);
+    if (CRN_UNLIKELY(crn_verify_every != 0))
+        stack_verify(self, node, frame);
     self->is_busy = 0;
     return node;
 }
@@ -273,6 +294,8 @@ __attribute__((constructor)) static void shim_start(void)
     dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
+    if (crn_shim.options.verify_stacks != 0 && !crn_verify_start(crn_shim.options.verify_stacks))
+        crn_log("verify_stacks needs libunwind.so.8 and libgcc_s.so.1; it is off");
     pthread_key_create(&ending_key, thread_end);
     stderr_save();
     crn_process_start();

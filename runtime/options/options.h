@@ -37,6 +37,8 @@ struct crn_options {
     unsigned malloc_context_size; /* 0: no limit */
     bool report_objects, print_suppressions;
     bool use_globals, use_stacks, use_registers, use_tls, use_root_regions, use_unaligned;
+    unsigned verify_stacks;    /* compare every so many-th stack with libunwind's; 0: none */
+    const char *verify_output; /* where that is told; "": standard error */
     uint8_t sources[CRN_OPTIONS_MAX]; /* enum crn_option_source, by row of the table */
 };
 

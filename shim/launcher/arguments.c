@@ -118,6 +118,8 @@ static void option_help(const struct crn_option_row *row, const char *fallback)
             letter = with_letter;
         }
     }
+    if (*row->help == 0)
+        return;
     snprintf(left, sizeof left, "  %s--%s%s%s", letter, name, *row->argument != 0 ? " " : "",
              row->argument);
     printf("%-*s  %s", COLUMN, left, row->help);
