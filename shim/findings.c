@@ -269,6 +269,49 @@ static void objects_add(const struct crn_mark *mark, struct crn_draft *draft, co
     }
 }
 
+/* Rows of samples that were added lately, by a hash of what they say: alike ones become one. */
+enum { RECENT_SAMPLES = 1024 };
+
+static void sample_add(struct crn_draft *draft, uint32_t *recent, struct crn_record_sample sample)
+{
+    uint64_t hash = crn_hash64(sample.bytes * 4 + sample.flags) ^
+                    crn_hash64((uint64_t)sample.node << 32 | sample.leak);
+    uint32_t *slot = &recent[hash % RECENT_SAMPLES];
+    struct crn_record_sample *row =
+        *slot != 0 ? (struct crn_record_sample *)draft->sections[CRN_SECTION_SAMPLES].rows + *slot - 1
+                   : NULL;
+    if (row != NULL && row->leak == sample.leak && row->node == sample.node &&
+        row->bytes == sample.bytes && row->flags == sample.flags && row->blocks < UINT32_MAX) {
+        row->blocks++;
+        return;
+    }
+    crn_draft_rows(draft, CRN_SECTION_SAMPLES, &sample, 1);
+    *slot = (uint32_t)draft->sections[CRN_SECTION_SAMPLES].count;
+}
+
+/* Lists the leaked blocks that have a stack; `rows` as for objects_add. */
+static void samples_add(struct crn_mark *mark, struct crn_draft *draft, const uint32_t *rows,
+                        uint32_t born_before)
+{
+    uint32_t *recent = crn_arena_alloc(&mark->arena, RECENT_SAMPLES * sizeof *recent);
+    for (size_t i = 0; i < mark->suspect_count && recent != NULL; i++) {
+        const struct crn_suspect *suspect = &mark->suspects[i];
+        uint32_t stack = suspect->record->stack;
+        if (stack == 0 || rows[suspect->group - 1] == 0 ||
+            !crn_suspect_is_still_there(mark, suspect, born_before) ||
+            !crn_group_is_asked(mark, &mark->groups[suspect->group - 1], suspect))
+            continue;
+        sample_add(draft, recent,
+                   (struct crn_record_sample){
+                       .leak = rows[suspect->group - 1] - 1,
+                       .node = crn_draft_node(draft, stack),
+                       .bytes = suspect->size,
+                       .blocks = 1,
+                       .flags = suspect->is_direct ? 0 : CRN_SAMPLE_INDIRECT,
+                   });
+    }
+}
+
 void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft,
                           uint32_t born_before, bool has_totals)
 {
@@ -323,4 +366,8 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
     }
     if (crn_shim.options.report_objects)
         objects_add(mark, draft, rows, born_before);
+    if (crn_shim.options.stacks == CRN_STACKS_SAMPLED) {
+        draft->process.sample_bytes = crn_shim.options.sample_bytes;
+        samples_add(mark, draft, rows, born_before);
+    }
 }

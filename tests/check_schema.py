@@ -21,7 +21,7 @@ NUMBER = (int, float)
 
 REPORT = {"schema": str, "coroner": str, "warnings": list, "processes": list}
 PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NULL), "exit": dict,
-           "duration_s": (*NUMBER, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
+           "duration_s": (*NUMBER, NULL), "sample_bytes": (int, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
            "coroutines": list}
 EXIT = {"code": (int, NULL), "signal": (int, NULL)}
 SUMMARY = {"leaked_blocks": int, "leaked_bytes": int, "likely_blocks": int, "likely_bytes": int,
@@ -33,7 +33,10 @@ COUNTS = {state: int for state in (*STATES, "seen", "resurrected")}
 LEAK = {"id": str, "class": str, "confidence": str, "why": (str, NULL), "blocks": int, "bytes": int,
         "indirect_blocks": int, "indirect_bytes": int, "retained_bytes": (int, NULL),
         "alloc_stack": (list, NULL), "coroutine": (dict, NULL), "chain": (list, NULL),
-        "hint": (str, NULL)}
+        "hint": (str, NULL), "sampled": bool, "estimated_blocks": (int, NULL),
+        "estimated_bytes": (int, NULL), "indirect_stacks": (list, NULL)}
+BEHIND = {"alloc_stack": (list, NULL), "sampled_blocks": int, "estimated_blocks": int,
+          "estimated_bytes": int}
 FRAME = {"function": (str, NULL), "file": (str, NULL), "line": (int, NULL), "module": (str, NULL),
          "build_id": (str, NULL), "offset": (str, NULL), "inlined": (bool, NULL)}
 COROUTINE = {"name": (str, NULL), "mechanism": str, "state": str, "count": int,
@@ -98,6 +101,21 @@ def chain(where, leak):
             yield f"{where} of a {leak['class']} leak is {' > '.join(map(str, kinds))}"
 
 
+def samples(where, leak, sample_bytes):
+    """What must hold of estimates: only where stacks were sampled, and not below what was counted."""
+    for noun in ("blocks", "bytes"):
+        told = leak[f"estimated_{noun}"]
+        if leak["sampled"] != (told is not None) or (leak["sampled"] and sample_bytes is None):
+            yield f"{where}.estimated_{noun} is {told} where sampled is {leak['sampled']}"
+        elif told is not None and told < leak[noun]:
+            yield f"{where}.estimated_{noun} is {told}, fewer than the {leak[noun]} counted"
+    if (leak["indirect_stacks"] is None) != (sample_bytes is None):
+        yield f"{where}.indirect_stacks does not go with sample_bytes {sample_bytes}"
+    for index, behind in enumerate(leak["indirect_stacks"] or []):
+        yield from keys(f"{where}.indirect_stacks[{index}]", behind, BEHIND)
+        yield from stack(f"{where}.indirect_stacks[{index}].alloc_stack", behind["alloc_stack"])
+
+
 def leaks(where, process):
     for index, leak in enumerate(process["leaks"]):
         here = f"{where}.leaks[{index}]"
@@ -114,6 +132,7 @@ def leaks(where, process):
         if leak["blocks"] < 1:
             yield f"{here} has no direct block"
         yield from stack(f"{here}.alloc_stack", leak["alloc_stack"])
+        yield from samples(here, leak, process.get("sample_bytes"))
         without = leak["class"] == "lost" if leak["class"] != "stale" else leak["coroutine"] is None
         if without != (leak["coroutine"] is None):
             yield f"{here}.coroutine does not go with class {leak['class']}"

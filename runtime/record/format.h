@@ -7,7 +7,7 @@
  * of fixed width; addresses are raw, so that the target needs no symbols:
  *
  *     header | process | strings | modules | nodes | coroutines | leaks | links | findings |
- *                objects    the sections, in the order of the directory
+ *                objects | samples    the sections, in the order of the directory
  *
  * Rows refer to each other by index.  A `string` is an offset into the strings section, where
  * each text ends with a NUL; offset 0 is the empty text and stands for "unknown".
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define CRN_RECORD_MAGIC "CORONER\x1a"
-enum { CRN_RECORD_VERSION = 1 };
+enum { CRN_RECORD_VERSION = 2 };
 
 enum crn_record_section {
     CRN_SECTION_PROCESS,  /* one struct crn_record_process */
@@ -37,6 +37,7 @@ enum crn_record_section {
     CRN_SECTION_LINKS,    /* struct crn_record_link: the chains of the leaks and findings */
     CRN_SECTION_FINDINGS, /* struct crn_record_finding */
     CRN_SECTION_OBJECTS,  /* struct crn_record_object: every leaked block, if that was asked for */
+    CRN_SECTION_SAMPLES,  /* struct crn_record_sample: leaked blocks whose stacks were sampled */
     CRN_SECTION_COUNT
 };
 
@@ -76,7 +77,7 @@ struct crn_record_process {
     uint64_t coroutines_resurrected;
     uint64_t unseen_threads;
     uint64_t check_pause_ns, check_ns;
-    uint64_t sample_bytes; /* mean of Poisson sampling; 0: a stack for every block */
+    uint64_t sample_bytes; /* mean of Poisson sampling; 0: stacks were not sampled */
     /* Strings: what the program itself answers to __lsan_default_options and _suppressions. */
     uint32_t options, suppressions;
 };
@@ -161,6 +162,22 @@ struct crn_record_object {
     uint32_t is_indirect;
 };
 
+/*
+ * Leaked blocks of one size that got a stack while stacks were sampled.  Rows may be alike: they
+ * are to be added up.
+ */
+struct crn_record_sample {
+    uint32_t leak; /* row */
+    uint32_t node; /* their allocation stack */
+    uint64_t bytes; /* of each */
+    uint32_t blocks;
+    uint32_t flags;
+};
+enum crn_sample_flags {
+    CRN_SAMPLE_INDIRECT = 1, /* not direct blocks of the leak, but held by those */
+    CRN_SAMPLE_CERTAIN = 2,  /* every block from there gets a stack: it stands for itself alone */
+};
+
 enum crn_finding_kind {
     CRN_FINDING_OUTLIVED,
     CRN_FINDING_ZOMBIE,
@@ -185,6 +202,7 @@ static inline uint64_t crn_record_row_bytes(unsigned section)
         [CRN_SECTION_LINKS] = sizeof(struct crn_record_link),
         [CRN_SECTION_FINDINGS] = sizeof(struct crn_record_finding),
         [CRN_SECTION_OBJECTS] = sizeof(struct crn_record_object),
+        [CRN_SECTION_SAMPLES] = sizeof(struct crn_record_sample),
     };
     return row_bytes[section];
 }

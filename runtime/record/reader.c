@@ -26,7 +26,7 @@ static const char *const section_names[CRN_SECTION_COUNT] = {
     [CRN_SECTION_MODULES] = "modules",  [CRN_SECTION_NODES] = "nodes",
     [CRN_SECTION_COROS] = "coroutines", [CRN_SECTION_LEAKS] = "leaks",
     [CRN_SECTION_LINKS] = "links",      [CRN_SECTION_FINDINGS] = "findings",
-    [CRN_SECTION_OBJECTS] = "objects",
+    [CRN_SECTION_OBJECTS] = "objects",  [CRN_SECTION_SAMPLES] = "samples",
 };
 
 enum { CHECKSUM_FROM = 32, CHUNK_BYTES = 1 << 20 };
@@ -177,6 +177,7 @@ static enum crn_status sections_map(struct crn_recording *recording,
     recording->links = rows[CRN_SECTION_LINKS];
     recording->findings = rows[CRN_SECTION_FINDINGS];
     recording->objects = rows[CRN_SECTION_OBJECTS];
+    recording->samples = rows[CRN_SECTION_SAMPLES];
     return CRN_OK;
 }
 
@@ -296,6 +297,15 @@ static bool objects_are_valid(const struct crn_recording *r)
     return true;
 }
 
+static bool samples_are_valid(const struct crn_recording *r)
+{
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_SAMPLES]; i++)
+        if (r->samples[i].leak >= r->counts[CRN_SECTION_LEAKS] ||
+            !node_is_valid(r, r->samples[i].node) || r->process->sample_bytes == 0)
+            return false;
+    return true;
+}
+
 /* R3. */
 static enum crn_status rows_check(const struct crn_recording *recording,
                                   const struct complaint *complaint)
@@ -308,6 +318,7 @@ static enum crn_status rows_check(const struct crn_recording *recording,
         {nodes_are_valid, "nodes"},       {coros_are_valid, "coroutines"},
         {leaks_are_valid, "leaks"},       {chains_are_valid, "chains"},
         {findings_are_valid, "findings"}, {objects_are_valid, "objects"},
+        {samples_are_valid, "samples"},
     };
     for (unsigned i = 0; i < CRN_COUNT_OF(checks); i++)
         if (!checks[i].are_valid(recording))

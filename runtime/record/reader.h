@@ -21,6 +21,7 @@ struct crn_recording {
     const struct crn_record_link *links;
     const struct crn_record_finding *findings;
     const struct crn_record_object *objects;
+    const struct crn_record_sample *samples;
     uint64_t counts[CRN_SECTION_COUNT];
 };
 

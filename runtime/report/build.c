@@ -12,6 +12,7 @@
 #include "report/group.h"
 #include "report/judge.h"
 #include "report/names.h"
+#include "report/sampled.h"
 #include "report/words.h"
 
 /* A stack deeper than both together is runaway recursion; its middle is left out. */
@@ -245,10 +246,11 @@ static void leak_make(const struct builder *builder, const struct crn_record_lea
         .coroutine_count = row->coro_count,
         .chain = chain_make(builder, row->first_link, row->link_count),
     };
+    leak->is_missed = builder->process->sample_bytes != 0 && leak->allocated == NULL;
     uint64_t key = hash_add(row->verdict, row->confidence);
-    key = hash_add(key, stack_key(leak->allocated));
     key = hash_add(key, leak->coroutine != NULL ? leak->coroutine->key : 0);
-    leak->key = hash_add(key, (uintptr_t)holder_name(leak));
+    leak->family = hash_add(key, (uintptr_t)holder_name(leak));
+    leak->key = hash_add(leak->family, stack_key(leak->allocated));
     leak->id = leak_id(leak);
 }
 
@@ -274,6 +276,37 @@ static void objects_take(const struct builder *builder, struct crn_leak *leaks)
     }
 }
 
+static const struct crn_stack *sampled_stack_get(const void *user, uint32_t node_row)
+{
+    return stack_get(user, node_row);
+}
+
+/* What silences each of the leaks, in memory of the caller's; NULL: nothing. */
+static struct crn_suppression **silencers_find(const struct builder *builder,
+                                               struct crn_leak *leaks, size_t count)
+{
+    struct crn_judge *judge = builder->report->judge;
+    struct crn_suppression **silencers = calloc(count + 1, sizeof(struct crn_suppression *));
+    if (silencers == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < count; i++)
+        silencers[i] = crn_judge_find(judge, &leaks[i]);
+    if (builder->process->sample_bytes != 0)
+        crn_samples_judge(leaks, count, silencers, crn_judge_needs_stacks(judge));
+    return silencers;
+}
+
+static void unjudged_tell(const struct builder *builder)
+{
+    const struct crn_amount *unjudged = builder->process->unjudged;
+    uint64_t blocks = unjudged[CRN_LIKELY].blocks + unjudged[CRN_PROVEN].blocks;
+    if (blocks > 0)
+        crn_report_warn(builder->report,
+                        "%llu leaked %s no stack that a leak: suppression could match, since stacks "
+                        "were sampled; they do not count for the exit code",
+                        (unsigned long long)blocks, blocks == 1 ? "block has" : "blocks have");
+}
+
 static void leaks_make(const struct builder *builder)
 {
     struct crn_process *process = builder->process;
@@ -287,21 +320,32 @@ static void leaks_make(const struct builder *builder)
     }
     if (builder->report->has_objects)
         objects_take(builder, leaks);
+    crn_samples_take(builder->report->store, builder->recording,
+                     (struct crn_builder_stacks){sampled_stack_get, builder}, leaks);
+    struct crn_suppression **silencers = silencers_find(builder, leaks, count);
     for (uint64_t i = 0; i < count; i++) {
         struct crn_leak *leak = &leaks[kept];
         *leak = leaks[i];
-        if (crn_judge_silences_leak(builder->report->judge, leak)) {
+        if (silencers[i] != NULL) {
+            struct crn_amount amount = {silencers[i]->blocks, silencers[i]->bytes};
+            amount_add(&amount, leak);
+            silencers[i]->blocks = amount.blocks;
+            silencers[i]->bytes = amount.bytes;
             amount_add(&process->suppressed, leak);
             continue;
         }
+        if (leak->is_unjudged)
+            amount_add(&process->unjudged[leak->confidence], leak);
         amount_add(&process->leaked, leak);
         amount_add(&process->by_verdict[leak->verdict], leak);
         if (leak->confidence == CRN_LIKELY)
             amount_add(&process->likely, leak);
         kept++;
     }
+    free(silencers);
+    unjudged_tell(builder);
     process->leaks = leaks;
-    shown = kept = crn_leaks_group(leaks, kept);
+    shown = kept = crn_leaks_group(leaks, kept, process->sample_bytes != 0);
     if (builder->report->leaks_max != 0 && shown > builder->report->leaks_max)
         shown = builder->report->leaks_max;
     process->leaks_count = shown;
@@ -387,6 +431,7 @@ static void summary_take(const struct builder *builder)
     process->coroutines_resurrected = row->coroutines_resurrected;
     memcpy(process->coroutines_by_state, row->coroutines, sizeof process->coroutines_by_state);
     process->unseen_threads = row->unseen_threads;
+    process->sample_bytes = row->sample_bytes;
     process->check_pause_s = (double)row->check_pause_ns / 1e9;
     process->check_s = (double)row->check_ns / 1e9;
 }

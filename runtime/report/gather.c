@@ -6,6 +6,7 @@
  */
 #include "report/gather.h"
 #include "report/fold.h"
+#include "report/group.h"
 
 #include <stdlib.h>
 
@@ -45,11 +46,16 @@ static int row_compare(const void *a, const void *b)
     return order != 0 ? order : COMPARE(left->at, right->at);
 }
 
+static uint64_t cluster_bytes(const struct crn_cluster *cluster)
+{
+    return cluster->count == 1 ? crn_leak_bytes(cluster->leaks[0])
+                               : cluster->direct.bytes + cluster->indirect.bytes;
+}
+
 static int cluster_compare(const void *a, const void *b)
 {
     const struct crn_cluster *left = a, *right = b;
-    int order = COMPARE(right->direct.bytes + right->indirect.bytes,
-                        left->direct.bytes + left->indirect.bytes);
+    int order = COMPARE(cluster_bytes(right), cluster_bytes(left));
     return order != 0 ? order : COMPARE(left->leaks[0], right->leaks[0]); /* rows of one array */
 }
 
@@ -96,7 +102,9 @@ static uint64_t held_bytes(const struct crn_held *held)
 static int held_compare(const void *a, const void *b)
 {
     const struct crn_held *left = a, *right = b;
-    int order = COMPARE(held_bytes(right), held_bytes(left));
+    int order = COMPARE(left->leak->explained_bytes > 0, right->leak->explained_bytes > 0);
+    if (order == 0)
+        order = COMPARE(held_bytes(right), held_bytes(left));
     return order != 0 ? order : COMPARE(left->leak, right->leak); /* rows of one array */
 }
 
@@ -113,8 +121,9 @@ static void held_fill(struct crn_store *store, struct crn_cluster *cluster)
     if (rows == NULL)
         crn_out_of_memory();
     for (size_t i = 0; i < cluster->count; i++) {
-        uint64_t key = crn_stack_fold_key(cluster->leaks[i]->allocated);
-        rows[i] = (struct row){hash_add(key, cluster->leaks[i]->confidence), i, cluster->leaks[i]};
+        const struct crn_leak *leak = cluster->leaks[i];
+        uint64_t key = crn_stack_fold_key(leak->allocated);
+        rows[i] = (struct row){hash_add(key, leak->confidence * 2u + leak->is_sampled), i, leak};
     }
     qsort(rows, cluster->count, sizeof *rows, row_compare);
     for (size_t i = 0; i < cluster->count; i++) {
@@ -123,6 +132,9 @@ static void held_fill(struct crn_store *store, struct crn_cluster *cluster)
         struct crn_held *into = &held[cluster->held_count - 1];
         into->count++;
         leak_add(&into->direct, &into->indirect, rows[i].leak);
+        into->estimate.blocks += rows[i].leak->estimate.blocks;
+        into->estimate.bytes += rows[i].leak->estimate.bytes;
+        into->estimate.sampled += rows[i].leak->estimate.sampled;
         if (depth_of(rows[i].leak) < depth_of(into->leak))
             into->leak = rows[i].leak;
     }

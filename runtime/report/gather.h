@@ -14,6 +14,7 @@ struct crn_held {
     const struct crn_leak *leak; /* that with the shortest stack */
     size_t count;
     struct crn_amount direct, indirect;
+    struct crn_estimate estimate; /* of the direct ones, if the leak is sampled */
 };
 
 struct crn_cluster {

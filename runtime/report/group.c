@@ -4,6 +4,7 @@
  * Sorting brings equal keys together; the first of them lends its chain to all.
  */
 #include "report/group.h"
+#include "report/sampled.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,15 +42,18 @@ static int coroutine_compare(const struct crn_coroutine *a, const struct crn_cor
     return order != 0 ? order : stack_compare(a->created, b->created);
 }
 
-static uint64_t leak_bytes(const struct crn_leak *leak)
+uint64_t crn_leak_bytes(const struct crn_leak *leak)
 {
-    return leak->bytes + leak->indirect_bytes;
+    uint64_t direct = leak->is_sampled && leak->estimate.bytes > (double)leak->bytes
+                          ? (uint64_t)leak->estimate.bytes
+                          : leak->bytes - leak->explained_bytes;
+    return direct + leak->indirect_bytes;
 }
 
 static int leak_compare_size(const void *a, const void *b)
 {
     const struct crn_leak *left = a, *right = b;
-    int order = COMPARE(leak_bytes(right), leak_bytes(left));
+    int order = COMPARE(crn_leak_bytes(right), crn_leak_bytes(left));
     if (order == 0)
         order = COMPARE(right->blocks, left->blocks);
     if (order == 0)
@@ -86,6 +90,17 @@ static void leak_merge(struct crn_leak *into, const struct crn_leak *from,
     into->indirect_blocks += from->indirect_blocks;
     into->indirect_bytes += from->indirect_bytes;
     into->retained_bytes += from->retained_bytes;
+    into->is_sampled |= from->is_sampled;
+    into->estimate.blocks += from->estimate.blocks;
+    into->estimate.bytes += from->estimate.bytes;
+    into->estimate.sampled += from->estimate.sampled;
+    if (from->behind != NULL) {
+        struct crn_behind *last_behind = from->behind;
+        while (last_behind->next != NULL)
+            last_behind = last_behind->next;
+        last_behind->next = into->behind;
+        into->behind = from->behind;
+    }
     if (into->objects == NULL)
         into->objects = from->objects;
     else if (from->objects != NULL)
@@ -94,7 +109,7 @@ static void leak_merge(struct crn_leak *into, const struct crn_leak *from,
         into->last_object = from->last_object;
 }
 
-size_t crn_leaks_group(struct crn_leak *leaks, size_t count)
+size_t crn_leaks_group(struct crn_leak *leaks, size_t count, bool are_sampled)
 {
     size_t kept = 0;
     if (count == 0)
@@ -109,7 +124,12 @@ size_t crn_leaks_group(struct crn_leak *leaks, size_t count)
             leaks[++kept] = leak;
         last = leak;
     }
-    qsort(leaks, ++kept, sizeof *leaks, leak_compare_size);
+    kept++;
+    for (size_t i = 0; i < kept; i++)
+        crn_behind_merge(&leaks[i]);
+    if (are_sampled)
+        crn_samples_explain(leaks, kept);
+    qsort(leaks, kept, sizeof *leaks, leak_compare_size);
     return kept;
 }
 

@@ -8,8 +8,14 @@
  */
 #include "report/model.h"
 
-/* Merges leaks of equal key, in place, and sorts; answers how many are left. */
-size_t crn_leaks_group(struct crn_leak *leaks, size_t count);
+/* How much there is to learn from a leak: what samples explain is told by those they fell on. */
+uint64_t crn_leak_bytes(const struct crn_leak *leak);
+
+/*
+ * Merges leaks of equal key, in place, and sorts; answers how many are left.  `are_sampled`: so
+ * were the stacks, and what samples stand for counts when it comes to the biggest.
+ */
+size_t crn_leaks_group(struct crn_leak *leaks, size_t count, bool are_sampled);
 
 /* Merges coroutines of equal key, in place, and sorts; answers how many are left. */
 size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count);

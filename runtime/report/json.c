@@ -153,7 +153,28 @@ static json_t *objects_json(const struct writer *writer, const struct crn_object
     return array;
 }
 
-static json_t *leak_json(const struct writer *writer, const struct crn_leak *leak)
+static json_t *estimate_json(double value)
+{
+    return number((uint64_t)(value + 0.5));
+}
+
+/* Where what a leak's blocks hold was allocated, as far as samples tell. */
+static json_t *behind_json(const struct writer *writer, const struct crn_behind *behind)
+{
+    json_t *array = json_array();
+    for (; behind != NULL; behind = behind->next) {
+        json_t *entry = json_object();
+        set(entry, "alloc_stack", stack_json(writer, behind->stack));
+        set(entry, "sampled_blocks", number(behind->estimate.sampled));
+        set(entry, "estimated_blocks", estimate_json(behind->estimate.blocks));
+        set(entry, "estimated_bytes", estimate_json(behind->estimate.bytes));
+        append(array, entry);
+    }
+    return array;
+}
+
+static json_t *leak_json(const struct writer *writer, const struct crn_process *process,
+                         const struct crn_leak *leak)
 {
     char id[20];
     json_t *object = json_object();
@@ -168,6 +189,13 @@ static json_t *leak_json(const struct writer *writer, const struct crn_leak *lea
     set(object, "indirect_bytes", number(leak->indirect_bytes));
     set(object, "retained_bytes", number(leak->retained_bytes));
     set(object, "alloc_stack", stack_json(writer, leak->allocated));
+    set(object, "sampled", json_boolean(leak->is_sampled));
+    set(object, "estimated_blocks",
+        leak->is_sampled ? estimate_json(leak->estimate.blocks) : json_null());
+    set(object, "estimated_bytes",
+        leak->is_sampled ? estimate_json(leak->estimate.bytes) : json_null());
+    set(object, "indirect_stacks",
+        process->sample_bytes != 0 ? behind_json(writer, leak->behind) : json_null());
     set(object, "coroutine", coroutine_json(writer, leak->coroutine, leak->coroutine_count));
     set(object, "chain", chain_json(writer, &leak->chain));
     set(object, "hint", json_string(crn_leak_hint(leak)));
@@ -257,6 +285,7 @@ static json_t *process_head_json(const struct writer *writer, const struct crn_p
     set(object, "argv", argv);
     set(object, "exit", end);
     set(object, "duration_s", json_real(process->duration_s));
+    set(object, "sample_bytes", number_or_null(process->sample_bytes, 0));
     set(object, "summary", summary_json(process));
     set(object, "leaks_left_out", number(process->leaks_left_out));
     return object;
@@ -283,7 +312,7 @@ static void process_write(const struct writer *writer, const struct crn_process 
     fputs(",\n    \"leaks\": [", writer->file);
     for (size_t i = 0; i < process->leaks_count; i++) {
         item_begin(writer, i);
-        emit(writer, leak_json(writer, &process->leaks[i]), 0);
+        emit(writer, leak_json(writer, process, &process->leaks[i]), 0);
     }
     fputs("],\n    \"findings\": [", writer->file);
     for (size_t i = 0; i < process->findings_count; i++) {

@@ -207,20 +207,19 @@ static struct crn_suppression *runtime_find(struct crn_judge *judge, const struc
     return found;
 }
 
-bool crn_judge_silences_leak(struct crn_judge *judge, const struct crn_leak *leak)
+struct crn_suppression *crn_judge_find(struct crn_judge *judge, const struct crn_leak *leak)
 {
     struct crn_suppression *found = stack_find(judge, CRN_SUPPRESS_LEAK, leak->allocated);
     if (found == NULL && leak->verdict == CRN_VERDICT_LOST)
         found = runtime_find(judge, leak->allocated);
     if (found == NULL)
         found = chain_find(judge, &leak->chain);
-    if (found == NULL)
-        found = coroutine_find(judge, leak->coroutine);
-    if (found == NULL)
-        return false;
-    found->blocks += leak->blocks + leak->indirect_blocks;
-    found->bytes += leak->bytes + leak->indirect_bytes;
-    return true;
+    return found != NULL ? found : coroutine_find(judge, leak->coroutine);
+}
+
+bool crn_judge_needs_stacks(const struct crn_judge *judge)
+{
+    return has_any(judge, CRN_SUPPRESS_LEAK);
 }
 
 bool crn_judge_silences_finding(struct crn_judge *judge, const struct crn_finding *finding)

@@ -22,7 +22,12 @@ void crn_judge_begin(struct crn_judge *judge, const char *text, char *message,
 void crn_judge_visit(const struct crn_judge *judge,
                      void (*visit)(const struct crn_suppression *, void *user), void *user);
 
-bool crn_judge_silences_leak(struct crn_judge *judge, const struct crn_leak *leak);
+/* What silences a leak; NULL: nothing does. */
+struct crn_suppression *crn_judge_find(struct crn_judge *judge, const struct crn_leak *leak);
+
+/* Whether there are suppressions that only a leak's allocation stack can match. */
+bool crn_judge_needs_stacks(const struct crn_judge *judge);
+
 bool crn_judge_silences_finding(struct crn_judge *judge, const struct crn_finding *finding);
 
 #endif

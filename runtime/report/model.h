@@ -48,6 +48,19 @@ struct crn_chain {
     uint32_t count; /* 0: none */
 };
 
+/* What samples come to, when each counts for as many blocks as it stands for. */
+struct crn_estimate {
+    double blocks, bytes;
+    uint64_t sampled; /* how many blocks that rests on */
+};
+
+/* Where blocks were allocated that a leak's blocks hold; known by samples. */
+struct crn_behind {
+    const struct crn_stack *stack;
+    struct crn_estimate estimate;
+    struct crn_behind *next; /* of the same leak; NULL: the last */
+};
+
 /* A leaked block. */
 struct crn_object {
     uint64_t address, bytes;
@@ -68,7 +81,14 @@ struct crn_leak {
     uint64_t coroutine_count;              /* how many like it hold blocks of this leak */
     struct crn_chain chain;
     struct crn_object *objects, *last_object; /* where they were asked for; NULL: none */
+    bool is_sampled;              /* its stack stands for others that nobody took */
+    bool is_missed;               /* stacks were sampled, and no sample fell on it */
+    struct crn_estimate estimate; /* of the direct blocks with this stack, if it is */
+    struct crn_behind *behind;    /* sampled among the indirect ones; NULL: none */
+    uint64_t explained_bytes;     /* if missed: by samples of its family */
+    bool is_unjudged;             /* missed, and a suppression might have matched its stack */
     uint64_t row; /* in the recording: the last resort of sorting */
+    uint64_t family; /* equal for leaks of equal verdict, confidence and holder */
     uint64_t key; /* equal for leaks of one process that are to be one */
 };
 
@@ -97,6 +117,8 @@ struct crn_process {
     double duration_s;
     bool is_checked; /* else what follows is unknown */
     struct crn_amount leaked, likely, suppressed, live;
+    struct crn_amount unjudged[2]; /* by confidence; part of leaked: suppressions may mean them */
+    uint64_t sample_bytes; /* between two sampled stacks; 0: they were not sampled */
     struct crn_amount by_verdict[CRN_VERDICT_COUNT];
     uint64_t allocations, frees, peak_bytes;
     uint64_t coroutines_seen, coroutines_resurrected;

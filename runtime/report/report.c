@@ -85,8 +85,10 @@ bool crn_report_is_bad(const struct crn_report *report, bool strict)
 {
     for (size_t i = 0; i < report->processes_count; i++) {
         const struct crn_process *process = &report->processes[i];
-        if (process->leaked.blocks > process->likely.blocks ||
-            (strict && (process->leaked.blocks > 0 || process->findings_count > 0)))
+        uint64_t likely = process->likely.blocks - process->unjudged[CRN_LIKELY].blocks;
+        uint64_t judged = process->leaked.blocks - process->unjudged[CRN_LIKELY].blocks -
+                          process->unjudged[CRN_PROVEN].blocks;
+        if (judged > likely || (strict && (judged > 0 || process->findings_count > 0)))
             return true;
     }
     return false;

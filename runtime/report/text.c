@@ -73,6 +73,17 @@ static void process_title(const struct crn_page *page, const struct crn_process 
     fprintf(page->file, "\n");
 }
 
+/* "about 1.2 MiB in 1,203 blocks (3 sampled)"; where all were hit for sure, just how many. */
+static const char *estimate_of(const struct crn_page *page, const struct crn_estimate *estimate)
+{
+    const struct crn_amount about = {(uint64_t)(estimate->blocks + 0.5),
+                                     (uint64_t)(estimate->bytes + 0.5)};
+    if (estimate->blocks - (double)estimate->sampled < 1e-6)
+        return amount_of(page, &about);
+    return crn_store_print(page->store, "about %s (%s sampled)", amount_of(page, &about),
+                           crn_page_number(page, estimate->sampled));
+}
+
 /* What the check says in this case, or else what the word means in every case. */
 static void why_print(const struct crn_page *page, const char *why, const char *meaning)
 {
@@ -96,8 +107,11 @@ static void head_print(const struct crn_page *page, const struct crn_cluster *cl
                        size_t number)
 {
     const struct crn_leak *leak = cluster->leaks[0];
+    bool is_sampled = cluster->count == 1 && leak->is_sampled;
     fprintf(page->file, "\n#%zu  ", number);
-    crn_page_print(page, CRN_STYLE_BOLD, "%s, ", amount_of(page, &cluster->direct));
+    crn_page_print(page, CRN_STYLE_BOLD, "%s, ",
+                   is_sampled ? estimate_of(page, &leak->estimate)
+                              : amount_of(page, &cluster->direct));
     crn_page_print(
         page, leak->confidence == CRN_PROVEN || cluster->is_mixed ? CRN_STYLE_BAD : CRN_STYLE_BOLD,
         "%s", crn_verdict_words[leak->verdict]);
@@ -118,6 +132,45 @@ static void objects_print(const struct crn_page *page, const struct crn_leak *le
                 object->is_indirect ? ", behind one of them" : "");
 }
 
+/* Where blocks were allocated that a leak holds; its own stack often says little of those. */
+static void behind_print(const struct crn_page *page, const struct crn_leak *leak)
+{
+    enum { SHOWN_MAX = 3 };
+    struct crn_estimate rest = {0};
+    size_t count = 0;
+    for (const struct crn_behind *behind = leak->behind; behind != NULL; behind = behind->next) {
+        if (behind->stack != NULL && count < SHOWN_MAX) {
+            fprintf(page->file, "    behind them, %s, allocated at\n",
+                    estimate_of(page, &behind->estimate));
+            crn_page_stack(page, behind->stack, 8);
+        } else {
+            rest.blocks += behind->estimate.blocks;
+            rest.bytes += behind->estimate.bytes;
+            rest.sampled += behind->estimate.sampled;
+        }
+        count++;
+    }
+    if (rest.sampled > 0)
+        crn_page_print(page, CRN_STYLE_WEAK, "    ... %s, from %s more ...\n",
+                       estimate_of(page, &rest), crn_page_count(page, count - SHOWN_MAX, "place"));
+}
+
+/* Where a leak was allocated, or why that is not known. */
+static void allocation_print(const struct crn_page *page, const struct crn_leak *leak, int indent)
+{
+    if (leak->allocated != NULL) {
+        crn_page_stack(page, leak->allocated, 8);
+    } else if (!leak->is_missed) {
+        fprintf(page->file, "%*sallocated where no stack was recorded\n", indent, "");
+    } else if (leak->explained_bytes == 0) {
+        fprintf(page->file, "%*sallocated where no sample fell\n", indent, "");
+    } else {
+        fprintf(page->file, "%*sallocated where no sample fell; the sampled ones of this kind stand for\n"
+                            "%*sabout %s of it\n",
+                indent, "", indent, "", crn_page_bytes(page, leak->explained_bytes));
+    }
+}
+
 static void leak_print(const struct crn_page *page, const struct crn_cluster *cluster,
                        size_t number)
 {
@@ -125,12 +178,10 @@ static void leak_print(const struct crn_page *page, const struct crn_cluster *cl
     head_print(page, cluster, number);
     id_print(page, leak);
     why_print(page, leak->why, crn_verdict_meanings[leak->verdict]);
-    if (leak->allocated != NULL) {
+    if (leak->allocated != NULL)
         fprintf(page->file, "    allocated at\n");
-        crn_page_stack(page, leak->allocated, 8);
-    } else {
-        fprintf(page->file, "    allocated where no stack was recorded\n");
-    }
+    allocation_print(page, leak, 4);
+    behind_print(page, leak);
     objects_print(page, leak, 4);
     if (leak->coroutine != NULL) {
         crn_page_coroutine(page, leak->coroutine, leak->coroutine_count, 0);
@@ -145,7 +196,9 @@ static void held_print(const struct crn_page *page, const struct crn_held *held,
 {
     const struct crn_leak *leak = held->leak;
     fprintf(page->file, "      ");
-    crn_page_print(page, CRN_STYLE_BOLD, "%s", amount_of(page, &held->direct));
+    crn_page_print(page, CRN_STYLE_BOLD, "%s",
+                   leak->is_sampled ? estimate_of(page, &held->estimate)
+                                    : amount_of(page, &held->direct));
     if (says_how_sure)
         fprintf(page->file, ", %s", crn_confidence_word(leak->confidence));
     if (held->indirect.blocks > 0)
@@ -154,10 +207,7 @@ static void held_print(const struct crn_page *page, const struct crn_held *held,
     if (held->count > 1)
         fprintf(page->file, ", from %s like this", crn_page_count(page, held->count, "stack"));
     id_print(page, leak);
-    if (leak->allocated != NULL)
-        crn_page_stack(page, leak->allocated, 8);
-    else
-        fprintf(page->file, "        allocated where no stack was recorded\n");
+    allocation_print(page, leak, 8);
     objects_print(page, leak, 8);
 }
 
@@ -272,6 +322,21 @@ static void note(const struct crn_page *page, const char *text)
     crn_page_print(page, CRN_STYLE_WEAK, "coroner: note: %s\n", text);
 }
 
+/* So that nobody takes an estimate for a count. */
+static void sampling_print(const struct crn_page *page, const struct crn_report *report)
+{
+    for (size_t i = 0; i < report->processes_count; i++) {
+        const struct crn_process *process = &report->processes[i];
+        if (process->sample_bytes <= 1 || process->leaks_count == 0)
+            continue;
+        note(page, crn_store_print(page->store,
+                                   "a stack was sampled every %s on average: \"about\" is an "
+                                   "estimate, the rest is exact; --stacks full takes every stack",
+                                   crn_page_bytes(page, process->sample_bytes)));
+        return;
+    }
+}
+
 /* What the check could not see. */
 static void notes_print(const struct crn_page *page, const struct crn_report *report)
 {
@@ -281,6 +346,7 @@ static void notes_print(const struct crn_page *page, const struct crn_report *re
     if (resurrected > 0)
         note(page, crn_store_print(page->store, "%s came back to life after it was called dead",
                                    crn_page_count(page, resurrected, "coroutine")));
+    sampling_print(page, report);
     for (size_t i = 0; i < report->unnamed_count; i++)
         note(page,
              crn_store_print(page->store,

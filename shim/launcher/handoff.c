@@ -123,7 +123,7 @@ static bool row_add(FILE *file, const struct crn_options *options, const struct 
     static const char *const stacks_words[] = {
         [CRN_STACKS_OFF] = "off", [CRN_STACKS_SAMPLED] = "sampled", [CRN_STACKS_FULL] = "full"};
     const void *field = (const char *)options + row->offset;
-    char number[16];
+    char number[32];
     if (strcmp(row->key, "suppressions") == 0) {
         bool is_whole = true;
         for (unsigned i = 0; is_whole && i < options->suppressions_count; i++)
@@ -132,6 +132,10 @@ static bool row_add(FILE *file, const struct crn_options *options, const struct 
     }
     if (strcmp(row->type, "path") == 0)
         return path_add(file, row->key, *(const char *const *)field);
+    if (options->stacks == CRN_STACKS_SAMPLED && strcmp(row->type, "stacks") == 0) {
+        snprintf(number, sizeof number, "sampled=%llu", (unsigned long long)options->sample_bytes);
+        return option_add(file, row->key, number);
+    }
     if (strcmp(row->type, "stacks") == 0)
         return option_add(file, row->key, stacks_words[options->stacks]);
     if (strcmp(row->type, "uint") == 0) {

@@ -29,6 +29,7 @@ struct maker {
     struct crn_record_link links[MAKER_ROWS];
     struct crn_record_finding findings[MAKER_ROWS];
     struct crn_record_object objects[MAKER_ROWS];
+    struct crn_record_sample samples[MAKER_ROWS];
     uint64_t counts[CRN_SECTION_COUNT];
     unsigned char *bytes;
     size_t bytes_count;
@@ -108,6 +109,18 @@ static inline struct crn_record_leak *maker_leak(struct maker *maker, enum crn_v
     return leak;
 }
 
+/* Blocks of the leak made last that were sampled. */
+static inline struct crn_record_sample *maker_sample(struct maker *maker, uint32_t node,
+                                                     uint64_t bytes, uint32_t blocks)
+{
+    struct crn_record_sample *sample = &maker->samples[maker->counts[CRN_SECTION_SAMPLES]++];
+    *sample = (struct crn_record_sample){.leak = (uint32_t)maker->counts[CRN_SECTION_LEAKS] - 1,
+                                         .node = node,
+                                         .bytes = bytes,
+                                         .blocks = blocks};
+    return sample;
+}
+
 /* Adds a link to the chain of the leak made last. */
 static inline struct crn_record_link *maker_link(struct maker *maker, enum crn_link_kind kind)
 {
@@ -142,6 +155,7 @@ static inline void maker_finish(struct maker *maker)
         [CRN_SECTION_LINKS] = {maker->links, sizeof maker->links[0]},
         [CRN_SECTION_FINDINGS] = {maker->findings, sizeof maker->findings[0]},
         [CRN_SECTION_OBJECTS] = {maker->objects, sizeof maker->objects[0]},
+        [CRN_SECTION_SAMPLES] = {maker->samples, sizeof maker->samples[0]},
     };
     struct crn_record_header header = {
         .magic = CRN_RECORD_MAGIC, .version = CRN_RECORD_VERSION, .header_bytes = sizeof header};
