@@ -25,5 +25,6 @@ extern const struct crn_command crn_commands[];
 
 int crn_command_run(int argc, char **argv);
 int crn_command_report(int argc, char **argv);
+int crn_command_bench(int argc, char **argv);
 
 #endif

@@ -4,6 +4,7 @@
  * How the program ended, as only its parent knows; and what that adds to recordings, so that a
  * kept one says the same as the report of its run.
  */
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "record/reader.h"
@@ -13,6 +14,8 @@ struct crn_ending {
     int exit_code; /* -1 when a signal ended it */
     int signal;    /* 0 when it exited */
     uint64_t duration_ns;
+    struct rusage usage; /* of it and of the descendants that were waited for */
+    int interruption;    /* a signal by which somebody wanted an end of it; 0: none */
 };
 
 /* Writes the ending into a recording of the program. */

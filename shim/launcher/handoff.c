@@ -60,23 +60,23 @@ static bool shim_find(char **launcher, char **shim)
     return *shim != NULL;
 }
 
-/* LD_PRELOAD with the shim in it, once. */
-static char *preload_compose(const char *shim)
+/* LD_PRELOAD with the library in it, once. */
+static char *preload_compose(const char *library)
 {
     const char *old = getenv("LD_PRELOAD");
     char *preload;
-    size_t length = strlen(shim);
-    if (strpbrk(shim, ": ") != NULL) {
-        crn_say("LD_PRELOAD cannot name '%s', for the blank or colon in it: move Coroner", shim);
+    size_t length = strlen(library);
+    if (strpbrk(library, ": ") != NULL) {
+        crn_say("LD_PRELOAD cannot name '%s', for the blank or colon in it: move Coroner", library);
         return NULL;
     }
     for (const char *at = old; at != NULL && *at != 0; at += strcspn(at, ": ")) {
         at += strspn(at, ": ");
-        if (strncmp(at, shim, length) == 0 && (at[length] == 0 || strchr(": ", at[length])))
+        if (strncmp(at, library, length) == 0 && (at[length] == 0 || strchr(": ", at[length])))
             return strdup(old);
     }
     bool has_old = old != NULL && *old != 0;
-    if (asprintf(&preload, "%s%s%s", shim, has_old ? ":" : "", has_old ? old : "") < 0)
+    if (asprintf(&preload, "%s%s%s", library, has_old ? ":" : "", has_old ? old : "") < 0)
         crn_out_of_memory();
     return preload;
 }
@@ -184,6 +184,13 @@ bool crn_handoff_init(struct crn_handoff *handoff, const struct crn_options *opt
     return handoff->session != NULL && handoff->preload != NULL && handoff->options != NULL;
 }
 
+bool crn_handoff_init_library(struct crn_handoff *handoff, const char *library)
+{
+    memset(handoff, 0, sizeof *handoff);
+    handoff->preload = preload_compose(library);
+    return handoff->preload != NULL;
+}
+
 void crn_handoff_fini(struct crn_handoff *handoff)
 {
     free(handoff->preload);
@@ -193,10 +200,16 @@ void crn_handoff_fini(struct crn_handoff *handoff)
     memset(handoff, 0, sizeof *handoff);
 }
 
+static void variable_set(const char *name, const char *value)
+{
+    if (value != NULL)
+        setenv(name, value, 1);
+}
+
 void crn_handoff_apply(const struct crn_handoff *handoff)
 {
-    setenv("LD_PRELOAD", handoff->preload, 1);
-    setenv("CORONER_SESSION", handoff->session, 1);
-    setenv("CORONER_LAUNCHER", handoff->launcher, 1);
-    setenv("CORONER_OPTIONS", handoff->options, 1);
+    variable_set("LD_PRELOAD", handoff->preload);
+    variable_set("CORONER_SESSION", handoff->session);
+    variable_set("CORONER_LAUNCHER", handoff->launcher);
+    variable_set("CORONER_OPTIONS", handoff->options);
 }

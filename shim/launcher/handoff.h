@@ -1,7 +1,8 @@
 #ifndef CRN_LAUNCHER_HANDOFF_H
 #define CRN_LAUNCHER_HANDOFF_H
 /*
- * What the launcher hands to the shim: four variables of the environment.
+ * What the launcher hands to the shim: four variables of the environment, each NULL when it stays
+ * as it is.
  *
  *     LD_PRELOAD        the shim, before what was there
  *     CORONER_SESSION   the directory for recordings
@@ -23,6 +24,10 @@ struct crn_handoff {
  */
 bool crn_handoff_init(struct crn_handoff *handoff, const struct crn_options *options,
                       const char *session_directory);
+
+/* The same for a preload that needs no other variable: of a library that is not the shim. */
+bool crn_handoff_init_library(struct crn_handoff *handoff, const char *library);
+
 void crn_handoff_fini(struct crn_handoff *handoff);
 
 /* Puts the variables into this process's environment: for a child about to exec. */

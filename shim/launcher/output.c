@@ -126,6 +126,18 @@ static int write_place(const char *path, const char *bytes, size_t count)
     return write_file(path, bytes, count);
 }
 
+bool crn_output_bytes(const char *path, const char *bytes, size_t count)
+{
+    int error =
+        *path != 0 ? write_place(path, bytes, count) : write_stream(STDOUT_FILENO, bytes, count);
+    if (error != 0) {
+        crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",
+                *path != 0 ? path : "standard output", strerror(error));
+        write_stream(STDERR_FILENO, bytes, count);
+    }
+    return error == 0;
+}
+
 /* Whether colours would be seen and are wanted (https://no-color.org). */
 static bool has_color(int fd)
 {
@@ -155,14 +167,12 @@ bool crn_output_report(const struct crn_report *report, const struct crn_options
         crn_report_write_json(report, file);
     if (fclose(file) != 0)
         crn_out_of_memory();
-    int error = is_file ? write_place(path, bytes, count) : write_stream(fd, bytes, count);
-    bool is_chosen = is_file || !is_text; /* standard error may be closed on purpose */
-    if (error != 0 && is_chosen) {
-        crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",
-                is_file ? path : "standard output", strerror(error));
-        write_stream(STDERR_FILENO, bytes, count);
-    }
+    bool is_delivered = true; /* standard error may be closed on purpose */
+    if (is_file || !is_text)
+        is_delivered = crn_output_bytes(is_file ? path : "", bytes, count);
+    else
+        write_stream(fd, bytes, count);
     free(bytes);
     free(path);
-    return error == 0 || !is_chosen;
+    return is_delivered;
 }

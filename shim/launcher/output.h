@@ -25,6 +25,12 @@ char *crn_path_expand(const char *path, uint64_t pid);
 bool crn_output_check(const char *path);
 
 /*
+ * Writes a whole report to the file `path`, or to standard output when that is "".  Answers false
+ * after saying why it could not; the report has then gone to standard error.
+ */
+bool crn_output_bytes(const char *path, const char *bytes, size_t count);
+
+/*
  * Writes the report in the format and to the place that the options say; `pid` is what %p means.
  * A place that cannot be written costs one line, and the report goes to standard error instead.
  *

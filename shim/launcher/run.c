@@ -215,8 +215,8 @@ static int run_and_report(struct run *run)
     if (!crn_session_open(&run->session) ||
         !crn_handoff_init(&run->handoff, &run->options, run->session.directory))
         return CRN_EXIT_USAGE;
-    int error =
-        crn_watch(run->path, run->argv, run->obstacle == NULL ? &run->handoff : NULL, &run->ending);
+    int error = crn_watch(run->path, run->argv, run->obstacle == NULL ? &run->handoff : NULL, NULL,
+                          &run->ending);
     if (error != 0) {
         crn_say("%s: cannot be executed: %s", run->path, strerror(error));
         return error == ENOENT ? CRN_EXIT_NOT_FOUND : CRN_EXIT_NOT_EXECUTABLE;

@@ -27,7 +27,7 @@ struct dispositions {
     sigset_t mask;
 };
 
-static volatile sig_atomic_t child_pid;
+static volatile sig_atomic_t child_pid, interruption;
 
 /*
  * Passes on what a process sent.  The kernel's signals come from the terminal, which sent them to
@@ -37,8 +37,13 @@ static void forward(int signal, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     (void)context;
-    if (child_pid > 0 && info->si_code <= 0 && info->si_pid != child_pid)
-        kill((pid_t)child_pid, signal);
+    bool is_sent = info->si_code <= 0;
+    if (!is_sent || info->si_pid != child_pid) {
+        if (is_sent && child_pid > 0)
+            kill((pid_t)child_pid, signal);
+        if (signal != SIGUSR1 && signal != SIGUSR2)
+            interruption = signal;
+    }
     errno = saved_errno;
 }
 
@@ -83,10 +88,13 @@ static void exec_by_shell(const char *path, char **argv)
 }
 
 _Noreturn static void child_main(const char *path, char **argv, const struct crn_handoff *handoff,
-                                 const struct dispositions *before, int telling_fd)
+                                 const int *streams, const struct dispositions *before,
+                                 int telling_fd)
 {
     if (handoff != NULL)
         crn_handoff_apply(handoff);
+    for (int fd = STDIN_FILENO; streams != NULL && fd <= STDERR_FILENO; fd++)
+        dup2(streams[fd], fd);
     dispositions_restore(before);
     execv(path, argv);
     int error = errno;
@@ -107,38 +115,42 @@ static int exec_error(int fd)
     return n == sizeof error ? error : 0;
 }
 
-int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff,
+int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, const int *streams,
               struct crn_ending *ending)
 {
     struct dispositions before;
     struct timespec start, end;
+    struct rusage usage = {0};
     int pipe_fds[2], status = 0;
     if (pipe2(pipe_fds, O_CLOEXEC) != 0)
         return errno;
     dispositions_take(&before);
+    interruption = 0;
     clock_gettime(CLOCK_MONOTONIC, &start);
     pid_t pid = fork();
     int error = pid < 0 ? errno : 0;
     if (pid == 0)
-        child_main(path, argv, handoff, &before, pipe_fds[1]);
+        child_main(path, argv, handoff, streams, &before, pipe_fds[1]);
     child_pid = pid;
     close(pipe_fds[1]);
     sigprocmask(SIG_SETMASK, &before.mask, NULL);
     if (pid > 0) {
         error = exec_error(pipe_fds[0]);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
             continue;
         child_pid = 0;
     }
+    clock_gettime(CLOCK_MONOTONIC, &end);
     dispositions_restore(&before); /* an impatient user may interrupt the report */
     close(pipe_fds[0]);
-    clock_gettime(CLOCK_MONOTONIC, &end);
     *ending = (struct crn_ending){
         .pid = pid,
         .exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
         .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
         .duration_ns = (uint64_t)(end.tv_sec - start.tv_sec) * 1000000000u + (uint64_t)end.tv_nsec -
                        (uint64_t)start.tv_nsec,
+        .usage = usage,
+        .interruption = interruption,
     };
     return error;
 }

@@ -1,0 +1,130 @@
+/*
+ * A bench for a person: what was measured, what it is beside plain, what each call and the end
+ * cost; then the notes.
+ */
+#include <math.h>
+
+#include "report/clean.h"
+#include "shim/launcher/bench_words.h"
+
+enum { LABEL_WIDTH = 17, VALUE_WIDTH = 8, SPREAD_WIDTH = 18, WIDTH = 11 };
+
+struct table {
+    const struct crn_bench *bench;
+    struct crn_store *store;
+    FILE *file;
+};
+
+static const char *const metric_words[CRN_BENCH_METRICS] = {"CPU", "wall", "peak"};
+
+/* A cell of two: a value (marked when it is noisy) and its spread. */
+static void cells_print(const struct table *table, const char *value, bool is_noisy,
+                        const char *spread)
+{
+    if (is_noisy)
+        value = crn_store_print(table->store, "~%s", value);
+    fprintf(table->file, "%*s  %-*s", VALUE_WIDTH, value, SPREAD_WIDTH, spread);
+}
+
+/* Begins a table with its title, and those of the three metrics. */
+static void titles_print(const struct table *table, const char *title, bool has_units)
+{
+    fprintf(table->file, "\n%-*s", LABEL_WIDTH, title);
+    for (int metric = 0; metric < CRN_BENCH_METRICS; metric++) {
+        struct crn_bench_unit unit =
+            crn_bench_unit_choose(table->bench, (enum crn_bench_metric)metric);
+        cells_print(table,
+                    crn_store_print(table->store, "%s%s%s", metric_words[metric],
+                                    has_units ? " " : "", has_units ? unit.name : ""),
+                    false, "");
+    }
+    fputc('\n', table->file);
+}
+
+static void figures_print(const struct table *table)
+{
+    const struct crn_bench *bench = table->bench;
+    titles_print(table, bench->rounds >= 4 ? "median, half" : "median, range", true);
+    for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
+        const struct crn_bench_row *row = &bench->rows[i];
+        if (!row->is_there)
+            continue;
+        fprintf(table->file, "%-*s", LABEL_WIDTH, row->label);
+        for (int metric = 0; metric < CRN_BENCH_METRICS; metric++) {
+            const struct crn_bench_figure *figure = &row->figures[metric];
+            struct crn_bench_unit unit =
+                crn_bench_unit_choose(bench, (enum crn_bench_metric)metric);
+            cells_print(table,
+                        crn_bench_value(table->store, figure->median / unit.one, unit.decimals),
+                        false,
+                        crn_bench_spread(table->store, figure->low / unit.one,
+                                         figure->high / unit.one, unit.decimals));
+        }
+        fputc('\n', table->file);
+    }
+}
+
+static void ratios_print(const struct table *table)
+{
+    const struct crn_bench *bench = table->bench;
+    const char *title = "to plain";
+    if (bench->level > 0)
+        title = crn_store_print(table->store, "to plain, %.0f %%", 100 * bench->level);
+    titles_print(table, title, false);
+    for (int i = CRN_BENCH_PLAIN + 1; i < CRN_BENCH_VERSIONS; i++) {
+        const struct crn_bench_row *row = &bench->rows[i];
+        if (!row->is_there)
+            continue;
+        fprintf(table->file, "%-*s", LABEL_WIDTH, row->label);
+        for (int metric = 0; metric < CRN_BENCH_METRICS; metric++) {
+            const struct crn_bench_figure *figure = &row->figures[metric];
+            cells_print(table, crn_bench_value(table->store, figure->ratio.estimate, 3),
+                        figure->is_noisy,
+                        crn_bench_spread(table->store, figure->ratio.low, figure->ratio.high, 3));
+        }
+        fputc('\n', table->file);
+    }
+}
+
+static void calls_print(const struct table *table)
+{
+    const struct crn_bench *bench = table->bench;
+    fprintf(table->file, "\n%-*s", LABEL_WIDTH, "each call; end");
+    cells_print(table, "ns more", false, "");
+    fprintf(table->file, "%*s%*s%*s%*s\n", WIDTH, "calls/s", WIDTH, "pause ms", WIDTH, "check ms",
+            WIDTH, "report ms");
+    for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
+        const struct crn_bench_row *row = &bench->rows[i];
+        if (!row->is_there)
+            continue;
+        fprintf(table->file, "%-*s", LABEL_WIDTH, row->label);
+        cells_print(table, crn_bench_value(table->store, row->added_ns.estimate, 1), false,
+                    crn_bench_spread(table->store, row->added_ns.low, row->added_ns.high, 1));
+        fprintf(table->file, "%*s%*s%*s%*s\n", WIDTH,
+                crn_bench_rate(table->store, row->allocations_per_s), WIDTH,
+                crn_bench_value(table->store, 1e3 * row->pause_median_s, 3), WIDTH,
+                crn_bench_value(table->store, 1e3 * row->check_median_s, 3), WIDTH,
+                crn_bench_value(table->store, 1e3 * row->facts.report_s, 1));
+    }
+}
+
+void crn_bench_write_text(const struct crn_bench *bench, FILE *file)
+{
+    struct table table = {bench, crn_store_create(), file};
+    const char *calls = crn_bench_calls(table.store, bench);
+    fprintf(file, "%s\n%s; %s\n", crn_bench_command(table.store, bench),
+            crn_bench_rounds(table.store, bench), crn_clean_line(table.store, bench->machine));
+    if (calls != NULL)
+        fprintf(file, "%s\n", calls);
+    if (bench->rounds > 0) {
+        figures_print(&table);
+        ratios_print(&table);
+        calls_print(&table);
+    }
+    fputc('\n', file);
+    if (crn_bench_is_same(bench))
+        fprintf(file, "Output and exit status are the same in all versions.\n");
+    for (size_t i = 0; i < bench->notes_count; i++)
+        fprintf(file, "coroner: note: %s\n", crn_clean_line(table.store, bench->notes[i]));
+    crn_store_destroy(table.store);
+}
