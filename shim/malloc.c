@@ -1,16 +1,15 @@
 /*
- * The malloc family over jemalloc, with a record for every block.
+ * The malloc family over jemalloc, with a record for every block: all but the hot path, which is in
+ * fast.h.
  *
- * The hot path is malloc and free on a stack we know, with room: jemalloc's fast path, one page
- * word, one record, one TLS block, no lock.  Everything else goes through careful(): a thread's
- * first call, a stack we have not seen, one with little room left (then all the work is done on a
- * scratch stack of ours).
+ * What is not plain sailing goes through careful(): a thread's first call, a stack we have not
+ * seen, one with little room left (then all the work is done on a scratch stack of ours).
  *
  * Order matters: a block is recorded after jemalloc gave it out and forgotten before jemalloc gets
  * it back, so a record never describes somebody else's block.  realloc moves by hand for the same
  * reason: old and new are both on record until the contents are safe.
  */
-#include "shim/malloc.h"
+#include "shim/fast.h"
 #include "coro/probe.h"
 #include "base/sys.h"
 
@@ -41,8 +40,7 @@ struct request {
 
 CRN_INLINE void counts_settle(struct crn_thread *self)
 {
-    if (CRN_UNLIKELY((uint64_t)(self->counts.live_bytes + CRN_COUNTS_SLACK_BYTES) >
-                     2 * CRN_COUNTS_SLACK_BYTES))
+    if (crn_fast_counts_are_full(self->counts.live_bytes))
         crn_heap_counts_flush(&crn_heap, &self->counts);
 }
 
@@ -59,9 +57,8 @@ static CRN_COLD void outside_note(struct crn_thread *self, void *block, size_t b
 /* Of MALLOCX_*: the logarithm of the alignment, and which cache of the thread's. */
 enum { ALIGNMENT_BITS = 0x3f, TCACHE_BITS = 0xfff00 };
 
-/* Records a block that jemalloc has just handed out. */
-CRN_INLINE void block_note(struct crn_thread *self, void *block, size_t bytes, unsigned class_index,
-                           const uintptr_t *frame)
+void crn_block_note_slow(struct crn_thread *self, void *block, size_t bytes, unsigned class_index,
+                         const uintptr_t *frame)
 {
     uint32_t stack = 0;
     if (CRN_LIKELY_TRUE(crn_shim_is_due(self, bytes)))
@@ -83,32 +80,27 @@ CRN_INLINE void block_note(struct crn_thread *self, void *block, size_t bytes, u
     counts_settle(self);
 }
 
-/* Requests are rounded up to 16, so that the 8-byte class does not occur; 2^40 is beyond us. */
-CRN_INLINE size_t rounded(size_t bytes)
-{
-    return bytes < 16 ? 16 : bytes;
-}
-
+/* 2^40 is beyond us. */
 CRN_INLINE unsigned class_of(size_t bytes)
 {
     return bytes <= (size_t)1 << 40 ? crn_class_of(bytes) : 0;
 }
 
-CRN_INLINE void *plain_do(struct crn_thread *self, bool is_zeroed, size_t bytes,
+static void *plain_do(struct crn_thread *self, bool is_zeroed, size_t bytes,
                           const uintptr_t *frame)
 {
-    size_t asked = rounded(bytes);
+    size_t asked = crn_fast_rounded(bytes);
     void *block = is_zeroed ? crn_shim.real.je_calloc(1, asked) : crn_shim.real.je_malloc(asked);
     if (CRN_LIKELY_TRUE(block != NULL))
-        block_note(self, block, bytes, class_of(asked), frame);
+        crn_block_note_slow(self, block, bytes, class_of(asked), frame);
     return block;
 }
 
 static void *mallocx_do(struct crn_thread *self, size_t bytes, int flags, const uintptr_t *frame)
 {
-    void *block = crn_shim.real.je_mallocx(rounded(bytes), flags);
+    void *block = crn_shim.real.je_mallocx(crn_fast_rounded(bytes), flags);
     if (block != NULL)
-        block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
+        crn_fast_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
     return block;
 }
 
@@ -148,7 +140,7 @@ static CRN_COLD void foreign_free(struct crn_thread *self, void *block, int flag
     }
 }
 
-CRN_INLINE void free_do(struct crn_thread *self, void *block, int flags)
+static void free_do(struct crn_thread *self, void *block, int flags)
 {
     unsigned class_index = 0;
     if (CRN_UNLIKELY(!crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
@@ -213,7 +205,7 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
     }
     self->counts.frees++;
     self->counts.live_bytes -= (int64_t)known->size;
-    block_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
+    crn_fast_note(self, block, bytes, class_of(sallocx(block, 0)), frame);
     struct known_block again;
     if (special != 0 && block_know(self, block, &again) && again.record != NULL)
         again.record->meta |= special;
@@ -236,7 +228,7 @@ static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, cons
     if (!block_know(self, block, &known)) {
         /* From before we could record. */
         if (crn_index_is_inside(&crn_heap.index, (uintptr_t)block))
-            return crn_shim.real.je_rallocx(block, rounded(bytes), 0);
+            return crn_shim.real.je_rallocx(block, crn_fast_rounded(bytes), 0);
         if (crn_shim.real.libc_realloc != NULL && is_libc_chunk(block))
             return crn_shim.real.libc_realloc(block, bytes);
         errno = ENOMEM;
@@ -246,7 +238,7 @@ static void *realloc_do(struct crn_thread *self, void *block, size_t bytes, cons
         errno = ENOMEM;
         return NULL;
     }
-    size_t asked = rounded(bytes);
+    size_t asked = crn_fast_rounded(bytes);
     if (stays_in_place(block, &known, asked, 0)) {
         resized_in_place(self, block, &known, bytes, frame);
         return block;
@@ -264,7 +256,7 @@ static void *rallocx_do(struct crn_thread *self, void *block, size_t bytes, int 
                         const uintptr_t *frame)
 {
     struct known_block known;
-    size_t asked = rounded(bytes);
+    size_t asked = crn_fast_rounded(bytes);
     if (!block_know(self, block, &known))
         return crn_shim.real.je_rallocx(block, asked, flags);
     if (stays_in_place(block, &known, asked, flags)) {
@@ -284,7 +276,7 @@ static size_t xallocx_do(struct crn_thread *self, const struct request *request)
     struct known_block known;
     size_t bytes = request->bytes;
     bool is_known = block_know(self, request->block, &known);
-    size_t usable = crn_shim.real.je_xallocx(request->block, rounded(bytes), request->extra,
+    size_t usable = crn_shim.real.je_xallocx(request->block, crn_fast_rounded(bytes), request->extra,
                                              request->flags);
     if (is_known && usable >= bytes) {
         size_t most = bytes + request->extra;
@@ -329,21 +321,21 @@ static void unwatched_do(struct request *request)
 {
     switch (request->operation) {
     case OP_MALLOC:
-        request->result = crn_shim.real.je_malloc(rounded(request->bytes));
+        request->result = crn_shim.real.je_malloc(crn_fast_rounded(request->bytes));
         break;
     case OP_CALLOC:
-        request->result = crn_shim.real.je_calloc(1, rounded(request->bytes));
+        request->result = crn_shim.real.je_calloc(1, crn_fast_rounded(request->bytes));
         break;
     case OP_MALLOCX:
-        request->result = crn_shim.real.je_mallocx(rounded(request->bytes), request->flags);
+        request->result = crn_shim.real.je_mallocx(crn_fast_rounded(request->bytes), request->flags);
         break;
     case OP_REALLOC:
     case OP_RALLOCX:
         request->result =
-            crn_shim.real.je_rallocx(request->block, rounded(request->bytes), request->flags);
+            crn_shim.real.je_rallocx(request->block, crn_fast_rounded(request->bytes), request->flags);
         break;
     case OP_XALLOCX:
-        request->usable = crn_shim.real.je_xallocx(request->block, rounded(request->bytes),
+        request->usable = crn_shim.real.je_xallocx(request->block, crn_fast_rounded(request->bytes),
                                                    request->extra, request->flags);
         break;
     case OP_FREE:
@@ -394,16 +386,25 @@ static CRN_COLD void *careful(struct request request)
 
 CRN_INLINE bool is_plain_sailing(const struct crn_thread *self, const void *frame)
 {
-    return CRN_LIKELY_TRUE(self != NULL) &&
-           CRN_LIKELY_TRUE((uintptr_t)frame - self->fast_start < self->fast_span);
+    return crn_fast_is_open(self, (uintptr_t)frame);
+}
+
+CRN_COLD void *crn_allocate_slow(size_t bytes, bool is_zeroed, const uintptr_t *frame)
+{
+    return careful((struct request){
+        .operation = is_zeroed ? OP_CALLOC : OP_MALLOC, .bytes = bytes, .frame = frame});
+}
+
+CRN_COLD void crn_release_slow(void *block)
+{
+    if (block != NULL)
+        careful((struct request){
+            .operation = OP_FREE, .block = block, .frame = __builtin_frame_address(0)});
 }
 
 void *crn_allocate(size_t bytes, const uintptr_t *frame)
 {
-    struct crn_thread *self = crn_self;
-    if (is_plain_sailing(self, frame))
-        return plain_do(self, false, bytes, frame);
-    return careful((struct request){.operation = OP_MALLOC, .bytes = bytes, .frame = frame});
+    return crn_fast_allocate(bytes, false, frame);
 }
 
 void *crn_allocate_flagged(size_t bytes, int flags, const uintptr_t *frame)
@@ -449,56 +450,24 @@ void crn_release_flagged(void *block, int flags, const uintptr_t *frame)
             .operation = OP_DALLOCX, .block = block, .flags = flags & TCACHE_BITS, .frame = frame});
 }
 
-void crn_release(void *block, const uintptr_t *frame)
+void crn_release(void *block)
 {
-    struct crn_thread *self = crn_self;
-    if (block == NULL)
-        return;
-    if (is_plain_sailing(self, frame))
-        free_do(self, block, 0);
-    else
-        careful((struct request){.operation = OP_FREE, .block = block, .frame = frame});
+    crn_fast_release(block);
 }
 
 CRN_EXPORT void *malloc(size_t bytes)
 {
-    const uintptr_t *frame = __builtin_frame_address(0);
-    struct crn_thread *self = crn_self;
-    if (is_plain_sailing(self, frame))
-        return plain_do(self, false, bytes, frame);
-    return careful((struct request){.operation = OP_MALLOC, .bytes = bytes, .frame = frame});
-}
-
-CRN_EXPORT void free(void *block)
-{
-    const uintptr_t *frame = __builtin_frame_address(0);
-    struct crn_thread *self = crn_self;
-    if (CRN_UNLIKELY(block == NULL))
-        return;
-    if (is_plain_sailing(self, frame))
-        free_do(self, block, 0);
-    else
-        careful((struct request){.operation = OP_FREE, .block = block, .frame = frame});
-}
-
-CRN_EXPORT void cfree(void *block);
-CRN_EXPORT void cfree(void *block)
-{
-    crn_release(block, __builtin_frame_address(0));
+    return crn_fast_allocate(bytes, false, __builtin_frame_address(0));
 }
 
 CRN_EXPORT void *calloc(size_t count, size_t bytes)
 {
-    const uintptr_t *frame = __builtin_frame_address(0);
-    struct crn_thread *self = crn_self;
     size_t total;
     if (__builtin_mul_overflow(count, bytes, &total)) {
         errno = ENOMEM;
         return NULL;
     }
-    if (is_plain_sailing(self, frame))
-        return plain_do(self, true, total, frame);
-    return careful((struct request){.operation = OP_CALLOC, .bytes = total, .frame = frame});
+    return crn_fast_allocate(total, true, __builtin_frame_address(0));
 }
 
 /* As glibc: realloc(NULL, n) is malloc, realloc(p, 0) frees. */
@@ -507,7 +476,7 @@ static inline void *reallocate(void *block, size_t bytes, const uintptr_t *frame
     if (block == NULL)
         return crn_allocate(bytes, frame);
     if (bytes == 0) {
-        crn_release(block, frame);
+        crn_release(block);
         return NULL;
     }
     struct crn_thread *self = crn_self;

@@ -22,6 +22,6 @@ size_t crn_resize_flagged(void *block, size_t bytes, size_t extra, int flags,
 void crn_release_flagged(void *block, int flags, const uintptr_t *frame);
 
 /* As free. */
-void crn_release(void *block, const uintptr_t *frame);
+void crn_release(void *block);
 
 #endif

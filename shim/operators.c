@@ -1,10 +1,10 @@
 /*
- * Every C++ operator new and delete, by its mangled name (Itanium C++ ABI, _Zn* and _Zd*).
+ * Every C++ operator new, by its mangled name (Itanium C++ ABI, _Zn*).
  *
  * C cannot throw.  When there is no memory the next definition behind ours (jemalloc's or
  * libstdc++'s) is asked: it runs the new-handler and throws std::bad_alloc as the program expects.
  */
-#include "shim/malloc.h"
+#include "shim/fast.h"
 
 #define FRAME ((const uintptr_t *)__builtin_frame_address(0))
 
@@ -22,7 +22,7 @@ static CRN_COLD void *throwing_aligned_new(const char *symbol, size_t bytes, siz
     CRN_EXPORT void *symbol(size_t bytes);                                                        \
     CRN_EXPORT void *symbol(size_t bytes)                                                         \
     {                                                                                             \
-        void *block = crn_allocate(bytes, FRAME);                                                 \
+        void *block = crn_fast_allocate(bytes, false, FRAME);                                     \
         return CRN_LIKELY_TRUE(block != NULL) ? block : throwing_new(#symbol, bytes);             \
     }
 #define NEW_NOTHROW(symbol)                                                                       \
@@ -48,13 +48,6 @@ static CRN_COLD void *throwing_aligned_new(const char *symbol, size_t bytes, siz
         (void)tag;                                                                                \
         return crn_allocate_aligned(alignment, bytes, FRAME);                                     \
     }
-#define DELETE(symbol, ...)                                                                       \
-    CRN_EXPORT void symbol(__VA_ARGS__);                                                          \
-    CRN_EXPORT void symbol(__VA_ARGS__)                                                           \
-    {                                                                                             \
-        crn_release(block, FRAME);                                                                \
-    }
-
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 /* new: plain, array; nothrow; aligned; aligned nothrow. */
 NEW(_Znwm)
@@ -65,17 +58,3 @@ NEW_ALIGNED(_ZnwmSt11align_val_t)
 NEW_ALIGNED(_ZnamSt11align_val_t)
 NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
 NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
-
-/* delete: plain, sized, nothrow, aligned, sized aligned, aligned nothrow; and arrays. */
-DELETE(_ZdlPv, void *block)
-DELETE(_ZdaPv, void *block)
-DELETE(_ZdlPvm, void *block, size_t bytes)
-DELETE(_ZdaPvm, void *block, size_t bytes)
-DELETE(_ZdlPvRKSt9nothrow_t, void *block, const void *tag)
-DELETE(_ZdaPvRKSt9nothrow_t, void *block, const void *tag)
-DELETE(_ZdlPvSt11align_val_t, void *block, size_t alignment)
-DELETE(_ZdaPvSt11align_val_t, void *block, size_t alignment)
-DELETE(_ZdlPvmSt11align_val_t, void *block, size_t bytes, size_t alignment)
-DELETE(_ZdaPvmSt11align_val_t, void *block, size_t bytes, size_t alignment)
-DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, void *block, size_t alignment, const void *tag)
-DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, void *block, size_t alignment, const void *tag)

@@ -17,3 +17,12 @@ const struct crn_class crn_classes[CRN_CLASS_COUNT] = {
     GROUP(27),   GROUP(28),   GROUP(29),  GROUP(30),  GROUP(31),  GROUP(32),  GROUP(33),
     GROUP(34),   GROUP(35),   GROUP(36),  GROUP(37),  GROUP(38),  GROUP(39),
 };
+
+/* crn_class_of() of 16 i, where it computes: four classes to each doubling. */
+const uint8_t crn_class_table[CRN_CLASS_TABLE_MAX_BYTES / 16 + 1] = {
+    [0 ... 1] = 0, [2] = 1, [3] = 2, [4] = 3, [5] = 4, [6] = 5, [7] = 6, [8] = 7, [9 ... 10] = 8,
+    [11 ... 12] = 9, [13 ... 14] = 10, [15 ... 16] = 11, [17 ... 20] = 12, [21 ... 24] = 13,
+    [25 ... 28] = 14, [29 ... 32] = 15, [33 ... 40] = 16, [41 ... 48] = 17, [49 ... 56] = 18,
+    [57 ... 64] = 19, [65 ... 80] = 20, [81 ... 96] = 21, [97 ... 112] = 22, [113 ... 128] = 23,
+    [129 ... 160] = 24, [161 ... 192] = 25, [193 ... 224] = 26, [225 ... 256] = 27,
+};

@@ -21,11 +21,15 @@ struct crn_class {
 };
 extern const struct crn_class crn_classes[CRN_CLASS_COUNT];
 
+/* The classes of sizes up to 4096, by sixteenths rounded up: as jemalloc looks them up, too. */
+enum { CRN_CLASS_TABLE_MAX_BYTES = 4096 };
+extern const uint8_t crn_class_table[CRN_CLASS_TABLE_MAX_BYTES / 16 + 1];
+
 /* The class of a request of 1 <= bytes <= 2^40. */
 CRN_INLINE unsigned crn_class_of(size_t bytes)
 {
-    if (CRN_LIKELY_TRUE(bytes <= 128))
-        return (unsigned)((bytes + 15) >> 4) - 1;
+    if (CRN_LIKELY_TRUE(bytes <= CRN_CLASS_TABLE_MAX_BYTES))
+        return crn_class_table[(bytes + 15) >> 4];
     unsigned log = 63 - (unsigned)__builtin_clzl(bytes - 1);
     return 8 + (log - 7) * 4 + (unsigned)(((bytes - 1) >> (log - 2)) & 3);
 }
