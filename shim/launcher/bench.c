@@ -242,12 +242,16 @@ static void likeness_note(struct command *command, enum crn_bench_version versio
     enum crn_likeness unlike = version == CRN_BENCH_PLAIN ? CRN_VARIES : CRN_DIFFERS;
     if (row->exit == CRN_ALIKE)
         row->ending = *ending;
-    if (!is_same_ending(ending, plain))
+    if (!is_same_ending(ending, plain)) {
         row->exit = unlike;
-    for (int stream = 0; stream < CRN_BENCH_STREAMS; stream++)
-        if (row->streams[stream] == CRN_ALIKE &&
-            !crn_stage_is_alike(&command->stage, stream, &row->differences[stream]))
+        row->unlike_exits++;
+    }
+    for (int stream = 0; stream < CRN_BENCH_STREAMS; stream++) {
+        if (!crn_stage_is_alike(&command->stage, stream, &row->differences[stream])) {
             row->streams[stream] = unlike;
+            row->unlike_streams[stream]++;
+        }
+    }
 }
 
 /* What plain itself does now so, now so, is no fault of another version. */
@@ -301,6 +305,7 @@ static int version_run(struct command *command, unsigned round, enum crn_bench_v
         interruption = ending.interruption;
     if (status == 0 && interruption == 0) {
         command->run_s[version] = (double)ending.duration_ns / 1e9;
+        row->runs++;
         if (round == 0 && version == CRN_BENCH_PLAIN) {
             row->ending = ending;
             crn_stage_model(&command->stage);
@@ -369,6 +374,7 @@ static void bench_init(struct command *command)
     bench->argv = command->argv;
     bench->jemalloc = crn_bench_jemalloc_find();
     bench->machine = machine_describe();
+    bench->peak_floor = crn_bench_peak_floor();
     bench->started = time(NULL);
     for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
         struct crn_bench_row *row = &bench->rows[i];

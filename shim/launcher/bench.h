@@ -67,7 +67,9 @@ struct crn_bench_row {
     double samples[CRN_BENCH_METRICS][CRN_STATS_MAX]; /* seconds, bytes */
     double allocations[CRN_STATS_MAX], check_pause_s[CRN_STATS_MAX], check_s[CRN_STATS_MAX];
     struct crn_ending ending; /* of its first run, or of the first that did not end as plain's */
+    unsigned runs;            /* the warm-up too */
     enum crn_likeness exit, streams[CRN_BENCH_STREAMS];
+    unsigned unlike_exits, unlike_streams[CRN_BENCH_STREAMS]; /* runs */
     struct crn_bench_difference differences[CRN_BENCH_STREAMS];
     struct crn_bench_facts facts; /* of the last run */
     /* From here on: bench_figures.c. */
@@ -84,6 +86,7 @@ struct crn_bench {
     char *machine;  /* "2 x AMD EPYC" */
     time_t started;
     uint64_t input_bytes;
+    double peak_floor; /* no peak below it is seen: bytes */
     unsigned rounds_wanted;
     unsigned rounds;  /* complete ones */
     int interruption; /* the signal that ended it; 0: none */

@@ -35,10 +35,14 @@ static struct crn_bench_figure figure_make(const double *samples, const double *
     bool has_quarters = count >= 4;
     struct crn_bench_figure figure = {
         .median = crn_stats_quantile(samples, count, 0.5),
-        .low = crn_stats_quantile(samples, count, has_quarters ? 0.25 : 0),
-        .high = crn_stats_quantile(samples, count, has_quarters ? 0.75 : 1),
+        .low = NAN,
+        .high = NAN,
         .ratio = {NAN, NAN, NAN, 0},
     };
+    if (count > 1) {
+        figure.low = crn_stats_quantile(samples, count, has_quarters ? 0.25 : 0);
+        figure.high = crn_stats_quantile(samples, count, has_quarters ? 0.75 : 1);
+    }
     if (plain != samples)
         figure.ratio = crn_stats_ratio(samples, plain, count);
     figure.is_noisy = figure.ratio.high - figure.ratio.low > noisy_width * figure.ratio.estimate;
@@ -94,8 +98,9 @@ static void note_endings(struct crn_bench *bench)
     for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
         const struct crn_bench_row *row = &bench->rows[i];
         if (row->is_there && row->exit == CRN_DIFFERS)
-            note(bench, "%s ends otherwise than plain: %s, not %s", row->label,
-                 ending_words(&row->ending, words, sizeof words), plain_words);
+            note(bench, "%s ends otherwise than plain in %u of %u runs: %s, not %s", row->label,
+                 row->unlike_exits, row->runs, ending_words(&row->ending, words, sizeof words),
+                 plain_words);
     }
     if (plain->exit == CRN_VARIES)
         note(bench, "the program ends now so, now so by itself, also plain: endings are not "
@@ -114,9 +119,11 @@ static void note_stream(struct crn_bench *bench, int stream)
         if (!row->is_there || row->streams[stream] != CRN_DIFFERS)
             continue;
         is_coroner |= i >= CRN_BENCH_OFF;
-        note(bench, "%s of %s differs from plain's, from line %llu on: \"%s\", not \"%s\"",
-             stream_words[stream], row->label, (unsigned long long)difference->line,
-             difference->other, difference->plain);
+        note(
+            bench,
+            "%s of %s differs from plain's in %u of %u runs, from line %llu on: \"%s\", not \"%s\"",
+            stream_words[stream], row->label, row->unlike_streams[stream], row->runs,
+            (unsigned long long)difference->line, difference->other, difference->plain);
     }
     if (is_jemalloc && is_coroner)
         note(bench, "%s differs with plain jemalloc, too: it shows the allocator, not Coroner",
@@ -134,9 +141,9 @@ static void note_trust(struct crn_bench *bench)
              "too noisy to tell: ~ marks ratios whose interval is wider than 10 %% either "
              "way; a quieter machine, more rounds (-n %u) or a longer run would tell",
              bench->rounds * 4 < CRN_STATS_MAX ? bench->rounds * 4 : CRN_STATS_MAX);
-    if (bench->rounds > 0 && bench->level == 0)
+    if (bench->level == 0)
         note(bench, "no intervals: they need %d rounds (-n), and 6 for 95 %%", CRN_STATS_LEAST);
-    else if (bench->rounds > 0 && bench->level < 0.95)
+    else if (bench->level < 0.95)
         note(bench,
              "of %u rounds intervals hold the truth in only %.0f of 100 cases; 6 are needed "
              "(-n 6) for 95",
@@ -146,6 +153,9 @@ static void note_trust(struct crn_bench *bench)
              "the program takes only %.1f ms of CPU: its start and end are most of what is "
              "measured",
              1e3 * cpu_s);
+    if (bench->rows[CRN_BENCH_PLAIN].figures[CRN_BENCH_PEAK].median <= 1.1 * bench->peak_floor)
+        note(bench, "a peak below %.1f MiB cannot be told: plain's may be less",
+             bench->peak_floor / (1 << 20));
 }
 
 static void note_coverage(struct crn_bench *bench)
@@ -174,8 +184,12 @@ void crn_bench_judge(struct crn_bench *bench)
         for (int stream = 0; stream < CRN_BENCH_STREAMS; stream++)
             bench->is_alike &= row->streams[stream] != CRN_DIFFERS;
     }
-    if (bench->interruption != 0)
+    if (bench->interruption != 0 && bench->rounds == 0)
+        note(bench, "interrupted before the first round was complete: nothing was measured");
+    else if (bench->interruption != 0)
         note(bench, "interrupted after %u of %u rounds", bench->rounds, bench->rounds_wanted);
+    if (bench->rounds == 0)
+        return;
     note_endings(bench);
     for (int stream = 0; stream < CRN_BENCH_STREAMS; stream++)
         note_stream(bench, stream);

@@ -21,6 +21,10 @@ int crn_bench_run(const char *path, char **argv, enum crn_bench_version version,
                   const struct crn_options *options, const char *jemalloc, const int *streams,
                   bool has_report, struct crn_ending *ending, struct crn_bench_facts *facts);
 
+/* What ru_maxrss begins with when this process forks and the child execs: below it nothing is seen.
+ */
+double crn_bench_peak_floor(void);
+
 /* A facts of which nothing is known. */
 struct crn_bench_facts crn_bench_facts_unknown(void);
 

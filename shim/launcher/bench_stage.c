@@ -188,9 +188,13 @@ static void line_cut(const unsigned char *text, size_t bytes, size_t start, char
 
 static void difference_find(int model_fd, int other_fd, struct crn_bench_difference *difference)
 {
+    if (difference->line != 0)
+        return;
     size_t model_bytes, other_bytes, at = 0, start = 0;
     const unsigned char *model = file_map(model_fd, &model_bytes);
     const unsigned char *other = file_map(other_fd, &other_bytes);
+    if (difference->line != 0) /* the first such run has said it */
+        return;
     difference->line = 1;
     for (; at < model_bytes && at < other_bytes && model[at] == other[at]; at++) {
         if (model[at] == '\n') {

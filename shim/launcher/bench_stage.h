@@ -36,7 +36,9 @@ void crn_stage_strike(struct crn_bench_stage *stage, int streams[3]);
 /* What the run wrote becomes the model. */
 void crn_stage_model(struct crn_bench_stage *stage);
 
-/* Whether what the run wrote into a stream is what the model has; if not, *difference says where.
+/*
+ * Whether what the run wrote into a stream is what the model has.  If not, *difference says where,
+ * unless it says something already.
  */
 bool crn_stage_is_alike(const struct crn_bench_stage *stage, int stream,
                         struct crn_bench_difference *difference);

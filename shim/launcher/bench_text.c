@@ -3,6 +3,7 @@
  * cost; then the notes.
  */
 #include <math.h>
+#include <string.h>
 
 #include "report/clean.h"
 #include "shim/launcher/bench_words.h"
@@ -13,23 +14,42 @@ struct table {
     const struct crn_bench *bench;
     struct crn_store *store;
     FILE *file;
+    int blanks; /* due before the next word of the line; there are none at its end */
 };
 
 static const char *const metric_words[CRN_BENCH_METRICS] = {"CPU", "wall", "peak"};
 
+/* Prints a word at the left or right of a cell. */
+static void word_print(struct table *table, const char *word, int width, bool is_right)
+{
+    int length = (int)strlen(word), rest = width > length ? width - length : 0;
+    table->blanks += is_right ? rest : 0;
+    if (length > 0)
+        fprintf(table->file, "%*s%s", table->blanks, "", word);
+    table->blanks = (length > 0 ? 0 : table->blanks) + (is_right ? 0 : rest);
+}
+
+static void line_end(struct table *table)
+{
+    fputc('\n', table->file);
+    table->blanks = 0;
+}
+
 /* A cell of two: a value (marked when it is noisy) and its spread. */
-static void cells_print(const struct table *table, const char *value, bool is_noisy,
-                        const char *spread)
+static void cells_print(struct table *table, const char *value, bool is_noisy, const char *spread)
 {
     if (is_noisy)
         value = crn_store_print(table->store, "~%s", value);
-    fprintf(table->file, "%*s  %-*s", VALUE_WIDTH, value, SPREAD_WIDTH, spread);
+    word_print(table, value, VALUE_WIDTH, true);
+    table->blanks += 2;
+    word_print(table, spread, SPREAD_WIDTH, false);
 }
 
 /* Begins a table with its title, and those of the three metrics. */
-static void titles_print(const struct table *table, const char *title, bool has_units)
+static void titles_print(struct table *table, const char *title, bool has_units)
 {
-    fprintf(table->file, "\n%-*s", LABEL_WIDTH, title);
+    line_end(table);
+    word_print(table, title, LABEL_WIDTH, false);
     for (int metric = 0; metric < CRN_BENCH_METRICS; metric++) {
         struct crn_bench_unit unit =
             crn_bench_unit_choose(table->bench, (enum crn_bench_metric)metric);
@@ -38,18 +58,22 @@ static void titles_print(const struct table *table, const char *title, bool has_
                                     has_units ? " " : "", has_units ? unit.name : ""),
                     false, "");
     }
-    fputc('\n', table->file);
+    line_end(table);
 }
 
-static void figures_print(const struct table *table)
+static void figures_print(struct table *table)
 {
     const struct crn_bench *bench = table->bench;
-    titles_print(table, bench->rounds >= 4 ? "median, half" : "median, range", true);
+    titles_print(table,
+                 bench->rounds >= 4  ? "median, half"
+                 : bench->rounds > 1 ? "median, range"
+                                     : "measured",
+                 true);
     for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
         const struct crn_bench_row *row = &bench->rows[i];
         if (!row->is_there)
             continue;
-        fprintf(table->file, "%-*s", LABEL_WIDTH, row->label);
+        word_print(table, row->label, LABEL_WIDTH, false);
         for (int metric = 0; metric < CRN_BENCH_METRICS; metric++) {
             const struct crn_bench_figure *figure = &row->figures[metric];
             struct crn_bench_unit unit =
@@ -60,11 +84,11 @@ static void figures_print(const struct table *table)
                         crn_bench_spread(table->store, figure->low / unit.one,
                                          figure->high / unit.one, unit.decimals));
         }
-        fputc('\n', table->file);
+        line_end(table);
     }
 }
 
-static void ratios_print(const struct table *table)
+static void ratios_print(struct table *table)
 {
     const struct crn_bench *bench = table->bench;
     const char *title = "to plain";
@@ -75,42 +99,47 @@ static void ratios_print(const struct table *table)
         const struct crn_bench_row *row = &bench->rows[i];
         if (!row->is_there)
             continue;
-        fprintf(table->file, "%-*s", LABEL_WIDTH, row->label);
+        word_print(table, row->label, LABEL_WIDTH, false);
         for (int metric = 0; metric < CRN_BENCH_METRICS; metric++) {
             const struct crn_bench_figure *figure = &row->figures[metric];
             cells_print(table, crn_bench_value(table->store, figure->ratio.estimate, 3),
                         figure->is_noisy,
                         crn_bench_spread(table->store, figure->ratio.low, figure->ratio.high, 3));
         }
-        fputc('\n', table->file);
+        line_end(table);
     }
 }
 
-static void calls_print(const struct table *table)
+static void calls_print(struct table *table)
 {
     const struct crn_bench *bench = table->bench;
-    fprintf(table->file, "\n%-*s", LABEL_WIDTH, "each call; end");
+    struct crn_store *store = table->store;
+    static const char *const titles[] = {"calls/s", "pause ms", "check ms", "report ms"};
+    line_end(table);
+    word_print(table, "each call; end", LABEL_WIDTH, false);
     cells_print(table, "ns more", false, "");
-    fprintf(table->file, "%*s%*s%*s%*s\n", WIDTH, "calls/s", WIDTH, "pause ms", WIDTH, "check ms",
-            WIDTH, "report ms");
+    for (unsigned i = 0; i < CRN_COUNT_OF(titles); i++)
+        word_print(table, titles[i], WIDTH, true);
+    line_end(table);
     for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
         const struct crn_bench_row *row = &bench->rows[i];
         if (!row->is_there)
             continue;
-        fprintf(table->file, "%-*s", LABEL_WIDTH, row->label);
-        cells_print(table, crn_bench_value(table->store, row->added_ns.estimate, 1), false,
-                    crn_bench_spread(table->store, row->added_ns.low, row->added_ns.high, 1));
-        fprintf(table->file, "%*s%*s%*s%*s\n", WIDTH,
-                crn_bench_rate(table->store, row->allocations_per_s), WIDTH,
-                crn_bench_value(table->store, 1e3 * row->pause_median_s, 3), WIDTH,
-                crn_bench_value(table->store, 1e3 * row->check_median_s, 3), WIDTH,
-                crn_bench_value(table->store, 1e3 * row->facts.report_s, 1));
+        word_print(table, row->label, LABEL_WIDTH, false);
+        int decimals = fabs(row->added_ns.estimate) < 1000 ? 1 : 0;
+        cells_print(table, crn_bench_value(store, row->added_ns.estimate, decimals), false,
+                    crn_bench_spread(store, row->added_ns.low, row->added_ns.high, decimals));
+        word_print(table, crn_bench_rate(store, row->allocations_per_s), WIDTH, true);
+        word_print(table, crn_bench_value(store, 1e3 * row->pause_median_s, 3), WIDTH, true);
+        word_print(table, crn_bench_value(store, 1e3 * row->check_median_s, 3), WIDTH, true);
+        word_print(table, crn_bench_value(store, 1e3 * row->facts.report_s, 1), WIDTH, true);
+        line_end(table);
     }
 }
 
 void crn_bench_write_text(const struct crn_bench *bench, FILE *file)
 {
-    struct table table = {bench, crn_store_create(), file};
+    struct table table = {bench, crn_store_create(), file, 0};
     const char *calls = crn_bench_calls(table.store, bench);
     fprintf(file, "%s\n%s; %s\n", crn_bench_command(table.store, bench),
             crn_bench_rounds(table.store, bench), crn_clean_line(table.store, bench->machine));

@@ -118,6 +118,8 @@ const char *crn_bench_calls(struct crn_store *store, const struct crn_bench *ben
 
 bool crn_bench_is_same(const struct crn_bench *bench)
 {
+    if (bench->rounds == 0)
+        return false;
     for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
         const struct crn_bench_row *row = &bench->rows[i];
         if (row->is_there && (row->exit != CRN_ALIKE || row->streams[0] != CRN_ALIKE ||
