@@ -274,14 +274,14 @@ enum { RECENT_SAMPLES = 1024 };
 
 static void sample_add(struct crn_draft *draft, uint32_t *recent, struct crn_record_sample sample)
 {
-    uint64_t hash = crn_hash64(sample.bytes * 4 + sample.flags) ^
+    uint64_t hash = crn_hash64(sample.bytes * 2 + sample.is_indirect) ^
                     crn_hash64((uint64_t)sample.node << 32 | sample.leak);
     uint32_t *slot = &recent[hash % RECENT_SAMPLES];
     struct crn_record_sample *row =
         *slot != 0 ? (struct crn_record_sample *)draft->sections[CRN_SECTION_SAMPLES].rows + *slot - 1
                    : NULL;
     if (row != NULL && row->leak == sample.leak && row->node == sample.node &&
-        row->bytes == sample.bytes && row->flags == sample.flags && row->blocks < UINT32_MAX) {
+        row->bytes == sample.bytes && row->is_indirect == sample.is_indirect && row->blocks < UINT32_MAX) {
         row->blocks++;
         return;
     }
@@ -307,7 +307,7 @@ static void samples_add(struct crn_mark *mark, struct crn_draft *draft, const ui
                        .node = crn_draft_node(draft, stack),
                        .bytes = suspect->size,
                        .blocks = 1,
-                       .flags = suspect->is_direct ? 0 : CRN_SAMPLE_INDIRECT,
+                       .is_indirect = !suspect->is_direct,
                    });
     }
 }

@@ -16,7 +16,8 @@ import check_schema
 
 RUNTIME_MODULES = re.compile(
     r"/(libcoroner|libjemalloc|libc|ld-linux[-\w]*|libstdc\+\+|libgcc_s)[-.\d]*so[.\d]*$")
-COUNTS = ("blocks", "bytes", "indirect_blocks", "indirect_bytes", "total_blocks", "total_bytes")
+COUNTS = ("blocks", "bytes", "indirect_blocks", "indirect_bytes", "total_blocks", "total_bytes",
+          "estimated_blocks", "estimated_bytes", "behind_blocks", "behind_bytes")
 FINDING_COUNTS = ("count", "entries")
 
 
@@ -68,6 +69,17 @@ def first_function(frames):
     return None
 
 
+def estimates(leak):
+    """What samples say of a leak; nothing where stacks were not sampled."""
+    behind = leak["indirect_stacks"]
+    return {"sampled": None if behind is None else "yes" if leak["sampled"] else "no",
+            "estimated_blocks": leak["estimated_blocks"] or 0,
+            "estimated_bytes": leak["estimated_bytes"] or 0,
+            "behind_blocks": sum(entry["estimated_blocks"] for entry in behind or []),
+            "behind_bytes": sum(entry["estimated_bytes"] for entry in behind or []),
+            "behind_in": first_function(behind[0]["alloc_stack"]) if behind else None}
+
+
 def describe(leak):
     """One leak in the words that EXPECT lines use."""
     return {"class": leak["class"], "confidence": leak["confidence"], "blocks": leak["blocks"],
@@ -76,6 +88,7 @@ def describe(leak):
             "total_blocks": leak["blocks"] + leak["indirect_blocks"],
             "total_bytes": leak["bytes"] + leak["indirect_bytes"],
             "allocated_in": first_function(leak["alloc_stack"]),
+            **estimates(leak),
             **({"suspended_in": first_function(leak["coroutine"]["suspended_stack"]),
                 "created_in": first_function(leak["coroutine"]["created_stack"]),
                 "mechanism": leak["coroutine"]["mechanism"],

@@ -167,15 +167,11 @@ struct crn_record_object {
  * are to be added up.
  */
 struct crn_record_sample {
-    uint32_t leak; /* row */
-    uint32_t node; /* their allocation stack */
+    uint32_t leak;  /* row */
+    uint32_t node;  /* their allocation stack */
     uint64_t bytes; /* of each */
     uint32_t blocks;
-    uint32_t flags;
-};
-enum crn_sample_flags {
-    CRN_SAMPLE_INDIRECT = 1, /* not direct blocks of the leak, but held by those */
-    CRN_SAMPLE_CERTAIN = 2,  /* every block from there gets a stack: it stands for itself alone */
+    uint32_t is_indirect; /* not direct blocks of the leak, but held by those */
 };
 
 enum crn_finding_kind {

@@ -31,11 +31,10 @@ void crn_samples_take(struct crn_store *store, const struct crn_recording *recor
     for (uint64_t i = 0; i < recording->counts[CRN_SECTION_SAMPLES]; i++) {
         const struct crn_record_sample *row = &recording->samples[i];
         struct crn_leak *leak = &leaks[row->leak];
-        bool is_certain = (row->flags & CRN_SAMPLE_CERTAIN) != 0;
-        double blocks = (is_certain ? 1 : crn_sample_weight(row->bytes, mean)) * row->blocks;
+        double blocks = crn_sample_weight(row->bytes, mean) * row->blocks;
         struct crn_estimate estimate = {blocks, blocks * (double)row->bytes, row->blocks};
-        if ((row->flags & CRN_SAMPLE_INDIRECT) == 0) {
-            leak->is_sampled |= !is_certain;
+        if (!row->is_indirect) {
+            leak->is_sampled = true;
             estimate_add(&leak->estimate, &estimate);
             continue;
         }

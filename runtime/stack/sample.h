@@ -10,7 +10,7 @@
  * Points lie at exponentially distributed distances, `mean` bytes apart on average, so where the
  * next one lies does not depend on what came before: each block is hit with a probability that its
  * own size alone decides, 1 - exp(-span / mean), and no rhythm of the program can hide from it.
- * What a sampled block stands for is one over that (crn_sample_weight in report/weight.h).
+ * What a sampled block stands for is one over that (report/sampled.h).
  *
  * A block spans one byte more than was asked for, so that malloc(0) can be hit, as in tcmalloc
  * ("Sampling" in its docs); the scheme is that of gperftools' Sampler and jemalloc's prof_sample.

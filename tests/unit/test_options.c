@@ -3,6 +3,7 @@
  */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "options/lsan.h"
@@ -117,4 +118,37 @@ Test(options, every_row_has_a_default_of_its_type)
         cr_assert_eq(options.sources[i], CRN_SOURCE_DEFAULT, "%s", crn_option_rows[i].key);
     cr_assert(options.detect_leaks && options.leak_check_at_exit && options.use_globals);
     cr_assert(!options.use_unaligned && !options.report_objects && !options.quiet);
+}
+
+Test(options, stacks_are_full_sampled_or_off)
+{
+    cr_assert_eq(options.stacks, CRN_STACKS_FULL);
+    read_own("stacks=off");
+    cr_assert_eq(options.stacks, CRN_STACKS_OFF);
+    read_own("stacks=sampled");
+    cr_assert_eq(options.stacks, CRN_STACKS_SAMPLED);
+    cr_assert_eq(options.sample_bytes, 512u << 10);
+    read_own("stacks=sampled=100:error_exitcode=5");
+    cr_assert_eq(options.sample_bytes, 100u);
+    cr_assert_eq(options.error_exitcode, 5);
+    read_own("stacks=sampled=2M");
+    cr_assert_eq(options.sample_bytes, 2u << 20);
+    read_own("stacks=sampled=64g");
+    cr_assert_eq(options.sample_bytes, (uint64_t)64 << 30);
+    cr_assert_eq(warnings, 0);
+}
+
+Test(options, a_distance_that_is_none_is_one_warning_and_changes_nothing)
+{
+    static const char *const bad[] = {"sampled=0",  "sampled=",    "sampled=k",   "sampled=-1",
+                                      "sampled=1x", "sampled=65g", "sampled=1kk", "sampled 1",
+                                      "sampledx",   "sampled=99999999999999999999"};
+    read_own("stacks=sampled=7");
+    for (unsigned i = 0; i < CRN_COUNT_OF(bad); i++) {
+        char given[64];
+        snprintf(given, sizeof given, "stacks=%s", bad[i]);
+        read_own(given);
+        cr_assert_eq(warnings, i + 1, "%s", bad[i]);
+        cr_assert(options.stacks == CRN_STACKS_SAMPLED && options.sample_bytes == 7);
+    }
 }
