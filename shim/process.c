@@ -135,29 +135,46 @@ static void child_begin(void)
     crn_end_after_fork();
 }
 
-/* Takes libcoroner.so out of LD_PRELOAD, and our variables away: children run unwatched. */
-static void environment_clean(void)
+/* LD_PRELOAD, given as "LD_PRELOAD=…", without libcoroner.so; NULL: nothing is left of it. */
+static char *preload_without_us(const char *variable)
 {
     static char kept[4096];
-    const char *preload = getenv("LD_PRELOAD");
-    kept[0] = 0;
-    while (preload != NULL && *preload != 0) {
+    const char *preload = strchr(variable, '=') + 1;
+    size_t name_length = (size_t)(preload - variable);
+    memcpy(kept, variable, name_length);
+    kept[name_length] = 0;
+    while (*preload != 0) {
         size_t length = strcspn(preload, ": ");
         bool is_ours = memmem(preload, length, "libcoroner.so", 13) != NULL;
         if (!is_ours && length > 0 && strlen(kept) + length + 2 < sizeof kept) {
-            if (kept[0] != 0)
+            if (kept[name_length] != 0)
                 strcat(kept, ":");
             strncat(kept, preload, length);
         }
         preload += length + (preload[length] != 0);
     }
-    if (kept[0] != 0)
-        setenv("LD_PRELOAD", kept, 1);
-    else
-        unsetenv("LD_PRELOAD");
-    unsetenv("CORONER_SESSION");
-    unsetenv("CORONER_LAUNCHER");
-    unsetenv("CORONER_FIRST");
+    return kept[name_length] != 0 ? kept : NULL;
+}
+
+/*
+ * Takes libcoroner.so out of LD_PRELOAD, and our variables away: children run unwatched.  By hand:
+ * shells have a setenv and unsetenv of their own, which know nothing yet.
+ */
+static void environment_clean(void)
+{
+    static const char *const ours[] = {"LD_PRELOAD=", "CORONER_SESSION=", "CORONER_LAUNCHER=",
+                                       "CORONER_FIRST="};
+    char **to = environ;
+    for (char **from = environ; from != NULL && *from != NULL; from++) {
+        char *variable = *from;
+        for (unsigned i = 0; i < CRN_COUNT_OF(ours) && variable != NULL; i++)
+            if (strncmp(variable, ours[i], strlen(ours[i])) == 0)
+                variable = i == 0 ? preload_without_us(variable) : NULL;
+        if (variable != NULL)
+            *to++ = variable;
+    }
+    if (to != NULL)
+        *to = NULL;
 }
 
 /* Is this the process whose exit code may change: PROGRAM, whatever it has exec'ed since? */
@@ -166,7 +183,7 @@ static bool first_decide(void)
     char number[16];
     const char *first = getenv("CORONER_FIRST");
     snprintf(number, sizeof number, "%d", crn_shim.pid);
-    if (first == NULL)
+    if (first == NULL && crn_shim.options.follow_children)
         setenv("CORONER_FIRST", number, 1);
     return first == NULL || strcmp(first, number) == 0;
 }
