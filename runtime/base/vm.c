@@ -15,6 +15,7 @@ enum { OWN_RANGES_MAX = 2048 };
 static struct {
     _Atomic uintptr_t start, end;
 } own_ranges[OWN_RANGES_MAX];
+static _Atomic unsigned own_ranges_used; /* no row at or above this one was ever claimed */
 
 static void own_range_add(uintptr_t start, uintptr_t end)
 {
@@ -23,6 +24,10 @@ static void own_range_add(uintptr_t start, uintptr_t end)
         if (own_ranges[i].start == 0 &&
             __atomic_compare_exchange_n(&own_ranges[i].start, &expected, start, false,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            unsigned used = own_ranges_used;
+            while (used <= i && !__atomic_compare_exchange_n(&own_ranges_used, &used, i + 1, true,
+                                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                ;
             own_ranges[i].end = end;
             return;
         }
@@ -31,7 +36,7 @@ static void own_range_add(uintptr_t start, uintptr_t end)
 
 static void own_range_remove(uintptr_t start)
 {
-    for (unsigned i = 0; i < OWN_RANGES_MAX; i++) {
+    for (unsigned i = 0, used = own_ranges_used; i < used; i++) {
         if (own_ranges[i].start == start) {
             own_ranges[i].end = 0;
             own_ranges[i].start = 0;
@@ -43,7 +48,7 @@ static void own_range_remove(uintptr_t start)
 size_t crn_vm_own_ranges(struct crn_range *out, size_t room)
 {
     size_t count = 0;
-    for (unsigned i = 0; i < OWN_RANGES_MAX && count < room; i++) {
+    for (unsigned i = 0, used = own_ranges_used; i < used && count < room; i++) {
         uintptr_t start = own_ranges[i].start, end = own_ranges[i].end;
         if (start != 0 && end > start)
             out[count++] = (struct crn_range){start, end};

@@ -5,6 +5,12 @@
  */
 #include "snap/take.h"
 
+/* Mappings of rings that are shared with the kernel, in the order of the memory map (uring.c). */
+struct crn_rings {
+    struct crn_ring_piece *pieces;
+    unsigned count;
+};
+
 /* A coroutine that announced itself, and its memory. */
 struct crn_announced {
     uintptr_t start, end;
@@ -18,6 +24,7 @@ struct crn_snap_builder {
     const struct crn_stopped_list *stopped;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
+    struct crn_rings rings;
     struct crn_announced *announced; /* by start: frames that announced themselves */
     size_t announced_count;
 };

@@ -92,12 +92,11 @@ static void epoll_add(struct crn_snap_builder *builder, const char *number, char
         crn_build_unknown_holder(builder, "an epoll descriptor");
 }
 
-static void descriptor_add(struct crn_snap_builder *builder, const char *number,
-                           struct crn_rings *rings, char *text)
+static void descriptor_add(struct crn_snap_builder *builder, int directory, const char *number,
+                           char *text)
 {
-    char path[64], target[64];
-    __builtin_snprintf(path, sizeof path, "/proc/thread-self/fd/%s", number);
-    long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, path, target, sizeof target - 1);
+    char target[64];
+    long count = crn_syscall4(SYS_readlinkat, directory, number, target, sizeof target - 1);
     if (count <= 0)
         return;
     target[count] = 0;
@@ -108,7 +107,7 @@ static void descriptor_add(struct crn_snap_builder *builder, const char *number,
     else if (strcmp(target, "anon_inode:[eventpoll]") == 0)
         epoll_add(builder, number, text);
     else if (strcmp(target, "anon_inode:[io_uring]") == 0)
-        crn_rings_descriptor(builder, rings, atoi(number), text);
+        crn_rings_descriptor(builder, atoi(number), text);
 }
 
 void crn_build_kernel(struct crn_snap_builder *builder)
@@ -116,12 +115,10 @@ void crn_build_kernel(struct crn_snap_builder *builder)
     char *text = crn_arena_alloc(&builder->snap->arena, CRN_KERNEL_TEXT_BYTES);
     char *entries = crn_arena_alloc(&builder->snap->arena, CRN_KERNEL_TEXT_BYTES);
     struct labelled values = {builder, "signal:", '/', crn_build_name(builder, "POSIX timer")};
-    struct crn_rings rings;
     long bytes;
     if (text == NULL || entries == NULL)
         return;
     crn_kernel_lines("/proc/self/timers", text, labelled_visit, &values);
-    crn_rings_find(builder, &rings);
     int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/thread-self/fd",
                                O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0) /* as many are open as may be */
@@ -132,10 +129,10 @@ void crn_build_kernel(struct crn_snap_builder *builder)
             const struct linux_dirent *entry = (const void *)(entries + at);
             at += entry->bytes;
             if (entry->name[0] >= '0' && entry->name[0] <= '9')
-                descriptor_add(builder, entry->name, &rings, text);
+                descriptor_add(builder, fd, entry->name, text);
         }
     }
     if (fd >= 0)
         crn_syscall1(SYS_close, fd);
-    crn_rings_add(builder, &rings);
+    crn_rings_add(builder);
 }

@@ -38,16 +38,10 @@ struct crn_ring_piece {
     unsigned polls;  /* requests that wait for readiness, as far as the kernel tells */
 };
 
+/* Notes a mapping of a ring; learns which descriptors they belong to, one by one; adds the roots. */
 enum { CRN_RINGS_MAX = 512 };
-struct crn_rings {
-    struct crn_ring_piece *pieces;
-    unsigned count;
-};
-
-/* Finds the mappings; learns which descriptors they belong to, one by one; adds the roots. */
-void crn_rings_find(struct crn_snap_builder *builder, struct crn_rings *rings);
-void crn_rings_descriptor(struct crn_snap_builder *builder, struct crn_rings *rings, int fd,
-                          char *text);
-void crn_rings_add(struct crn_snap_builder *builder, const struct crn_rings *rings);
+void crn_rings_note(struct crn_snap_builder *builder, const struct crn_map_entry *entry);
+void crn_rings_descriptor(struct crn_snap_builder *builder, int fd, char *text);
+void crn_rings_add(struct crn_snap_builder *builder);
 
 #endif

@@ -6,8 +6,7 @@
  * page was written (RELRO, code made by a JIT in anonymous memory counts wholly).  Stacks of
  * threads are left to threads.c, our own memory and our allocator's to nobody.
  */
-#include "snap/build.h"
-#include "snap/uring.h"
+#include "snap/kernel.h"
 #include "base/maps.h"
 
 #include <dlfcn.h>
@@ -93,8 +92,10 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
     bool is_bss = !is_file && entry->start == walk->module_end && entry->path[0] == 0;
     if (is_file)
         walk->module_end = entry->end;
-    if (crn_ring_is_mapping(entry)) /* kernel.c knows what of it counts */
+    if (crn_ring_is_mapping(entry)) {
+        crn_rings_note(builder, entry); /* uring.c knows what of it counts */
         return true;
+    }
     if (is_device(entry->path) || strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
         return true;
     bool is_global = (is_file && (entry->flags & CRN_MAP_SHARED) == 0) || is_bss;

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static _Atomic uint32_t round_now;
 static _Atomic uint32_t claimed; /* rows of stopped[] given to a handler, this round */
@@ -52,6 +53,15 @@ struct linux_dirent {
     uint8_t type;
     char name[];
 };
+
+/* Whether the caller is the only thread there is: then nobody can make another. */
+static bool is_single(void)
+{
+    enum { LINKS_OF_ONE = 3 }; /* a directory's own two, and one for each thread */
+    struct stat status;
+    return crn_syscall2(SYS_stat, "/proc/self/task", &status) == 0 &&
+           status.st_nlink == LINKS_OF_ONE;
+}
 
 /* Ids of the threads of this process; answers how many, at most `room`. */
 static uint32_t threads_list(int *tids, uint32_t room)
@@ -136,6 +146,8 @@ static bool is_nobody(int tid)
 void crn_threads_stop(struct crn_stopped_list *list)
 {
     memset(list, 0, sizeof *list);
+    if (is_single())
+        return;
     int self = crn_sys_gettid(), pid = crn_sys_getpid();
     size_t tids_bytes = CRN_STOPPED_MAX * sizeof(int);
     if (stopped == NULL)
@@ -192,6 +204,8 @@ void crn_threads_stop(struct crn_stopped_list *list)
 
 void crn_threads_resume(void)
 {
+    if ((round_now & 1) == 0)
+        return; /* nobody was stopped */
     round_now++;
     crn_futex_wake_all(&round_now);
 }

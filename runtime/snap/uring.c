@@ -156,23 +156,15 @@ size_t crn_aio_events(const void *ring, size_t bytes, uintptr_t *words, size_t r
     return count;
 }
 
-struct find {
-    struct crn_snap_builder *builder;
-    struct crn_rings *rings;
-};
-
-static bool piece_visit(const struct crn_map_entry *entry, void *user)
+void crn_rings_note(struct crn_snap_builder *builder, const struct crn_map_entry *entry)
 {
-    struct find *find = user;
-    struct crn_rings *rings = find->rings;
-    if (!crn_ring_is_mapping(entry))
-        return true;
+    struct crn_rings *rings = &builder->rings;
     if (rings->pieces == NULL)
-        rings->pieces = crn_arena_alloc(&find->builder->snap->arena,
-                                        CRN_RINGS_MAX * sizeof *rings->pieces);
+        rings->pieces =
+            crn_arena_alloc(&builder->snap->arena, CRN_RINGS_MAX * sizeof *rings->pieces);
     if (rings->pieces == NULL || rings->count == CRN_RINGS_MAX) {
-        crn_build_unknown_holder(find->builder, "an io_uring request");
-        return false;
+        crn_build_unknown_holder(builder, "an io_uring request");
+        return;
     }
     rings->pieces[rings->count++] = (struct crn_ring_piece){
         .start = entry->start,
@@ -182,14 +174,6 @@ static bool piece_visit(const struct crn_map_entry *entry, void *user)
         .is_aio = is_aio(entry),
         .fd = -1,
     };
-    return true;
-}
-
-void crn_rings_find(struct crn_snap_builder *builder, struct crn_rings *rings)
-{
-    struct find find = {builder, rings};
-    memset(rings, 0, sizeof *rings);
-    crn_maps_for_each(piece_visit, &find);
 }
 
 /*
@@ -215,9 +199,9 @@ static void info_visit(const char *line, void *user)
     crn_build_root_words(info->builder, &word, 1, CRN_ROOT_KERNEL, info->name);
 }
 
-void crn_rings_descriptor(struct crn_snap_builder *builder, struct crn_rings *rings, int fd,
-                          char *text)
+void crn_rings_descriptor(struct crn_snap_builder *builder, int fd, char *text)
 {
+    struct crn_rings *rings = &builder->rings;
     char path[64];
     struct stat status;
     struct info info = {.builder = builder};
@@ -264,8 +248,9 @@ static size_t piece_words(struct crn_snap_builder *builder, const struct crn_rin
     return crn_uring_completions(start, bytes, &counts, words, room);
 }
 
-void crn_rings_add(struct crn_snap_builder *builder, const struct crn_rings *rings)
+void crn_rings_add(struct crn_snap_builder *builder)
 {
+    const struct crn_rings *rings = &builder->rings;
     for (unsigned i = 0; i < rings->count; i++) {
         const struct crn_ring_piece *piece = &rings->pieces[i];
         size_t room = (piece->end - piece->start) / sizeof(uintptr_t);
