@@ -135,6 +135,15 @@ static void argv_add(struct crn_draft *draft)
     }
 }
 
+/* Whether the draft has an address that wants a name. */
+static bool names_addresses(const struct crn_draft *draft)
+{
+    return draft->sections[CRN_SECTION_NODES].count > 1 || /* the first is the root */
+           draft->sections[CRN_SECTION_LEAKS].count > 0 ||
+           draft->sections[CRN_SECTION_FINDINGS].count > 0 ||
+           draft->sections[CRN_SECTION_COROS].count > 0;
+}
+
 void crn_draft_self(struct crn_draft *draft)
 {
     char exe[4096];
@@ -144,6 +153,8 @@ void crn_draft_self(struct crn_draft *draft)
     draft->process.pid = (uint32_t)crn_sys_getpid();
     draft->process.parent_pid = (uint32_t)crn_syscall0(SYS_getppid);
     argv_add(draft);
+    if (!names_addresses(draft))
+        return; /* most processes have nothing to say, and modules cost more than all before */
     crn_draft_modules(draft);
     crn_modules_add_gone(draft);
 }

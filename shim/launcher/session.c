@@ -28,12 +28,12 @@ static char *directory_make(const char *parent)
 
 bool crn_session_open(struct crn_session *session)
 {
-    const char *parent = getenv("TMPDIR");
+    /* Memory before a disk, where making a file can take longer than the program's check. */
+    const char *parents[] = {getenv("TMPDIR"), "/dev/shm", "/tmp"};
     session->directory = NULL;
-    if (parent != NULL && *parent == '/')
-        session->directory = directory_make(parent);
-    if (session->directory == NULL)
-        session->directory = directory_make("/tmp");
+    for (unsigned i = 0; i < CRN_COUNT_OF(parents) && session->directory == NULL; i++)
+        if (parents[i] != NULL && *parents[i] == '/')
+            session->directory = directory_make(parents[i]);
     if (session->directory == NULL)
         crn_say("cannot make a directory in TMPDIR or /tmp: %s; set TMPDIR to one that is writable",
                 strerror(errno));

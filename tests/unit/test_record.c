@@ -170,6 +170,8 @@ Test(record, texts_are_kept_and_an_empty_one_is_0)
 Test(record, a_process_describes_itself)
 {
     char exe[4096] = "";
+    const struct crn_record_coro coro = {.entry = (uintptr_t)row_is};
+    crn_draft_coro(&draft, &coro);
     crn_draft_self(&draft);
     write_and_open();
     cr_assert(readlink("/proc/self/exe", exe, sizeof exe - 1) > 0);
@@ -185,6 +187,14 @@ Test(record, a_process_describes_itself)
     cr_assert_eq(strlen(crn_record_text(&recording, libc->build_id)), 40);
     cr_assert_not_null(crn_record_find_module(&recording, (uintptr_t)&recording)); /* its .bss */
     cr_assert(crn_record_find_module(&recording, (uintptr_t)&own) == NULL);
+}
+
+Test(record, a_process_without_anything_to_name_leaves_its_modules_out)
+{
+    crn_draft_self(&draft);
+    write_and_open();
+    cr_assert_neq(recording.process->exe, 0);
+    cr_assert_eq(recording.counts[CRN_SECTION_MODULES], 0);
 }
 
 Test(record, only_the_user_can_read_it)
