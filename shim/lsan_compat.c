@@ -63,6 +63,8 @@ static _Atomic uint32_t has_checked;
 static void real_find(void)
 {
     real.do_leak_check = (void (*)(void))dlsym(RTLD_NEXT, "__lsan_do_leak_check");
+    if (real.do_leak_check == NULL)
+        return; /* what is looked for in vain takes longest */
     real.do_recoverable_leak_check =
         (int (*)(void))dlsym(RTLD_NEXT, "__lsan_do_recoverable_leak_check");
     real.disable = (void (*)(void))dlsym(RTLD_NEXT, "__lsan_disable");
