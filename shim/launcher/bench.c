@@ -374,7 +374,6 @@ static void bench_init(struct command *command)
     bench->argv = command->argv;
     bench->jemalloc = crn_bench_jemalloc_find();
     bench->machine = machine_describe();
-    bench->peak_floor = crn_bench_peak_floor();
     bench->started = time(NULL);
     for (int i = 0; i < CRN_BENCH_VERSIONS; i++) {
         struct crn_bench_row *row = &bench->rows[i];
@@ -399,6 +398,7 @@ static int measure_and_report(struct command *command)
     progress_end(command);
     if (status == 0) {
         bench->interruption = interruption;
+        bench->peak_floor = crn_bench_peak_floor();
         likeness_settle(bench);
         crn_bench_judge(bench);
         status = deliver(command);
