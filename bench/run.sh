@@ -7,14 +7,24 @@
 # alike; round 0 is the warm-up and does not count.  README.md says what each figure means.
 set -u
 
-# Programs: what to run, and where its figure comes from: what it prints, or Coroner's report.
+# Programs: what to run, and where its figure comes from: what it prints, Coroner's report, or the
+# time that the whole took, launcher and report included, by the number that it prints (cpu, wall) or
+# by 50 starts of it (starts).
 programs=(
     "churn                 printed"
     "deep_stack            printed"
     "threads               printed"
+    "threads:1             printed"
     "realloc_growth        printed"
     "ten_thousand          printed"
     "empty                 printed"
+    "empty:child           starts"
+    "children:exec         cpu"
+    "children:exec         wall"
+    "children:subshells    cpu"
+    "children:subshells    wall"
+    "children:configure    cpu"
+    "children:configure    wall"
     "small_rss             printed"
     "four_million:order    check_s"
     "four_million:tree     check_s"
@@ -39,7 +49,7 @@ start() {
     glibc) "${@:2}" ;;
     jemalloc) LD_PRELOAD=$jemalloc "${@:2}" ;;
     off | full)
-        "$build/coroner" run "--stacks=$1" --error-exitcode=0 --format=json \
+        "$build/coroner" run "--stacks=$1" --error-exitcode=0 --format="$format" \
             --output="$work/report.json" -- "${@:2}"
         ;;
     esac
@@ -47,6 +57,7 @@ start() {
 
 default_rounds=7
 limit_s=270   # no round starts after this
+starts=50     # of a program whose start is the figure
 noisy=0.15    # the middle half of a figure's samples spreads over more than this part of the median
 
 build=$(cd "${1:?usage: run.sh BUILD [ROUNDS [PROGRAM...]]}" && pwd) || exit 2
@@ -59,20 +70,39 @@ trap 'rm -rf "$work"' EXIT
 jemalloc=$(ldd "$build/libcoroner.so" | awk '/libjemalloc/ { print $3 }')
 [[ -r $jemalloc ]] || { echo "bench: no jemalloc found beside $build/libcoroner.so" >&2; exit 1; }
 
+# Starts a program once, or as often as its start is measured.
+run_often() {
+    local count=1
+    [[ $1 == starts ]] && count=$starts && echo "empty $starts n"
+    while ((count-- > 0)); do
+        start "${@:2}" || return
+    done
+}
+
 # Prints the figure of one run as "row version value unit".
+TIMEFORMAT='%3R %3U %3S'
 sample() {
-    local program=$1 source=$2 version=$3 value unit
+    local program=$1 source=$2 version=$3 value unit format=json
     local words=("$build/bench/${program%%:*}")
     local arguments=${program#"${program%%:*}"}
     words+=(${arguments//:/ })
-    start "$version" "${words[@]}" >"$work/printed" 2>"$work/said" ||
+    [[ $source == cpu || $source == wall || $source == starts ]] && format=text # as users do
+    { time run_often "$source" "$version" "${words[@]}" >"$work/printed" 2>"$work/said"; } \
+        2>"$work/took" ||
         { echo "bench: $program failed under $version:" >&2; cat "$work/said" >&2; return 1; }
-    if [[ $source == printed ]]; then
-        read -r _ value unit <"$work/printed" && echo "$program $version $value $unit"
-    else
+    case $source in
+    printed) read -r _ value unit <"$work/printed" && echo "$program $version $value $unit" ;;
+    cpu | wall | starts)
+        value=$(awk -v source="$source" -v starts="$starts" 'NR == FNR { count = $2; next }
+            { print 1000 * (source == "cpu" ? $2 + $3 : $1) / (source == "starts" ? starts : count) }
+            ' "$work/printed" "$work/took")
+        echo "$program:$source $version $value ms"
+        ;;
+    *)
         value=$(grep -oE "\"$source\": *[0-9.e+-]+" "$work/report.json" | grep -oE '[0-9.e+-]+$')
         echo "$program $version $value s"
-    fi
+        ;;
+    esac
 }
 
 # Every program under every version once; the warm-up, round 0, leaves out the checks.

@@ -1,7 +1,8 @@
 /*
- * A malloc/free pair on four threads at once, half of the blocks freed by another thread than made
- * them.  Two blocks of three go through a table that all share, where three of four are taken out
- * by somebody else; the third goes through a table of the thread's own.
+ * A malloc/free pair on four threads at once (or as many as the argument says), half of the blocks
+ * freed by another thread than made them.  Two blocks of three go through a table that all share,
+ * where three of four are taken out by somebody else; the third goes through a table of the
+ * thread's own.
  *
  * The figure is the time from the first start to the last end, divided by the pairs of all.
  */
@@ -9,7 +10,7 @@
 
 #include <pthread.h>
 
-enum { THREADS = 4, SLOTS = 1 << 14, SMALLEST = 16, LARGEST = 256 };
+enum { THREADS_MAX = 64, SLOTS = 1 << 14, OWN_SLOTS = SLOTS / 4, SMALLEST = 16, LARGEST = 256 };
 
 static void *_Atomic shared[SLOTS];
 
@@ -17,9 +18,10 @@ struct worker {
     pthread_t thread;
     size_t count;
     uint64_t dice;
-    void *own[SLOTS / THREADS];
+    void *own[OWN_SLOTS];
 };
-static struct worker workers[THREADS];
+static struct worker workers[THREADS_MAX];
+static int threads = 4;
 
 static void *work(void *argument)
 {
@@ -31,7 +33,7 @@ static void *work(void *argument)
             void *_Atomic *slot = &shared[roll_below(&self->dice, SLOTS)];
             old = __atomic_exchange_n(slot, block, __ATOMIC_ACQ_REL);
         } else {
-            void **slot = &self->own[roll_below(&self->dice, SLOTS / THREADS)];
+            void **slot = &self->own[roll_below(&self->dice, OWN_SLOTS)];
             old = *slot;
             *slot = block;
         }
@@ -42,17 +44,20 @@ static void *work(void *argument)
 
 static void all_work(size_t count)
 {
-    for (int i = 0; i < THREADS; i++) {
-        workers[i].count = count / THREADS;
+    for (int i = 0; i < threads; i++) {
+        workers[i].count = count / (size_t)threads;
         workers[i].dice = 88172645463325252u + (uint64_t)i;
         REQUIRE(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0);
     }
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < threads; i++)
         REQUIRE(pthread_join(workers[i].thread, NULL) == 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        threads = atoi(argv[1]);
+    REQUIRE(threads >= 1 && threads <= THREADS_MAX);
     measure("threads", all_work, 1000000, 4000000);
     return 0;
 }
