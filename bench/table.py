@@ -8,12 +8,14 @@ alike; round 0 is the warm-up and does not count.  Every version must print what
 prints and end as it does.  README.md says what each figure means.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,7 +53,7 @@ VERSIONS = (
     ("full", 99, 100, "LD_PRELOAD={shim} CORONER_SESSION={session} CORONER_OPTIONS=stacks=full"),
     ("heaptrack", 3, 100, "LD_PRELOAD={heaptrack} DUMP_HEAPTRACK_OUTPUT={pipe}"),
     ("lsan", 3, 100, "LSAN_OPTIONS=exitcode=0:log_path=/dev/null"),
-    ("memcheck", 1, 20, "valgrind -q --leak-check=full --log-file=/dev/null"),
+    ("memcheck", 1, 10, "valgrind -q --leak-check=full --log-file=/dev/null"),
 )
 
 # Where that takes minutes: less of the work.  Ratios are to plain runs of the same work.
@@ -69,7 +71,7 @@ LIMIT_S = 600  # for one run
 
 
 class Broken(Exception):
-    """A version does not do what the plain program does, or a workload cannot run."""
+    """A version does not do what the plain program does, or a workload cannot run at all."""
 
 
 class Bench:
@@ -126,8 +128,8 @@ class Bench:
     def cc1plus(self, *_):
         """As g++ would run it, but to standard output."""
         if self.cc1plus_words is None:
-            said = subprocess.run(["g++", "-###", "-S", "-std=c++20", "-O1", HERE / "stl.cc", "-o-"],
-                                  capture_output=True, text=True, check=True).stderr
+            words = ["g++", "-###", "-S", "-std=c++20", "-O1", HERE / "stl.cc", "-o-"]
+            said = subprocess.run(words, capture_output=True, text=True, check=True).stderr
             self.cc1plus_words = next(shlex.split(line) for line in said.splitlines()
                                       if "/cc1plus " in line)
         return self.cc1plus_words, None
@@ -158,12 +160,38 @@ class Bench:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise Broken("redis-server did not start")
             time.sleep(0.05)
-        subprocess.run(["redis-benchmark", "-s", socket, "-q", "-c", "20", "-P", "16", "-r", "2000",
+        subprocess.run(["redis-benchmark", "-s", socket, "-q", "-c", "20", "-P", "16", "-r", "1000",
                         "-t", REDIS_TESTS, "-n", str(REDIS_REQUESTS * percent // 100)],
                        stdout=subprocess.DEVNULL, check=True, timeout=LIMIT_S)
         told = "".join(ask(*words) for words in (("dbsize",), ("llen", "mylist")))
         ask("shutdown", "nosave")
         return told.encode()
+
+    def start(self, words, given, has_pipe, drive):
+        """Runs a command to its end; `drive` asks of it what it is for, and its answer is ours."""
+        others = []
+        if has_pipe:
+            others.append(subprocess.Popen(["cat", self.names["pipe"]], stdout=subprocess.DEVNULL))
+        with open(given or os.devnull, "rb") as source, \
+                open(self.work / "printed", "wb") as printed, \
+                open(self.work / "said", "wb") as said:
+            process = subprocess.Popen(words, stdin=source, stdout=printed, stderr=said,
+                                       cwd=self.work, start_new_session=True)
+        try:
+            told = drive(process)
+            for each in (process, *others):
+                each.wait(timeout=LIMIT_S)
+        except BaseException as why:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            for each in others:
+                each.kill()
+            if isinstance(why, subprocess.TimeoutExpired):
+                raise Broken(f"{words[-1]} did not end within {LIMIT_S} s") from why
+            raise
+        if process.returncode != 0:
+            raise Broken((self.work / "said").read_text(errors="replace"))
+        return told
 
     def run(self, how, version, percent, prefix):
         """Runs a workload once; answers its figures, its output and its status."""
@@ -174,23 +202,13 @@ class Bench:
         words = [word for word in (*started, *words) if word not in settings]
         shutil.rmtree(self.work / "session", ignore_errors=True)
         (self.work / "session").mkdir()
-        reader = None
-        if version == "heaptrack":
-            reader = subprocess.Popen(["cat", self.work / "pipe"], stdout=subprocess.DEVNULL)
-        with open(given or os.devnull, "rb") as source, \
-                open(self.work / "printed", "wb") as printed, \
-                open(self.work / "said", "wb") as said:
-            process = subprocess.Popen([self.measure, self.work / "used", *settings, *words],
-                                       stdin=source, stdout=printed, stderr=said, cwd=self.work)
-            told = self.redis_drive(process, percent) if kind == "redis" else b""
-            process.wait(timeout=LIMIT_S)
-        if reader is not None:
-            reader.wait(timeout=LIMIT_S)
+        told = self.start([self.measure, self.work / "used", *settings, *words], given,
+                          version == "heaptrack",
+                          lambda process: self.redis_drive(process, percent) if kind == "redis"
+                          else None)
         user, system, kib, elapsed, status = (self.work / "used").read_text().split()
-        if kind != "redis":
-            told = self.output_read()
         return {"cpu_s": float(user) + float(system), "rss_kib": int(kib),
-                "elapsed_s": float(elapsed)}, told, int(status)
+                "elapsed_s": float(elapsed)}, told or self.output_read(), int(status)
 
     def output_read(self):
         """What the program printed, without the times it may tell."""
@@ -239,14 +257,14 @@ class Samples:
             self.reports[name, label] = bench.recording_read()
 
     def keep(self, bench, key, result, percent, number):
-        """Holds a run against the first one of the same work, and notes its figures."""
+        """Notes the figures of a run that printed what the first one of the same work did."""
         used, told, status = result
         name, label = key
-        expected = self.expected.setdefault((name, percent), (told, status))
-        if (told, status) != expected:
-            what = "ends otherwise" if status != expected[1] else "prints something else"
-            said = (bench.work / "said").read_text(errors="replace")
-            raise Broken(f"{name} {what} under {label} (status {status}):\n{said}")
+        said = (bench.work / "said").read_text(errors="replace")
+        if status != 0:
+            raise Broken(f"{name} failed under {label} (wait status {status}):\n{said}")
+        if told != self.expected.setdefault((name, percent), told):
+            raise Broken(f"{name} prints something else under {label}:\n{said}")
         if number > 0:
             self.runs.setdefault(name, {}).setdefault(label, []).append(used)
 
