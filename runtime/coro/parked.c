@@ -54,7 +54,8 @@ void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bound
                 frame.sp = end;
             } else if (kind == CRN_RULE_NONE && !crn_function_find(frame.pc, &function)) {
                 break; /* made at run time: who called it, nothing tells */
-            } else if (kind == CRN_RULE_END || kind == CRN_RULE_NONE || is_creators || is_start) {
+            } else if (kind == CRN_RULE_END || kind == CRN_RULE_NONE || kind == CRN_RULE_FRAME ||
+                       is_creators || is_start) {
                 place->quality = inner != 0 ? CRN_BASE_PROPER : CRN_BASE_WEAK;
             }
             break;

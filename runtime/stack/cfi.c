@@ -158,7 +158,7 @@ enum column { COLUMN_SAME, COLUMN_OFFSET, COLUMN_UNDEFINED, COLUMN_BREG_RBP, COL
 struct state {
     uint64_t cfa_register;
     int64_t cfa_offset;
-    enum { CFA_REGISTER, CFA_RBP_DEREF, CFA_OTHER } cfa;
+    enum { CFA_REGISTER, CFA_RBP_DEREF, CFA_OTHER, CFA_ELSEWHERE } cfa;
     enum column rbp, ra;
     int64_t rbp_offset, ra_offset;
 };
@@ -171,6 +171,27 @@ static bool breg_rbp_read(struct reader *expression, int64_t *offset, bool *has_
     *offset = sleb_read(expression);
     *has_deref = expression->at < expression->end && *expression->at == 0x06;
     return !expression->failed && expression->at + *has_deref == expression->end;
+}
+
+/* Whether an expression depends on other registers than rsp, rbp and the pc. */
+static bool uses_other_registers(struct reader expression)
+{
+    while (expression.at < expression.end && !expression.failed) {
+        uint8_t operation = (uint8_t)bytes_read(&expression, 1);
+        bool is_breg = operation >= 0x70 && operation <= 0x8f;
+        if (is_breg && operation != 0x70 + REG_RBP && operation != 0x70 + REG_RSP &&
+            operation != 0x70 + REG_RA)
+            return true;
+        if (is_breg || operation == 0x11) /* consts */
+            sleb_read(&expression);
+        else if (operation == 0x10 || operation == 0x23) /* constu, plus_uconst */
+            uleb_read(&expression);
+        else if (operation >= 0x08 && operation <= 0x0f) /* const1u .. const8s */
+            expression.at += 1 << (operation - 0x08) / 2;
+        else if (operation == 0x90 || operation == 0x92) /* regx, bregx */
+            return true;
+    }
+    return false;
 }
 
 static void column_set(struct state *state, uint64_t column, enum column how, int64_t offset)
@@ -280,11 +301,12 @@ static bool instructions_run(struct reader reader, const struct cie *cie, uintpt
             state->cfa_offset = (int64_t)uleb_read(&reader);
             break;
         case 0x0f: { /* def_cfa_expression */
-            struct reader expression = block_read(&reader);
+            struct reader block = block_read(&reader), expression = block;
             bool has_deref = false;
-            state->cfa = breg_rbp_read(&expression, &state->cfa_offset, &has_deref) && has_deref
-                             ? CFA_RBP_DEREF
-                             : CFA_OTHER;
+            if (breg_rbp_read(&expression, &state->cfa_offset, &has_deref) && has_deref)
+                state->cfa = CFA_RBP_DEREF;
+            else
+                state->cfa = uses_other_registers(block) ? CFA_ELSEWHERE : CFA_OTHER;
             break;
         }
         case 0x10: { /* expression: the address where the column was saved */
@@ -359,6 +381,12 @@ static struct crn_rule rule_from(const struct state *state)
     struct crn_rule rule = {CRN_RULE_OTHER, CRN_RBP_SAME, 0, 0};
     if (state->ra == COLUMN_UNDEFINED) {
         rule.kind = CRN_RULE_END;
+        return rule;
+    }
+    bool is_by_register = state->cfa == CFA_REGISTER && state->cfa_register != REG_RSP &&
+                          state->cfa_register != REG_RBP;
+    if (is_by_register || state->cfa == CFA_ELSEWHERE) {
+        rule.kind = CRN_RULE_ELSEWHERE;
         return rule;
     }
     if (state->ra != COLUMN_OFFSET || state->ra_offset != -8 ||
@@ -441,15 +469,16 @@ struct crn_rule crn_rule_compile(uintptr_t address)
     struct dl_find_object object;
     struct fde fde;
 
-    if (_dl_find_object((void *)address, &object) != 0 || object.dlfo_eh_frame == NULL)
+    if (_dl_find_object((void *)address, &object) != 0)
         return none;
-    const uint8_t *record = fde_find(object.dlfo_eh_frame, address);
-    if (record == NULL)
-        return none;
-    if (!fde_read(record, &fde))
+    const uint8_t *record =
+        object.dlfo_eh_frame != NULL ? fde_find(object.dlfo_eh_frame, address) : NULL;
+    if (record != NULL && !fde_read(record, &fde))
         return other;
-    if (address < fde.start || address - fde.start >= fde.length)
-        return none;
+    if (record == NULL || address < fde.start || address - fde.start >= fde.length)
+        return crn_code_keeps_frame_pointer(address + 1)
+                   ? (struct crn_rule){CRN_RULE_FRAME, CRN_RBP_SAME, 0, 0}
+                   : none;
     if (fde.cie.is_signal) {
         /* The record starts a byte early, so that "return address less one" finds it. */
         struct crn_rule signal = {CRN_RULE_SIGNAL, CRN_RBP_SAME, 0, 0};

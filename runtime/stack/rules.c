@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/vm.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 enum { ROWS_FIRST = 2048 };
@@ -99,7 +100,8 @@ struct crn_rule crn_rule_get(uintptr_t address)
         }
     }
     struct crn_rule rule = crn_rule_compile(address);
-    if (rule.kind == CRN_RULE_NONE)
+    struct dl_find_object object;
+    if (rule.kind == CRN_RULE_NONE && _dl_find_object((void *)address, &object) != 0)
         return rule; /* a JIT's, and perhaps a library's tomorrow */
     if (table == NULL || table->count * 2 > table->mask) {
         table_grow(table);

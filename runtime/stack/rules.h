@@ -14,8 +14,10 @@
 
 enum crn_rule_kind {
     CRN_RULE_NONE,      /* no call frame information covers this address (JIT code) */
+    CRN_RULE_ELSEWHERE, /* known, but told by registers beside rsp and rbp, which nobody follows */
     CRN_RULE_END,       /* the outermost frame: no caller */
-    CRN_RULE_RSP,       /* CFA = rsp + cfa_offset */
+    CRN_RULE_RSP,       /* CFA = rsp + cfa_offset; those below depend on rbp */
+    CRN_RULE_FRAME,     /* as NONE, but the code of a module that keeps a frame pointer */
     CRN_RULE_RBP,       /* CFA = rbp + cfa_offset */
     CRN_RULE_RBP_DEREF, /* CFA = *(rbp + cfa_offset): gcc's realigned stack */
     CRN_RULE_SIGNAL,    /* a signal frame: the kernel's ucontext_t lies at rsp */
@@ -40,6 +42,13 @@ struct crn_rule crn_rule_get(uintptr_t address);
 
 /* Compiles without looking in the table; for tests. */
 struct crn_rule crn_rule_compile(uintptr_t address);
+
+/*
+ * Whether the code of a module around a return address keeps a frame pointer: the prologue of its
+ * function comes before it, and between them no other function ends.  rbp alone proves nothing: in
+ * code that leaves it alone it is still the caller's, whose frame would be skipped.
+ */
+bool crn_code_keeps_frame_pointer(uintptr_t pc);
 
 /* A function, as unwind information delimits it, and the module it lies in. */
 struct crn_function {

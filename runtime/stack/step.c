@@ -23,15 +23,13 @@ static bool is_code(uintptr_t address)
     return _dl_find_object((void *)address, &object) == 0;
 }
 
-/*
- * Code without unwind information, such as a JIT's: believe rbp when it looks like a frame
- * pointer, that is, points up this stack to a return address into known code.
- */
+/* Code without unwind information that keeps a frame pointer. */
 static bool frame_pointer_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
                                struct crn_stride *stride)
 {
     uintptr_t bp = frame->bp;
-    if (bp < frame->sp || !is_inside(bp, bounds) || !is_inside(bp + 8, bounds) || (bp & 7) != 0)
+    if (frame->is_exact || bp < frame->sp || !is_inside(bp, bounds) ||
+        !is_inside(bp + 8, bounds) || (bp & 7) != 0)
         return false;
     stride->end_word = bp + 8;
     if (!is_code(word_at(bp + 8) - 1))
@@ -76,8 +74,7 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
 {
     struct crn_rule rule = crn_rule_get(frame->is_exact ? frame->pc : frame->pc - 1);
     uintptr_t cfa;
-    *stride = (struct crn_stride){.uses_bp = rule.kind != CRN_RULE_RSP && rule.kind != CRN_RULE_END,
-                                  .is_proven = true};
+    *stride = (struct crn_stride){.uses_bp = rule.kind > CRN_RULE_RSP, .is_proven = true};
     switch (rule.kind) {
     case CRN_RULE_RSP:
         cfa = frame->sp + (uintptr_t)(intptr_t)rule.cfa_offset;
@@ -95,7 +92,7 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
     case CRN_RULE_SIGNAL:
         stride->is_proven = false;
         return signal_step(frame, bounds, stride);
-    case CRN_RULE_NONE:
+    case CRN_RULE_FRAME:
         return frame_pointer_step(frame, bounds, stride);
     case CRN_RULE_OTHER:
         stride->is_proven = false;

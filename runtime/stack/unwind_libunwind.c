@@ -30,7 +30,7 @@ CRN_COLD bool crn_libunwind_step(struct crn_frame *frame)
     context.uc_mcontext.gregs[REG_RIP] = (greg_t)frame->pc;
     context.uc_mcontext.gregs[REG_RSP] = (greg_t)frame->sp;
     context.uc_mcontext.gregs[REG_RBP] = (greg_t)frame->bp;
-    if (functions.init_local2(&cursor, &context, frame->is_exact ? 0 : UNW_INIT_SIGNAL_FRAME) < 0 ||
+    if (functions.init_local2(&cursor, &context, frame->is_exact ? UNW_INIT_SIGNAL_FRAME : 0) < 0 ||
         functions.step(&cursor) <= 0 || functions.get_reg(&cursor, UNW_REG_IP, &pc) < 0 ||
         functions.get_reg(&cursor, UNW_REG_SP, &sp) < 0 ||
         functions.get_reg(&cursor, UNW_X86_64_RBP, &bp) < 0)

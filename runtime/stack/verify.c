@@ -17,6 +17,8 @@ enum { DISTINCT_MAX = 256, SHOWN_BEFORE = 3, SHOWN_AFTER = 9, SHOWN = SHOWN_BEFO
 static const char *const reason_names[CRN_VERIFY_REASONS] = {
     [CRN_VERIFY_EQUAL] = "equal",
     [CRN_VERIFY_ENDS_IN_UNKNOWN_CODE] = "ends_in_unknown_code",
+    [CRN_VERIFY_ENDS_IN_REGISTERED] = "ends_in_registered_code",
+    [CRN_VERIFY_ENDS_BY_REGISTER] = "ends_by_register",
     [CRN_VERIFY_LEFT_THE_STACK] = "left_the_stack",
     [CRN_VERIFY_TOO_DEEP] = "too_deep",
     [CRN_VERIFY_UNKNOWN_TO_LIBUNWIND] = "unknown_to_libunwind",
@@ -97,32 +99,52 @@ static void fresh_fill(const struct crn_verify_case *stack)
              crn_frame_step(&frame, stack->bounds, true, &slot, &bp_slot));
 }
 
+/* `a` is all of `b`, or its inner part. */
+static bool is_inner_part_of(const struct crn_witness_walk *a, const struct crn_witness_walk *b)
+{
+    return a->count <= b->count && memcmp(a->pcs, b->pcs, a->count * sizeof *a->pcs) == 0;
+}
+
 static bool is_equal(const struct crn_witness_walk *a, const struct crn_witness_walk *b)
 {
-    return a->count == b->count && memcmp(a->pcs, b->pcs, a->count * sizeof *a->pcs) == 0;
+    return a->count == b->count && is_inner_part_of(a, b);
 }
 
-/* Neither the loader nor libgcc has unwind information for a return address; see rules.h. */
+/* The loader has no unwind information for a return address; see rules.h. */
 static bool is_unknown_code(uintptr_t pc)
 {
-    return crn_rule_compile(pc - 1).kind == CRN_RULE_NONE && !crn_witness_knows(pc - 1);
+    uint8_t kind = crn_rule_compile(pc - 1).kind;
+    return kind == CRN_RULE_NONE || kind == CRN_RULE_FRAME;
 }
 
+/* A reason that needs no further witness, or UNEXPLAINED. */
 static enum crn_verify_reason explain(const struct crn_verify_case *stack, uint32_t at)
 {
     bool is_inner_part = at == ours.count, theirs_is_inner_part = at == theirs.count;
     if (is_inner_part && ours.count >= CRN_STACK_DEPTH_MAX / 2)
         return CRN_VERIFY_TOO_DEEP;
-    if (!is_equal(&ours, &fresh))
-        return CRN_VERIFY_MEMO_WRONG;
     if (is_inner_part &&
         (theirs.sps[at] < stack->bounds.start || theirs.sps[at] > stack->bounds.end))
         return CRN_VERIFY_LEFT_THE_STACK;
     if (is_inner_part && is_unknown_code(ours.pcs[at - 1]))
-        return CRN_VERIFY_ENDS_IN_UNKNOWN_CODE;
-    if (theirs_is_inner_part && is_unknown_code(theirs.pcs[at - 1]))
+        return crn_witness_knows(ours.pcs[at - 1] - 1) ? CRN_VERIFY_UNEXPLAINED
+                                                       : CRN_VERIFY_ENDS_IN_UNKNOWN_CODE;
+    if (is_inner_part && crn_rule_compile(ours.pcs[at - 1] - 1).kind == CRN_RULE_ELSEWHERE)
+        return CRN_VERIFY_ENDS_BY_REGISTER;
+    if (theirs_is_inner_part && is_unknown_code(theirs.pcs[at - 1]) &&
+        !crn_witness_knows(theirs.pcs[at - 1] - 1))
         return CRN_VERIFY_UNKNOWN_TO_LIBUNWIND;
-    return is_equal(&ours, &libgcc) ? CRN_VERIFY_LIBGCC_AGREES : CRN_VERIFY_UNEXPLAINED;
+    return CRN_VERIFY_UNEXPLAINED;
+}
+
+/* The same with what libgcc says. */
+static enum crn_verify_reason judge_by_libgcc(uint32_t at)
+{
+    if (is_equal(&ours, &libgcc))
+        return CRN_VERIFY_LIBGCC_AGREES;
+    return at == ours.count && is_unknown_code(ours.pcs[at - 1]) && is_inner_part_of(&ours, &libgcc)
+               ? CRN_VERIFY_ENDS_IN_REGISTERED
+               : CRN_VERIFY_UNEXPLAINED;
 }
 
 static void place_name(uintptr_t pc, char *name, size_t name_bytes)
@@ -161,11 +183,19 @@ static void difference_note(enum crn_verify_reason reason, uint32_t at)
             return;
         }
     }
-    if (difference_count == DISTINCT_MAX) {
+    uint32_t index = difference_count;
+    if (index == DISTINCT_MAX) {
+        /* What is explained makes room for what is not. */
         forgotten_count++;
-        return;
+        while (index > 0 && differences[index - 1].reason >= CRN_VERIFY_LIBGCC_AGREES)
+            index--;
+        if (index == 0 || reason < CRN_VERIFY_LIBGCC_AGREES)
+            return;
+        index--;
+    } else {
+        difference_count++;
     }
-    struct difference *difference = &differences[difference_count++];
+    struct difference *difference = &differences[index];
     *difference = key;
     difference->times = 1;
     difference->at = at;
@@ -196,9 +226,16 @@ static int compare(struct dl_phdr_info *info, size_t info_bytes, void *argument)
         at++;
     enum crn_verify_reason reason = CRN_VERIFY_EQUAL;
     if (at < ours.count || at < theirs.count) {
-        fresh_fill(stack);
-        crn_witness_libgcc(stack->frame, &libgcc);
         reason = explain(stack, at);
+        fresh_fill(stack);
+        if (reason != CRN_VERIFY_TOO_DEEP && !is_equal(&ours, &fresh))
+            reason = CRN_VERIFY_MEMO_WRONG;
+        libgcc.count = 0;
+        if (reason >= CRN_VERIFY_UNEXPLAINED) {
+            crn_witness_libgcc(stack->frame, &libgcc);
+            if (reason == CRN_VERIFY_UNEXPLAINED)
+                reason = judge_by_libgcc(at);
+        }
         difference_note(reason, at);
     }
     reason_counts[reason]++;

@@ -20,6 +20,8 @@
 enum crn_verify_reason {
     CRN_VERIFY_EQUAL,
     CRN_VERIFY_ENDS_IN_UNKNOWN_CODE, /* we stopped for want of unwind information; it guessed */
+    CRN_VERIFY_ENDS_IN_REGISTERED,   /* we stopped in code that registered its own at run time */
+    CRN_VERIFY_ENDS_BY_REGISTER,     /* we stopped where another register than rsp and rbp tells */
     CRN_VERIFY_LEFT_THE_STACK,       /* we stopped where its next frame lies on another stack */
     CRN_VERIFY_TOO_DEEP,             /* we keep the inner part of very deep stacks only */
     CRN_VERIFY_UNKNOWN_TO_LIBUNWIND, /* it stopped for want of it; rbp led us on */
