@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
+#include <signal.h>
 #include <string.h>
 
 enum operation {
@@ -354,6 +355,21 @@ static void resolve_do(void *argument)
     crn_coro_resolve(crn_self, *(const uintptr_t *)argument);
 }
 
+/* On a signal stack, whose walks nobody remembers: the handler will be over soon. */
+static void signal_stack_do(struct crn_thread *self, struct request *request)
+{
+    stack_t current;
+    struct crn_memo *usual = self->memo, passing = {.count = 0};
+    if (crn_syscall2(SYS_sigaltstack, NULL, &current) == 0 &&
+        (uintptr_t)request->frame - (uintptr_t)current.ss_sp < current.ss_size)
+        passing.bounds = (struct crn_stack_bounds){
+            (uintptr_t)current.ss_sp, (uintptr_t)current.ss_sp + current.ss_size};
+    self->memo = &passing;
+    crn_shim_on_scratch(self, request_do, request);
+    self->memo = usual;
+    crn_memo_fini(&passing);
+}
+
 static CRN_COLD void careful_do(struct request *request)
 {
     struct crn_thread *self = crn_shim_thread();
@@ -374,8 +390,10 @@ static CRN_COLD void careful_do(struct request *request)
     }
     if (sp - self->fast_start < self->fast_span)
         request_do(request);
-    else
+    else if (sp - self->stack_start < self->stack_span)
         crn_shim_on_scratch(self, request_do, request);
+    else
+        signal_stack_do(self, request);
 }
 
 static CRN_COLD void *careful(struct request request)

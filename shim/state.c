@@ -133,10 +133,7 @@ static void verify_do(void *stack)
 static CRN_COLD void stack_verify(struct crn_thread *self, uint32_t node, const uintptr_t *frame)
 {
     struct crn_verify_case stack = {
-        .tree = &crn_tree,
-        .node = node,
-        .frame = frame,
-        .bounds = {self->stack_start, self->stack_start + self->stack_span}};
+        .tree = &crn_tree, .node = node, .frame = frame, .bounds = self->memo->bounds};
     crn_witness_registers_take(&stack.registers);
     crn_shim_on_scratch(self, verify_do, &stack);
 }
