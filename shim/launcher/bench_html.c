@@ -2,7 +2,6 @@
  * A bench as a page that stands alone: bench_page.html with its {{places}} filled.  The tables say
  * all that the charts show; the data go along as JSON, which the page's script draws from.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,8 +139,9 @@ static void calls_write(const struct page *page)
         if (!row->is_there)
             continue;
         row_begin(page, row);
-        cell_write(page, crn_bench_value(page->store, row->added_ns.estimate, 1), false,
-                   crn_bench_spread(page->store, row->added_ns.low, row->added_ns.high, 1));
+        int decimals = crn_bench_added_decimals(row);
+        cell_write(page, crn_bench_value(page->store, row->added_ns.estimate, decimals), false,
+                   crn_bench_spread(page->store, row->added_ns.low, row->added_ns.high, decimals));
         cell_write(page, crn_bench_rate(page->store, row->allocations_per_s), false, "");
         cell_write(page, crn_bench_value(page->store, 1e3 * row->pause_median_s, 3), false, "");
         cell_write(page, crn_bench_value(page->store, 1e3 * row->check_median_s, 3), false, "");
@@ -151,9 +151,12 @@ static void calls_write(const struct page *page)
     fputs("</tbody>\n", page->file);
 }
 
-static void level_write(const struct page *page)
+static void whiskers_write(const struct page *page)
 {
-    fprintf(page->file, "%.0f %%", 100 * page->bench->level);
+    if (page->bench->level > 0)
+        fprintf(page->file, "Whiskers are intervals of %.0f %%.", 100 * page->bench->level);
+    else
+        fputs("So few rounds have no intervals.", page->file);
 }
 
 static void spread_write(const struct page *page)
@@ -185,7 +188,7 @@ static const struct {
     const char *name;
     void (*write)(const struct page *page);
 } places[] = {{"command", command_write}, {"facts", facts_write}, {"notes", notes_write},
-              {"figures", figures_write}, {"calls", calls_write}, {"level", level_write},
+              {"figures", figures_write}, {"calls", calls_write}, {"whiskers", whiskers_write},
               {"spread", spread_write},   {"data", data_write},   {"chart", chart_write}};
 
 static void place_fill(const struct page *page, const char *name, size_t length)

@@ -2,7 +2,6 @@
  * A bench for a person: what was measured, what it is beside plain, what each call and the end
  * cost; then the notes.
  */
-#include <math.h>
 #include <string.h>
 
 #include "report/clean.h"
@@ -126,7 +125,7 @@ static void calls_print(struct table *table)
         if (!row->is_there)
             continue;
         word_print(table, row->label, LABEL_WIDTH, false);
-        int decimals = fabs(row->added_ns.estimate) < 1000 ? 1 : 0;
+        int decimals = crn_bench_added_decimals(row);
         cells_print(table, crn_bench_value(store, row->added_ns.estimate, decimals), false,
                     crn_bench_spread(store, row->added_ns.low, row->added_ns.high, decimals));
         word_print(table, crn_bench_rate(store, row->allocations_per_s), WIDTH, true);

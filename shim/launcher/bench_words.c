@@ -36,6 +36,11 @@ const char *crn_bench_spread(struct crn_store *store, double low, double high, i
     return crn_store_print(store, "%.*f .. %.*f", decimals, low, decimals, high);
 }
 
+int crn_bench_added_decimals(const struct crn_bench_row *row)
+{
+    return fabs(row->added_ns.estimate) < 1000 ? 1 : 0;
+}
+
 const char *crn_bench_rate(struct crn_store *store, double rate)
 {
     if (!isfinite(rate))

@@ -23,6 +23,9 @@ const char *crn_bench_value(struct crn_store *store, double value, int decimals)
 /* "12.25 .. 12.40"; "" when unknown. */
 const char *crn_bench_spread(struct crn_store *store, double low, double high, int decimals);
 
+/* How many decimals the cost of a call gets. */
+int crn_bench_added_decimals(const struct crn_bench_row *row);
+
 /* "1.25 M" */
 const char *crn_bench_rate(struct crn_store *store, double rate);
 
