@@ -10,7 +10,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline))
+#else
 #define NOINLINE __attribute__((noinline, noclone, noipa))
+#endif
 
 /* Ends the program with one line that names the broken promise. */
 #define REQUIRE(condition)                                                          \

@@ -12,7 +12,7 @@
 
 enum { THREADS_MAX = 64, SLOTS = 1 << 14, OWN_SLOTS = SLOTS / 4, SMALLEST = 16, LARGEST = 256 };
 
-static void *_Atomic shared[SLOTS];
+static void *shared[SLOTS];
 
 struct worker {
     pthread_t thread;
@@ -30,7 +30,7 @@ static void *work(void *argument)
         void *block = malloc(SMALLEST + roll_below(&self->dice, LARGEST - SMALLEST + 1));
         void *old;
         if (i % 3 != 0) {
-            void *_Atomic *slot = &shared[roll_below(&self->dice, SLOTS)];
+            void **slot = &shared[roll_below(&self->dice, SLOTS)];
             old = __atomic_exchange_n(slot, block, __ATOMIC_ACQ_REL);
         } else {
             void **slot = &self->own[roll_below(&self->dice, OWN_SLOTS)];
