@@ -13,7 +13,8 @@
 enum {
     FRAME_BYTES_MIN = 24, /* two functions, and an empty promise or an index */
     HEADER_BYTES_MAX = 16,
-    ANSWERS = 1 << 14,
+    ANSWERS_MIN = 1 << 8,
+    ANSWERS_MAX = 1 << 14,
     POINTS = 1 << 12,
     NO_KIND = UINT32_MAX,
 };
@@ -42,10 +43,16 @@ struct crn_cxx20_module {
     size_t count, room;
 };
 
-bool crn_cxx20_init(struct crn_cxx20 *cxx20, struct crn_arena *arena, const struct crn_code *code)
+bool crn_cxx20_init(struct crn_cxx20 *cxx20, struct crn_arena *arena, const struct crn_code *code,
+                    size_t block_count)
 {
-    *cxx20 = (struct crn_cxx20){.arena = arena, .code = code};
-    cxx20->answers = crn_arena_alloc(arena, ANSWERS * sizeof *cxx20->answers);
+    enum { BLOCKS_PER_ANSWER = 8 };
+    /* Small for a small heap: each answer touches a page, and there it would be its only one. */
+    size_t answers = ANSWERS_MIN;
+    while (answers < ANSWERS_MAX && answers * BLOCKS_PER_ANSWER < block_count)
+        answers *= 2;
+    *cxx20 = (struct crn_cxx20){.arena = arena, .code = code, .answer_mask = answers - 1};
+    cxx20->answers = crn_arena_alloc(arena, answers * sizeof *cxx20->answers);
     cxx20->points = crn_arena_alloc(arena, POINTS * sizeof *cxx20->points);
     for (size_t i = 1; i < code->count; i++) {
         uintptr_t bytes = code->ranges[i].start - code->ranges[i - 1].end;
@@ -191,7 +198,7 @@ static uint32_t kind_make(struct crn_cxx20 *cxx20, uintptr_t first, uintptr_t se
 
 static uint32_t kind_get(struct crn_cxx20 *cxx20, uintptr_t first, uintptr_t second)
 {
-    size_t at = crn_hash64(first * 31 + second) & (ANSWERS - 1);
+    size_t at = crn_hash64(first * 31 + second) & cxx20->answer_mask;
     struct crn_cxx20_answer *answer = &cxx20->answers[at];
     if (answer->words[1] != second || answer->words[0] != first)
         *answer = (struct crn_cxx20_answer){{first, second}, kind_make(cxx20, first, second)};

@@ -41,14 +41,19 @@ struct crn_cxx20 {
     const struct crn_code *code;
     uintptr_t gap_start, gap_bytes;   /* the largest gap in the code: heaps lie there */
     struct crn_cxx20_answer *answers; /* by a hash of the two words: the last pair there */
+    size_t answer_mask;
     struct crn_cxx20_point *points;   /* by a hash of kind and suspension point, likewise */
     struct crn_cxx20_kind *kinds;
     size_t kind_count, kind_room;
     struct crn_cxx20_module *modules; /* whose ramps were looked for */
 };
 
-/* False: no memory.  `code` and `arena` must outlive it. */
-bool crn_cxx20_init(struct crn_cxx20 *cxx20, struct crn_arena *arena, const struct crn_code *code);
+/*
+ * Prepares to be asked about `block_count` blocks, more or less.  False: no memory.  `code` and
+ * `arena` must outlive it.
+ */
+bool crn_cxx20_init(struct crn_cxx20 *cxx20, struct crn_arena *arena, const struct crn_code *code,
+                    size_t block_count);
 
 /*
  * Whether a frame begins in the block of `bytes` at `start`, at its first word or behind a header

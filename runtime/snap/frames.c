@@ -100,8 +100,9 @@ void crn_build_frames(struct crn_snap_builder *builder)
 {
     struct crn_snap *snap = builder->snap;
     struct sweep sweep = {.snap = snap, .builder = builder, .is_ascending = true};
-    if (!crn_cxx20_init(&sweep.cxx20, &snap->arena, &snap->code) ||
-        !span_reserve(&snap->frames_span, snap->heap->index.records_made + snap->outside_count))
+    size_t blocks_most = snap->heap->index.records_made + snap->outside_count;
+    if (!crn_cxx20_init(&sweep.cxx20, &snap->arena, &snap->code, blocks_most) ||
+        !span_reserve(&snap->frames_span, blocks_most))
         return;
     snap->frame_node_get = frame_node_get;
     crn_index_for_each(&snap->heap->index, snap->heap_end, block_visit, &sweep);

@@ -47,7 +47,7 @@ struct mapping_walk {
 /* Adds [start, end) without what lies in our own ranges and in thread stacks. */
 static void mapping_add(struct crn_snap_builder *builder, struct crn_root root)
 {
-    enum { SPARSE_FROM_BYTES = 64 * 1024 };
+    enum { SPARSE_FROM_BYTES = 16 * 1024 }; /* asking costs as much as to touch one page */
     for (size_t i = 0; i < builder->own_count && root.start < root.end; i++) {
         const struct crn_range *own = &builder->own[i];
         if (own->end <= root.start)

@@ -42,7 +42,7 @@ static void begin(void)
 {
     code = (struct crn_code){ranges, 0};
     cr_assert(crn_maps_for_each(code_visit, NULL));
-    cr_assert(crn_cxx20_init(&cxx20, &arena, &code));
+    cr_assert(crn_cxx20_init(&cxx20, &arena, &code, 1000));
 }
 
 static void library_check(const char *path)
