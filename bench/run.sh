@@ -8,8 +8,8 @@
 set -u
 
 # Programs: what to run, and where its figure comes from: what it prints, Coroner's report, or the
-# time that the whole took, launcher and report included, by the number that it prints (cpu, wall) or
-# by 50 starts of it (starts).
+# time that the whole took, launcher and report included, by the number that it prints (cpu, wall)
+# or by 50 starts of it (starts).
 programs=(
     "churn                 printed"
     "deep_stack            printed"
@@ -94,7 +94,8 @@ sample() {
     printed) read -r _ value unit <"$work/printed" && echo "$program $version $value $unit" ;;
     cpu | wall | starts)
         value=$(awk -v source="$source" -v starts="$starts" 'NR == FNR { count = $2; next }
-            { print 1000 * (source == "cpu" ? $2 + $3 : $1) / (source == "starts" ? starts : count) }
+            source == "starts" { count = starts }
+            { print 1000 * (source == "cpu" ? $2 + $3 : $1) / count }
             ' "$work/printed" "$work/took")
         echo "$program:$source $version $value ms"
         ;;
