@@ -24,7 +24,10 @@ def figure(runs, key):
 
 def text(what, digits=2):
     """A figure in a table; those that were not measured are "-"."""
-    return "-" if what is None else f"{'~' if what.is_noisy else ''}{what.value:.{digits}f}"
+    if what is None:
+        return "-"
+    value = round(what.value, digits) + 0.0  # no "-0"
+    return f"{'~' if what.is_noisy else ''}{value:.{digits}f}"
 
 
 class Table:

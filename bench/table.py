@@ -53,7 +53,7 @@ VERSIONS = (
     ("full", 99, 100, "LD_PRELOAD={shim} CORONER_SESSION={session} CORONER_OPTIONS=stacks=full"),
     ("heaptrack", 3, 100, "LD_PRELOAD={heaptrack} DUMP_HEAPTRACK_OUTPUT={pipe}"),
     ("lsan", 3, 100, "LSAN_OPTIONS=exitcode=0:log_path=/dev/null"),
-    ("memcheck", 1, 10, "valgrind -q --leak-check=full --log-file=/dev/null"),
+    ("memcheck", 1, 40, "valgrind -q --leak-check=full --log-file=/dev/null"),
 )
 
 # Where that takes minutes: less of the work.  Ratios are to plain runs of the same work.
