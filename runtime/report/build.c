@@ -302,8 +302,8 @@ static void unjudged_tell(const struct builder *builder)
     uint64_t blocks = unjudged[CRN_LIKELY].blocks + unjudged[CRN_PROVEN].blocks;
     if (blocks > 0)
         crn_report_warn(builder->report,
-                        "%llu leaked %s no stack that a leak: suppression could match, since stacks "
-                        "were sampled; they do not count for the exit code",
+                        "%llu leaked %s no stack that a leak: suppression could match, since "
+                        "stacks were sampled; they do not count for the exit code",
                         (unsigned long long)blocks, blocks == 1 ? "block has" : "blocks have");
 }
 

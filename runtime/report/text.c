@@ -165,9 +165,12 @@ static void allocation_print(const struct crn_page *page, const struct crn_leak 
     } else if (leak->explained_bytes == 0) {
         fprintf(page->file, "%*sallocated where no sample fell\n", indent, "");
     } else {
-        fprintf(page->file, "%*sallocated where no sample fell; the sampled ones of this kind stand for\n"
-                            "%*sabout %s of it\n",
-                indent, "", indent, "", crn_page_bytes(page, leak->explained_bytes));
+        fprintf(page->file, "%*s", indent, "");
+        crn_page_sentence(page, indent,
+                          crn_store_print(page->store,
+                                          "allocated where no sample fell; the sampled ones of "
+                                          "this kind stand for about %s of it",
+                                          crn_page_bytes(page, leak->explained_bytes)));
     }
 }
 

@@ -27,7 +27,7 @@ CRN_INLINE int64_t crn_sample_span(size_t bytes)
     return (int64_t)bytes + 1;
 }
 
-/* A distance drawn from the exponential distribution, rounded down; 0 when the mean is 1 or less. */
+/* A distance drawn from the exponential distribution, rounded down; 0 if the mean is 1 or less. */
 int64_t crn_sample_distance(struct crn_sampler *sampler, uint64_t mean_bytes);
 
 /*

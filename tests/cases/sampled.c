@@ -68,7 +68,8 @@
  * EXPECT: stderr-lines 1
  * EXPECT: exit       status=2
  *
- * RUN:    LD_PRELOAD=$SHIM CORONER_OPTIONS=stacks=sampled=x:format=json:output=report.json $CASE one
+ * RUN:    export CORONER_OPTIONS=stacks=sampled=x:format=json:output=report.json; \
+ *         LD_PRELOAD=$SHIM $CASE one
  * EXPECT: stderr     /CORONER_OPTIONS: bad distance 'x'/
  * EXPECT: stderr-lines 1
  * EXPECT: lost       sampled=null allocated_in=make_one blocks=1

@@ -19,7 +19,7 @@ Test(sample, distances_have_the_mean_that_was_asked_for)
     struct crn_sampler sampler = {1};
     double sum = 0, squares = 0;
     for (unsigned i = 0; i < DRAWS; i++) {
-        double distance = (double)crn_sample_distance(&sampler, MEAN) + 0.5; /* it is rounded down */
+        double distance = (double)crn_sample_distance(&sampler, MEAN) + 0.5; /* it is rounded */
         sum += distance;
         squares += distance * distance;
     }
