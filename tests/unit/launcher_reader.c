@@ -47,6 +47,8 @@ static void make_example(void)
     leak->coro = 1;
     maker_link(&maker, CRN_LINK_CORO)->coro = 1;
     maker_link(&maker, CRN_LINK_LEAK)->bytes = 64;
+    maker.process.sample_bytes = 512;
+    maker_sample(&maker, callee, 64, 1);
     maker.counts[CRN_SECTION_FINDINGS] = 1;
     maker_finish(&maker);
 }
@@ -137,6 +139,32 @@ Test(reader, no_sealed_byte_makes_it_crash)
         }
         maker.bytes[i] = saved;
     }
+}
+
+/* A recording with one leak and one sample of it, still to be finished. */
+static struct crn_record_sample *make_sampled(uint64_t sample_bytes)
+{
+    maker_init(&maker);
+    maker.process.sample_bytes = sample_bytes;
+    maker_leak(&maker, CRN_VERDICT_LOST, 1, 10);
+    return maker_sample(&maker, 0, 10, 1);
+}
+
+Test(reader, samples_must_be_of_a_leak_and_of_sampled_stacks)
+{
+    make_sampled(512);
+    maker_finish(&maker);
+    cr_assert_eq(open_example(), CRN_OK, "%s", message);
+    make_sampled(0);
+    maker_finish(&maker);
+    refuses(CRN_ERR_FORMAT);
+    make_sampled(512)->leak = 1;
+    maker_finish(&maker);
+    refuses(CRN_ERR_FORMAT);
+    make_sampled(512)->node = 9;
+    maker_finish(&maker);
+    refuses(CRN_ERR_FORMAT);
+    cr_assert(strstr(message, "samples") != NULL, "%s", message);
 }
 
 Test(reader, a_longer_file_is_refused)
