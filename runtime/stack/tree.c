@@ -56,38 +56,45 @@ static void table_grow(struct crn_tree *tree, struct crn_tree_table *seen)
     crn_lock_release(&tree->lock);
 }
 
-/* One try, in one table; 0: it is full, or there is no memory for a node. */
+/* A node that nobody can see yet; 0: there is no memory for it. */
+static uint32_t node_make(struct crn_tree *tree, uint32_t parent, uint64_t pc)
+{
+    uint32_t id = __atomic_fetch_add(&tree->node_count, 1, __ATOMIC_RELAXED);
+    if (id == UINT32_MAX ||
+        !crn_span_ensure(&tree->nodes, ((size_t)id + 1) * sizeof(struct crn_node))) {
+        __atomic_fetch_sub(&tree->node_count, 1, __ATOMIC_RELAXED);
+        tree->is_full = true;
+        return 0;
+    }
+    struct crn_node *node = (struct crn_node *)tree->nodes.base + id;
+    node->pc = pc;
+    node->parent = parent;
+    node->depth = crn_tree_node(tree, parent)->depth + 1;
+    return id;
+}
+
+/* One try, in one table; 0: it is full.  `made` is the node to put in, 0: none was made yet. */
 static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, uint32_t parent,
-                          uint64_t pc)
+                          uint64_t pc, uint32_t *made)
 {
     uint64_t at = hash_of(parent, pc) & table->mask;
-    uint32_t id = 0;
     for (uint64_t probes = 0; probes <= table->mask; at = (at + 1) & table->mask, probes++) {
         uint32_t found = __atomic_load_n(&table->slots[at], __ATOMIC_ACQUIRE);
         if (found == 0) {
-            if (id == 0) {
-                id = __atomic_fetch_add(&tree->node_count, 1, __ATOMIC_RELAXED);
-                if (id == UINT32_MAX ||
-                    !crn_span_ensure(&tree->nodes, ((size_t)id + 1) * sizeof(struct crn_node))) {
-                    __atomic_fetch_sub(&tree->node_count, 1, __ATOMIC_RELAXED);
-                    tree->is_full = true;
-                    return 0;
-                }
-                ((struct crn_node *)tree->nodes.base)[id] =
-                    (struct crn_node){pc, parent, crn_tree_node(tree, parent)->depth + 1};
-            }
-            if (__atomic_compare_exchange_n(&table->slots[at], &found, id, false, __ATOMIC_RELEASE,
-                                            __ATOMIC_ACQUIRE)) {
-                if (tree->node_count > table->mask / 2)
+            if (*made == 0 && (*made = node_make(tree, parent, pc)) == 0)
+                return 0;
+            if (__atomic_compare_exchange_n(&table->slots[at], &found, *made, false,
+                                            __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
+                if (tree->table_count++ >= table->mask / 2)
                     table_grow(tree, table);
-                return id;
+                return *made;
             }
         }
         const struct crn_node *node = crn_tree_node(tree, found);
         if (node->pc == pc && node->parent == parent)
             return found;
     }
-    return id;
+    return *made;
 }
 
 /*
@@ -96,7 +103,7 @@ static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, u
  * that it stopped.
  */
 static CRN_COLD uint32_t intern_when_grown(struct crn_tree *tree, struct crn_tree_table *full,
-                                           uint32_t parent, uint64_t pc)
+                                           uint32_t parent, uint64_t pc, uint32_t *made)
 {
     enum { TRIES = 10000 };
     for (unsigned i = 0; i < TRIES && !tree->is_full; i++) {
@@ -106,7 +113,7 @@ static CRN_COLD uint32_t intern_when_grown(struct crn_tree *tree, struct crn_tre
             crn_syscall0(SYS_sched_yield);
             continue;
         }
-        uint32_t id = intern_in(tree, table, parent, pc);
+        uint32_t id = intern_in(tree, table, parent, pc, made);
         if (id != 0)
             return id;
         full = table;
@@ -114,11 +121,32 @@ static CRN_COLD uint32_t intern_when_grown(struct crn_tree *tree, struct crn_tre
     return 0;
 }
 
-uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
+static CRN_NOINLINE uint32_t intern_in_table(struct crn_tree *tree, uint32_t parent, uint64_t pc,
+                                             uint32_t made)
 {
     struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
-    uint32_t id = intern_in(tree, table, parent, pc);
-    return CRN_LIKELY_TRUE(id != 0) ? id : intern_when_grown(tree, table, parent, pc);
+    uint32_t id = intern_in(tree, table, parent, pc, &made);
+    return CRN_LIKELY_TRUE(id != 0) ? id : intern_when_grown(tree, table, parent, pc, &made);
+}
+
+uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
+{
+    struct crn_node *caller = (struct crn_node *)tree->nodes.base + parent;
+    uint32_t made = 0;
+    for (unsigned i = 0; i < CRN_NODE_CALLEES; i++) {
+        uint64_t callee = __atomic_load_n(&caller->callees[i], __ATOMIC_ACQUIRE);
+        if (callee == 0) {
+            if (made == 0 && (made = node_make(tree, parent, pc)) == 0)
+                return 0;
+            if (__atomic_compare_exchange_n(&caller->callees[i], &callee,
+                                            (uint64_t)made << 32 | (uint32_t)pc, false,
+                                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+                return made;
+        }
+        if ((uint32_t)callee == (uint32_t)pc && crn_tree_node(tree, callee >> 32)->pc == pc)
+            return callee >> 32;
+    }
+    return intern_in_table(tree, parent, pc, made);
 }
 
 void crn_tree_after_fork(struct crn_tree *tree)

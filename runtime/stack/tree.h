@@ -8,17 +8,31 @@
  * so stacks that share callers share nodes, and a stack is 32 bits in a block's record.  Nodes
  * are never freed: a program has few contexts and many blocks.
  *
- * Find and intern take no lock.  A node is written before its id is published in the hash table;
- * two threads that intern the same one at once may leave a spare node behind, nothing worse.
- * Only growing the table takes the lock; readers go on in the old table, which stays.
+ * A node names its first two callees itself, further ones are in a hash table:
+ *
+ *     node(parent) --callees[0..1]--> node           one line of memory a frame
+ *                  `--(parent, pc)--> table --> node
+ *
+ * A tree of n nodes has n - 1 callees, so most nodes have no more than one.  Deep recursion, with a
+ * context for each path down some data, is then a walk like the program's own; the table holds
+ * what dispatching loops call, and stays small.
+ *
+ * Find and intern take no lock.  A node is written before its id is published; two threads that
+ * intern the same one at once may leave a spare node behind, nothing worse.  Only growing the table
+ * takes the lock; readers go on in the old table, which stays.
+ *
+ *   I1  the table has callees of nodes whose own two places are taken, and no others.
  */
 #include "base/lock.h"
 #include "base/vm.h"
+
+enum { CRN_NODE_CALLEES = 2 };
 
 struct crn_node {
     uint64_t pc;     /* return address */
     uint32_t parent; /* id; 0: the root */
     uint32_t depth;  /* frames from the root, this one included */
+    _Atomic uint64_t callees[CRN_NODE_CALLEES]; /* id << 32 | low half of its pc; 0: none yet */
 };
 
 struct crn_tree_table {
@@ -30,6 +44,7 @@ struct crn_tree_table {
 struct crn_tree {
     struct crn_span nodes;             /* of struct crn_node; id 0 is the root, "unknown" */
     _Atomic uint32_t node_count;
+    _Atomic uint32_t table_count; /* of nodes in the table */
     struct crn_tree_table *_Atomic table;
     struct crn_lock lock; /* guards growing */
     bool is_full;

@@ -56,8 +56,8 @@ Test(tree, a_million_stacks_that_share_callers_take_a_node_each)
         }
     cr_assert_eq(tree.node_count, 1 + 50 + BRANCHES + BRANCHES * BRANCHES);
     cr_assert_not(tree.is_full);
-    /* 16 bytes a node, plus an eighth for growth; slots between two and four times as many. */
-    cr_assert(tree.nodes.committed < tree.node_count * 16 * 9 / 8 + 65536);
+    /* 32 bytes a node, plus an eighth for growth; slots between two and four times as many. */
+    cr_assert(tree.nodes.committed < tree.node_count * 32 * 9 / 8 + 65536);
     cr_assert(tree.table->mask < (uint64_t)tree.node_count * 4);
 }
 
@@ -70,7 +70,7 @@ Test(tree, when_there_is_no_room_a_stack_is_unknown_and_old_ones_stay)
     unsigned refused = 0;
     for (unsigned i = 2; i < 10000; i++)
         refused += crn_tree_intern(&small, first, i) == 0;
-    cr_assert(refused == 9998 - (4096 - 2) && small.is_full);
+    cr_assert(refused == 9998 - (2048 - 2) && small.is_full);
     cr_assert(crn_tree_intern(&small, 0, 1) == node);
 }
 
