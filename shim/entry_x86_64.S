@@ -15,17 +15,13 @@
 dlopen:
         .cfi_startproc
         andl    $~8, %esi
-        movq    crn_real_dlopen(%rip), %rax
-        testq   %rax, %rax
-        je      1f
-        jmp     *%rax
-1:      pushq   %rdi
+        pushq   %rdi
         .cfi_def_cfa_offset 16
         pushq   %rsi
         .cfi_def_cfa_offset 24
         subq    $8, %rsp
         .cfi_def_cfa_offset 32
-        call    crn_loader_find
+        call    crn_note_dlopen
         addq    $8, %rsp
         .cfi_def_cfa_offset 24
         popq    %rsi

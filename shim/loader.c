@@ -5,13 +5,31 @@
 #include "record/modules.h"
 #include "stack/rules.h"
 
+#include <link.h>
+
 extern void *crn_real_dlopen __attribute__((visibility("hidden")));
 void *crn_real_dlopen;
-void crn_loader_find(void) __attribute__((visibility("hidden")));
+void crn_note_dlopen(void) __attribute__((visibility("hidden")));
 
-void crn_loader_find(void)
+static int unloads_read(struct dl_phdr_info *info, size_t info_bytes, void *count)
 {
-    crn_real_dlopen = crn_shim_next("dlopen");
+    (void)info_bytes;
+    *(unsigned long long *)count = info->dlpi_subs;
+    return 1;
+}
+
+/* libc unloads modules of its own (iconv's) without asking us: to their place another may come. */
+void crn_note_dlopen(void)
+{
+    static _Atomic unsigned long long unloads_known;
+    unsigned long long unloads = 0;
+    if (crn_real_dlopen == NULL)
+        crn_real_dlopen = crn_shim_next("dlopen");
+    dl_iterate_phdr(unloads_read, &unloads);
+    if (unloads_known != unloads) {
+        unloads_known = unloads;
+        crn_rules_flush();
+    }
 }
 
 static void modules_note(void *unused)
