@@ -1,7 +1,7 @@
 #ifndef CRN_FLOOD_H
 #define CRN_FLOOD_H
 /*
- * Following pointers through a snapshot: what mark.c, verdict.c and trace.c share.
+ * Following pointers through a snapshot: what the floods share.
  */
 #include "mark/mark.h"
 
@@ -11,6 +11,15 @@ struct crn_target {
     uintptr_t start;
     size_t bytes; /* usable */
 };
+
+/*
+ * A row of `mark->rows` is the page's word of the index, in a page where live blocks start; else
+ * the page + 1 where the block starts that covers this one's first byte; 0: none does.
+ */
+CRN_INLINE bool crn_row_has_blocks(uint64_t row)
+{
+    return (row >> 32 & 0xff) != 0;
+}
 
 /* Resolves a word to a live block; false when it points into none. */
 bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target);
@@ -36,6 +45,8 @@ uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t byt
 struct crn_scan {
     const struct crn_mark *mark;
     void (*visit)(struct crn_scan *scan, uintptr_t word, uintptr_t address);
+    /* Reads all of [start, end) in place of `visit`, but for bodies; may be NULL. */
+    void (*run)(struct crn_scan *scan, uintptr_t start, uintptr_t end);
     void (*reach)(struct crn_scan *scan, uint32_t coro, uintptr_t address); /* may be NULL */
     uint32_t own_stack;
     uint8_t step;
@@ -43,6 +54,9 @@ struct crn_scan {
 void crn_scan_range(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse);
 void crn_scan_root(struct crn_scan *scan, const struct crn_root *root);
 void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes);
+
+/* From here on a block's untouched pages are left out. */
+enum { CRN_SPARSE_FROM_BYTES = 256 * 1024 };
 
 /* Whether any local is declared done, and whether one lies at an address. */
 bool crn_has_done_locals(const struct crn_mark *mark);
@@ -103,8 +117,14 @@ CRN_INLINE uintptr_t crn_ahead_next(struct crn_ahead *ahead, struct crn_worklist
     return next;
 }
 
-/* Builds colours and cover; every live block is then white. */
+/* Builds rows, colours and fresh bits; every live block is then white. */
 enum crn_status crn_colours_build(struct crn_mark *mark);
+
+/* Gives what the live flood took by its bit alone its colour. */
+void crn_colours_settle(struct crn_mark *mark);
+
+/* Makes the bits say which blocks are white, plain or not. */
+void crn_whites_collect(struct crn_mark *mark);
 
 /* Enters the coroutine frames of the snapshot, before the live flood; and tells those it reached. */
 void crn_frames_begin(struct crn_mark *mark);
@@ -116,13 +136,31 @@ bool crn_frame_hold(struct crn_mark *mark, uintptr_t start);
 /* Floods `live` from the roots. */
 enum crn_status crn_flood_live(struct crn_mark *mark);
 
-/* Calls `visit` for every block that is white when its turn comes, ascending. */
-void crn_mark_for_each_white(const struct crn_mark *mark,
-                             void (*visit)(struct crn_target target, void *user), void *user);
+/* Calls `visit` for every block whose bit in `bits` is set when its turn comes, ascending. */
+void crn_mark_for_each(const struct crn_mark *mark, const uint64_t *bits,
+                       void (*visit)(struct crn_target target, void *user), void *user);
 
 /* The record of a slot. */
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot);
 
+CRN_INLINE bool crn_bit_get(const uint64_t *bits, crn_slot slot)
+{
+    return (bits[slot / 64] >> slot % 64 & 1) != 0;
+}
+CRN_INLINE void crn_bit_set(uint64_t *bits, crn_slot slot)
+{
+    bits[slot / 64] |= (uint64_t)1 << slot % 64;
+}
+CRN_INLINE void crn_bit_clear(uint64_t *bits, crn_slot slot)
+{
+    bits[slot / 64] &= ~((uint64_t)1 << slot % 64);
+}
+
+/* A block of which there is no more to know than whether something leads to it. */
+CRN_INLINE bool crn_colour_is_plain(uint8_t colour)
+{
+    return (colour & (CRN_COLOUR_SPECIAL | CRN_COLOUR_FRAME)) == 0 && colour != CRN_COLOUR_NONE;
+}
 CRN_INLINE bool crn_is_white(const struct crn_mark *mark, crn_slot slot)
 {
     return (mark->colours[slot] & CRN_COLOUR_MASK) == CRN_COLOUR_WHITE;
@@ -131,6 +169,15 @@ CRN_INLINE void crn_colour_set(struct crn_mark *mark, crn_slot slot, enum crn_ve
 {
     mark->colours[slot] =
         (uint8_t)((mark->colours[slot] & ~CRN_COLOUR_MASK) | (CRN_COLOUR_VERDICT + verdict));
+    crn_bit_clear(mark->fresh, slot);
+}
+
+/* Makes a block one that is not plain: `flag` is SPECIAL or FRAME. */
+CRN_INLINE void crn_colour_close(struct crn_mark *mark, crn_slot slot, uint8_t flag)
+{
+    mark->colours[slot] |= flag;
+    mark->has_closed = true;
+    crn_bit_clear(mark->fresh, slot);
 }
 
 #endif

@@ -33,7 +33,7 @@ void crn_frames_begin(struct crn_mark *mark)
             continue;
         mark->frame_fates[i] = is_final ? CRN_FRAME_FINISHED : CRN_FRAME_ABANDONED;
         if (is_final)
-            mark->colours[target.slot] |= CRN_COLOUR_FRAME;
+            crn_colour_close(mark, target.slot, CRN_COLOUR_FRAME);
     }
 }
 
@@ -46,7 +46,7 @@ void crn_frames_settle(struct crn_mark *mark)
             !crn_target_find(mark, snap->frames[i].start, &target))
             continue;
         if (crn_is_white(mark, target.slot))
-            mark->colours[target.slot] |= CRN_COLOUR_FRAME;
+            crn_colour_close(mark, target.slot, CRN_COLOUR_FRAME);
         else
             mark->frame_fates[i] = CRN_FRAME_LIVE;
     }

@@ -8,8 +8,7 @@
  * continuation floods what is still unmarked, likely holders before proven ones, and what is left
  * is lost.  See DESIGN.md, section 1.
  *
- * Memory: 1 byte a record and 4 a page of the heap, 8 a block on the worklist at worst, all
- * outside the program's heap.
+ * Memory: see README.md, which bounds it; all of it is outside the program's heap.
  *
  * Coroutines have numbers: the stackful ones as in the snapshot's `coros`, then coroutine frames as
  * in its `frames`.
@@ -24,7 +23,7 @@ enum {
     CRN_COLOUR_MASK = 0x07,
     CRN_COLOUR_FRAME = 0x08, /* a coroutine frame that is dead: only its own verdict enters it */
     CRN_COLOUR_DIRECT = 0x10,  /* of a leak: what the dead holder itself points to */
-    CRN_COLOUR_SPECIAL = 0x20, /* opaque ranges lie in it */
+    CRN_COLOUR_SPECIAL = 0x20, /* opaque or unreadable ranges lie in it */
     CRN_COLOUR_FOREIGN = 0x40, /* not ours to judge: inherited by fork, or born before the line */
     CRN_COLOUR_TRACED = 0x80,  /* visited by crn_mark_trace */
 };
@@ -78,9 +77,12 @@ struct crn_mark {
     struct crn_arena arena;   /* owns everything below */
     struct crn_span spans[3]; /* suspects, groups, holders */
     uint8_t *colours;         /* by slot */
-    uint32_t *cover; /* by page: page (+ 1) where the block that covers its first byte starts */
+    uint64_t *fresh;          /* bits by slot: see ahead.h; later, what is white */
+    uint64_t *rows;           /* by page: see crn_row_has_blocks */
     size_t pages;
+    bool has_closed; /* some blocks are special, or dead coroutine frames */
     size_t slot_count, record_count;
+    size_t bit_words; /* of tables of bits by slot */
     uint8_t *coro_reached; /* by coroutine: a live handle was found */
     uint8_t *coro_held;    /* by completed coroutine that keeps a result: somebody may take it */
     uint8_t *frame_fates;  /* by frame: enum crn_frame_fate */

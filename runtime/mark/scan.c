@@ -5,8 +5,6 @@
 #include "snap/readable.h"
 #include "base/maps.h"
 
-enum { SPARSE_FROM_BYTES = 256 * 1024 };
-
 /* The first row that ends above `address`. */
 static size_t opaque_above(const struct crn_snap *snap, uintptr_t address)
 {
@@ -79,7 +77,11 @@ static void words_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 
 static void words_visit(uintptr_t start, uintptr_t end, void *user)
 {
-    words_read(user, start, end);
+    struct crn_scan *scan = user;
+    if (scan->run != NULL && scan->own_stack == 0)
+        scan->run(scan, start, end);
+    else
+        words_read(scan, start, end);
 }
 
 static void sparse_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,
@@ -129,7 +131,7 @@ void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes)
 {
     scan->step = step_get(scan, 8);
     scan->own_stack = 0;
-    range_read(scan, start, start + bytes, bytes >= SPARSE_FROM_BYTES, false);
+    range_read(scan, start, start + bytes, bytes >= CRN_SPARSE_FROM_BYTES, false);
 }
 
 void crn_scan_body(struct crn_scan *scan, uint32_t index)

@@ -4,41 +4,20 @@
  * Order of the floods: completed, abandoned, then lost; of one kind the likely holders before the
  * sure ones, so that of two holders the less sure decides.  Every flood has two passes: first all
  * that the dead bodies themselves point to (direct), then what those lead to (indirect).
- *
- * Lost blocks have no holder.  Those that no other lost block points to are direct.  In the rest
- * there are cycles: direct is one block of each strongly connected component that no other one
- * leads to.  Blocks taken by decreasing finish time of a depth-first walk give just that (Sharir,
- * "A strong-connectivity algorithm and its applications in data flow analysis", 1981): whoever is
- * not yet reached when its turn comes is reached by nobody else.
+ * What no continuation holds is lost: see lost.c.
  */
-#include "mark/flood.h"
-#include "mark/groups.h"
+#include "mark/leaks.h"
 #include "base/sys.h"
 
 #include <string.h>
-
-struct leak_flood {
-    struct crn_scan scan; /* first */
-    struct crn_mark *mark;
-    struct crn_groups *groups;
-    struct crn_worklist blocks;
-    enum crn_verdict verdict;
-    enum crn_confidence confidence;
-    uint32_t coro; /* whose body is scanned, number + 1 */
-    uint32_t holder;
-    uint32_t group; /* of the direct block that is flooded from */
-    bool has_held_more; /* the handle of a completed one was found in what a likely one left */
-    bool is_out_of_memory;
-};
 
 static size_t size_of(const struct crn_mark *mark, crn_slot slot)
 {
     return crn_record_size(crn_slot_record(mark, slot));
 }
 
-/* Enters one white block as leaked; answers its group. */
-static uint32_t leak_enter(struct leak_flood *flood, const struct crn_target *target,
-                           bool is_direct, uintptr_t address)
+uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *target,
+                        bool is_direct, uintptr_t address)
 {
     struct crn_mark *mark = flood->mark;
     struct crn_record *record = crn_slot_record(mark, target->slot);
@@ -108,7 +87,7 @@ static bool is_sure(const struct crn_mark *mark, uint32_t index)
  * stack or control block: those are the abandoned one's own.  A dead frame is its own coroutine
  * whoever leads there.
  */
-static bool is_anothers_own(struct leak_flood *flood, const struct crn_target *target)
+static bool is_anothers_own(struct crn_leak_flood *flood, const struct crn_target *target)
 {
     if ((flood->mark->colours[target->slot] & CRN_COLOUR_FRAME) != 0) {
         if (flood->verdict == CRN_VERDICT_COMPLETED && flood->confidence == CRN_LIKELY)
@@ -131,7 +110,7 @@ static bool is_anothers_own(struct leak_flood *flood, const struct crn_target *t
 
 static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
 {
-    struct leak_flood *flood = (struct leak_flood *)scan;
+    struct crn_leak_flood *flood = (struct crn_leak_flood *)scan;
     struct crn_target target;
     const struct crn_snap *snap = flood->mark->snap;
     /* A body never vouches for its own stack. */
@@ -142,54 +121,68 @@ static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addres
     if (!crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot) ||
         is_anothers_own(flood, &target))
         return;
-    leak_enter(flood, &target, true, address);
+    crn_leak_enter(flood, &target, true, address);
 }
 
-static void indirect_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+static void indirect_enter(struct crn_leak_flood *flood, const struct crn_target *target,
+                           crn_work work)
 {
-    struct leak_flood *flood = (struct leak_flood *)scan;
-    struct crn_target target;
-    (void)address;
-    if (!crn_target_find(flood->mark, word, &target) || !crn_is_white(flood->mark, target.slot) ||
-        is_anothers_own(flood, &target))
-        return;
-    leak_enter(flood, &target, false, 0);
-    flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, target.start);
+    crn_leak_enter(flood, target, false, 0);
+    crn_flood_push(&flood->flood, work);
 }
 
-/* Floods from one block; everything new it leads to is indirect, in its group. */
-static void indirect_flood(struct leak_flood *flood, uintptr_t start, uint32_t group)
+/* What was collected is indirect, in the group that is flooded. */
+static void indirect_settle(struct crn_flood *engine)
 {
-    flood->group = group;
-    flood->scan.visit = indirect_visit;
-    flood->is_out_of_memory |= !crn_worklist_push(&flood->blocks, start);
-    struct crn_ahead ahead = {.count = 0};
-    while ((start = crn_ahead_next(&ahead, &flood->blocks)) != 0) {
+    struct crn_leak_flood *flood = engine->user;
+    struct crn_mark *mark = flood->mark;
+    struct crn_found_works found;
+    crn_flood_look_up(engine, &found);
+    for (unsigned i = 0; i < found.count; i++) {
+        __builtin_prefetch(&mark->colours[found.slots[i]], 1);
+        __builtin_prefetch(&mark->snap->heap->index.records[found.slots[i]]);
+    }
+    for (unsigned i = 0; i < found.count; i++) {
+        const struct crn_target target = {found.slots[i], crn_work_start(found.works[i]),
+                                          crn_work_bytes(found.works[i])};
+        indirect_enter(flood, &target, found.works[i]);
+    }
+    for (unsigned i = 0; i < found.doubt_count; i++) {
         struct crn_target target;
-        if (crn_target_find(flood->mark, start, &target))
-            crn_scan_block(&flood->scan, target.start, target.bytes);
+        if (crn_target_find(mark, found.doubts[i], &target) && crn_is_white(mark, target.slot) &&
+            !is_anothers_own(flood, &target))
+            indirect_enter(flood, &target, target.start);
     }
 }
 
+void crn_leak_follow(struct crn_leak_flood *flood, const struct crn_target *block, uint32_t group)
+{
+    flood->group = group;
+    crn_flood_push(&flood->flood, block->start);
+    crn_flood_drain(&flood->flood);
+}
+
 /* Floods from the direct leaks that were entered since `first`. */
-static void leads_follow(struct leak_flood *flood, size_t first)
+static void leads_follow(struct crn_leak_flood *flood, size_t first)
 {
     size_t directs = flood->groups->suspect_count;
     for (size_t i = first; i < directs; i++) {
         struct crn_suspect direct = flood->groups->suspects[i];
-        indirect_flood(flood, direct.start, direct.group);
+        struct crn_target target;
+        if (crn_target_find(flood->mark, direct.start, &target))
+            crn_leak_follow(flood, &target, direct.group);
     }
 }
 
 /* The block that holds an address of a dead coroutine's own: its stack, its context. */
-static void own_block_enter(struct leak_flood *flood, uintptr_t address)
+static void own_block_enter(struct crn_leak_flood *flood, uintptr_t address)
 {
     struct crn_target target;
     if (crn_target_find(flood->mark, address, &target) && crn_is_white(flood->mark, target.slot))
-        leak_enter(flood, &target, true, 0);
+        crn_leak_enter(flood, &target, true, 0);
 }
 
-static void coro_bodies_scan(struct leak_flood *flood)
+static void coro_bodies_scan(struct crn_leak_flood *flood)
 {
     struct crn_mark *mark = flood->mark;
     const struct crn_snap *snap = mark->snap;
@@ -215,7 +208,7 @@ static void coro_bodies_scan(struct leak_flood *flood)
 }
 
 /* What only a slot holds that was declared done. */
-static void stale_find(struct leak_flood *flood)
+static void stale_find(struct crn_leak_flood *flood)
 {
     const struct crn_snap *snap = flood->mark->snap;
     size_t first = flood->groups->suspect_count;
@@ -235,7 +228,7 @@ static void stale_find(struct leak_flood *flood)
 }
 
 /* Own stacks and control blocks of abandoned coroutines, one pass over the opaque ranges. */
-static void abandoned_blocks_enter(struct leak_flood *flood)
+static void abandoned_blocks_enter(struct crn_leak_flood *flood)
 {
     const struct crn_mark *mark = flood->mark;
     const struct crn_snap *snap = mark->snap;
@@ -252,7 +245,7 @@ static void abandoned_blocks_enter(struct leak_flood *flood)
 }
 
 /* Whether a frame's turn has come. */
-static bool frame_is_due(const struct leak_flood *flood, size_t frame)
+static bool frame_is_due(const struct crn_leak_flood *flood, size_t frame)
 {
     bool is_proven = flood->confidence == CRN_PROVEN;
     switch (flood->mark->frame_fates[frame]) {
@@ -269,7 +262,7 @@ static bool frame_is_due(const struct leak_flood *flood, size_t frame)
 }
 
 /* Dead frames, and the blocks their words point to. */
-static void frames_scan(struct leak_flood *flood)
+static void frames_scan(struct crn_leak_flood *flood)
 {
     const struct crn_snap *snap = flood->mark->snap;
     for (size_t i = 0; i < snap->frame_count; i++) {
@@ -282,13 +275,13 @@ static void frames_scan(struct leak_flood *flood)
         flood->coro = number + 1;
         flood->holder = crn_groups_holder(flood->groups, number, flood->verdict);
         flood->scan.visit = direct_visit;
-        leak_enter(flood, &target, true, 0);
+        crn_leak_enter(flood, &target, true, 0);
         crn_scan_block(&flood->scan, target.start, target.bytes);
     }
 }
 
 /* Direct ones first, each coroutine's own before what others point to; then what they lead to. */
-static void coro_leaks_pass(struct leak_flood *flood)
+static void coro_leaks_pass(struct crn_leak_flood *flood)
 {
     size_t first = flood->groups->suspect_count;
     if (flood->verdict == CRN_VERDICT_ABANDONED)
@@ -298,7 +291,7 @@ static void coro_leaks_pass(struct leak_flood *flood)
     leads_follow(flood, first);
 }
 
-static void coro_leaks_find(struct leak_flood *flood, enum crn_verdict verdict)
+static void coro_leaks_find(struct crn_leak_flood *flood, enum crn_verdict verdict)
 {
     flood->verdict = verdict;
     for (int confidence = CRN_LIKELY; confidence <= CRN_PROVEN; confidence++) {
@@ -313,133 +306,11 @@ static void coro_leaks_find(struct leak_flood *flood, enum crn_verdict verdict)
 /* What is white but not ours to judge is nobody's leak here, nor is what it leads to. */
 static void foreign_visit(struct crn_target target, void *user)
 {
-    struct leak_flood *flood = user;
+    struct crn_leak_flood *flood = user;
     if ((flood->mark->colours[target.slot] & CRN_COLOUR_FOREIGN) != 0) {
         crn_colour_set(flood->mark, target.slot, flood->verdict);
-        indirect_flood(flood, target.start, CRN_NO_GROUP);
+        crn_leak_follow(flood, &target, CRN_NO_GROUP);
     }
-}
-
-/* Depth-first walk over lost blocks that notes each when all it leads to is done. */
-struct finish_walk {
-    struct crn_scan scan; /* first */
-    struct crn_mark *mark;
-    struct crn_worklist path; /* pairs: block start, 1 when its contents have been pushed */
-    struct crn_worklist order;
-    bool is_out_of_memory;
-};
-
-static void finish_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
-{
-    struct finish_walk *walk = (struct finish_walk *)scan;
-    struct crn_target target;
-    (void)address;
-    if (crn_target_find(walk->mark, word, &target) && crn_is_white(walk->mark, target.slot) &&
-        (walk->mark->colours[target.slot] & CRN_COLOUR_TRACED) == 0)
-        walk->is_out_of_memory |= !crn_worklist_push(&walk->path, target.start);
-}
-
-/*
- * The path holds blocks to visit; a block is pushed again, tagged by its lowest bit, before what
- * it leads to, and is finished when the tagged one comes up.
- */
-static void finish_from(struct crn_target root, void *user)
-{
-    struct finish_walk *walk = user;
-    walk->is_out_of_memory |= !crn_worklist_push(&walk->path, root.start);
-    while (walk->path.count > 0 && !walk->is_out_of_memory) {
-        uintptr_t start = crn_worklist_pop(&walk->path);
-        struct crn_target target;
-        if ((start & 1) != 0) {
-            walk->is_out_of_memory |= !crn_worklist_push(&walk->order, start - 1);
-            continue;
-        }
-        if (!crn_target_find(walk->mark, start, &target) ||
-            (walk->mark->colours[target.slot] & CRN_COLOUR_TRACED) != 0)
-            continue;
-        walk->mark->colours[target.slot] |= CRN_COLOUR_TRACED;
-        walk->is_out_of_memory |= !crn_worklist_push(&walk->path, start | 1);
-        crn_scan_block(&walk->scan, target.start, target.bytes);
-    }
-}
-
-/* Notes which lost blocks another lost one points to, reading them in the order they lie in memory.
- */
-struct refer_walk {
-    struct crn_scan scan; /* first */
-    struct crn_mark *mark;
-    crn_slot current;
-};
-
-static void refer_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
-{
-    struct refer_walk *walk = (struct refer_walk *)scan;
-    struct crn_target target;
-    (void)address;
-    if (crn_target_find(walk->mark, word, &target) && target.slot != walk->current &&
-        crn_is_white(walk->mark, target.slot))
-        walk->mark->colours[target.slot] |= CRN_COLOUR_TRACED;
-}
-
-static void refer_from(struct crn_target block, void *user)
-{
-    struct refer_walk *walk = user;
-    walk->current = block.slot;
-    crn_scan_block(&walk->scan, block.start, block.bytes);
-}
-
-/* A lost block that no other one points to is direct. */
-static void unreferred_visit(struct crn_target target, void *user)
-{
-    struct leak_flood *flood = user;
-    uint8_t *colour = &flood->mark->colours[target.slot];
-    bool is_referred = (*colour & CRN_COLOUR_TRACED) != 0;
-    if (!is_referred)
-        indirect_flood(flood, target.start, leak_enter(flood, &target, true, 0));
-}
-
-static void untraced_visit(struct crn_target target, void *user)
-{
-    struct crn_mark *mark = user;
-    mark->colours[target.slot] &= (uint8_t)~CRN_COLOUR_TRACED;
-}
-
-/* What is left is in cycles, or behind them. */
-static void cycles_find(struct leak_flood *flood)
-{
-    struct crn_mark *mark = flood->mark;
-    struct finish_walk walk = {.scan = {.mark = mark, .visit = finish_visit}, .mark = mark};
-    /* A block may be pushed once for every word that points to it. */
-    if (!crn_worklist_init(&walk.path, (size_t)1 << 34) ||
-        !crn_worklist_init(&walk.order, mark->slot_count)) {
-        flood->is_out_of_memory = true;
-        return;
-    }
-    crn_mark_for_each_white(mark, finish_from, &walk);
-    flood->is_out_of_memory |= walk.is_out_of_memory;
-    while (walk.order.count > 0 && !flood->is_out_of_memory) {
-        struct crn_target target;
-        if (!crn_target_find(mark, crn_worklist_pop(&walk.order), &target))
-            continue;
-        mark->colours[target.slot] &= (uint8_t)~CRN_COLOUR_TRACED;
-        if (crn_is_white(mark, target.slot))
-            indirect_flood(flood, target.start, leak_enter(flood, &target, true, 0));
-    }
-    crn_worklist_free(&walk.path);
-    crn_worklist_free(&walk.order);
-}
-
-static void lost_find(struct leak_flood *flood)
-{
-    struct crn_mark *mark = flood->mark;
-    struct refer_walk walk = {.scan = {.mark = mark, .visit = refer_visit}, .mark = mark};
-    flood->verdict = CRN_VERDICT_LOST;
-    flood->confidence = mark->snap->unseen_threads > 0 ? CRN_LIKELY : CRN_PROVEN;
-    flood->coro = flood->holder = 0;
-    crn_mark_for_each_white(mark, refer_from, &walk);
-    crn_mark_for_each_white(mark, unreferred_visit, flood);
-    crn_mark_for_each_white(mark, untraced_visit, mark);
-    cycles_find(flood);
 }
 
 static void states_count(struct crn_mark *mark)
@@ -463,9 +334,11 @@ enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
     enum crn_status status = crn_colours_build(mark);
     if (status == CRN_OK)
         status = crn_flood_live(mark);
-    struct leak_flood flood = {.scan = {.mark = mark}, .mark = mark, .groups = &groups};
+    struct crn_leak_flood flood = {
+        .scan = {.mark = mark}, .mark = mark, .groups = &groups, .flood.user = &flood};
     if (status == CRN_OK && (!crn_groups_init(&groups, mark) ||
-                             !crn_worklist_init(&flood.blocks, mark->slot_count * 2)))
+                             !crn_flood_init(&flood.flood, mark, mark->fresh, indirect_settle,
+                                             mark->slot_count)))
         status = CRN_ERR_NO_MEMORY;
     if (status != CRN_OK) {
         crn_mark_free(mark);
@@ -477,12 +350,13 @@ enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
     coro_leaks_find(&flood, CRN_VERDICT_CANCELLED);
     coro_leaks_find(&flood, CRN_VERDICT_ABANDONED);
     flood.verdict = CRN_VERDICT_LIVE;
-    crn_mark_for_each_white(mark, foreign_visit, &flood);
-    lost_find(&flood);
-    crn_worklist_free(&flood.blocks);
+    crn_whites_collect(mark);
+    crn_mark_for_each(mark, mark->fresh, foreign_visit, &flood);
+    crn_lost_find(&flood);
+    crn_flood_fini(&flood.flood);
     states_count(mark);
     crn_groups_finish(&groups);
-    if (flood.is_out_of_memory || mark->arena.exhausted) {
+    if (flood.is_out_of_memory || flood.flood.is_out_of_memory || mark->arena.exhausted) {
         crn_mark_free(mark);
         return CRN_ERR_NO_MEMORY;
     }
