@@ -65,7 +65,7 @@ def compiled(source, build, level, flags, plugins, stripped):
     standard = "-std=c++20" if source.suffix == ".cc" else "-std=gnu17"
 
     def prepare(directory):
-        commands = [[compiler, standard, level, *COMMON_FLAGS, *flags, *build[1:], str(source),
+        commands = [[compiler, standard, level, *COMMON_FLAGS, *build[1:], str(source), *flags,
                      "-o", "program", *(["-s"] if stripped else [])]]
         commands += [["gcc", "-O2", "-fPIC", "-shared", str(SOURCES / words[0]), *words[1:], "-o",
                       f"plugin{i}.so"] for i, words in enumerate(plugins)]
@@ -188,12 +188,12 @@ def show(subject, outcome):
     for failure in outcome.failures:
         print(f"    FAILED {subject.name}: {failure}")
     if outcome.failures:
-        odd = [one for one in outcome.differences
-               if one["reason"] in WRONG or one["reason"] not in subject.explained]
-        for one in sorted(odd, key=lambda one: -one["times"])[:SHOWN]:
+        odd = [one for one in outcome.differences if one["reason"] not in subject.explained]
+        odd.sort(key=lambda one: (one["reason"] not in WRONG, -one["times"]))
+        for one in odd[:SHOWN]:
             print(f"      {one['reason']}, {one['times']} times, at frame {one['at']}")
             for witness in ("ours", "libunwind", "fresh", "libgcc"):
-                print(f"        {witness:<10} {' '.join(one[witness])}")
+                print(f"        {witness:<10} {' '.join(one[witness])[:200]}")
     return "failed" if outcome.failures else "passed"
 
 

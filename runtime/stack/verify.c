@@ -54,6 +54,7 @@ static uint64_t frame_count, forgotten_count;
 static struct difference *differences; /* DISTINCT_MAX of them */
 static uint32_t difference_count;
 static struct crn_witness_walk ours, theirs, fresh, libgcc;
+static uintptr_t fresh_end; /* by what address the rule of the last frame of `fresh` is found */
 static unsigned long long unloads_seen;
 
 static _Atomic uint32_t captured_count, under_way;
@@ -97,6 +98,7 @@ static void fresh_fill(const struct crn_verify_case *stack)
         fresh.sps[fresh.count++] = frame.sp;
     } while (fresh.count < CRN_WITNESS_FRAMES_MAX &&
              crn_frame_step(&frame, stack->bounds, true, &slot, &bp_slot));
+    fresh_end = frame.is_exact ? frame.pc : frame.pc - 1;
 }
 
 /* `a` is all of `b`, or its inner part. */
@@ -110,10 +112,10 @@ static bool is_equal(const struct crn_witness_walk *a, const struct crn_witness_
     return a->count == b->count && is_inner_part_of(a, b);
 }
 
-/* The loader has no unwind information for a return address; see rules.h. */
-static bool is_unknown_code(uintptr_t pc)
+/* The loader has no unwind information for an address; see rules.h. */
+static bool is_unknown_code(uintptr_t address)
 {
-    uint8_t kind = crn_rule_compile(pc - 1).kind;
+    uint8_t kind = crn_rule_compile(address).kind;
     return kind == CRN_RULE_NONE || kind == CRN_RULE_FRAME;
 }
 
@@ -126,12 +128,12 @@ static enum crn_verify_reason explain(const struct crn_verify_case *stack, uint3
     if (is_inner_part &&
         (theirs.sps[at] < stack->bounds.start || theirs.sps[at] > stack->bounds.end))
         return CRN_VERIFY_LEFT_THE_STACK;
-    if (is_inner_part && is_unknown_code(ours.pcs[at - 1]))
-        return crn_witness_knows(ours.pcs[at - 1] - 1) ? CRN_VERIFY_UNEXPLAINED
-                                                       : CRN_VERIFY_ENDS_IN_UNKNOWN_CODE;
-    if (is_inner_part && crn_rule_compile(ours.pcs[at - 1] - 1).kind == CRN_RULE_ELSEWHERE)
+    if (is_inner_part && is_unknown_code(fresh_end))
+        return crn_witness_knows(fresh_end) ? CRN_VERIFY_UNEXPLAINED
+                                            : CRN_VERIFY_ENDS_IN_UNKNOWN_CODE;
+    if (is_inner_part && crn_rule_compile(fresh_end).kind == CRN_RULE_ELSEWHERE)
         return CRN_VERIFY_ENDS_BY_REGISTER;
-    if (theirs_is_inner_part && is_unknown_code(theirs.pcs[at - 1]) &&
+    if (theirs_is_inner_part && is_unknown_code(theirs.pcs[at - 1] - 1) &&
         !crn_witness_knows(theirs.pcs[at - 1] - 1))
         return CRN_VERIFY_UNKNOWN_TO_LIBUNWIND;
     return CRN_VERIFY_UNEXPLAINED;
@@ -142,7 +144,7 @@ static enum crn_verify_reason judge_by_libgcc(uint32_t at)
 {
     if (is_equal(&ours, &libgcc))
         return CRN_VERIFY_LIBGCC_AGREES;
-    return at == ours.count && is_unknown_code(ours.pcs[at - 1]) && is_inner_part_of(&ours, &libgcc)
+    return at == ours.count && is_unknown_code(fresh_end) && is_inner_part_of(&ours, &libgcc)
                ? CRN_VERIFY_ENDS_IN_REGISTERED
                : CRN_VERIFY_UNEXPLAINED;
 }
@@ -226,8 +228,8 @@ static int compare(struct dl_phdr_info *info, size_t info_bytes, void *argument)
         at++;
     enum crn_verify_reason reason = CRN_VERIFY_EQUAL;
     if (at < ours.count || at < theirs.count) {
-        reason = explain(stack, at);
         fresh_fill(stack);
+        reason = explain(stack, at);
         if (reason != CRN_VERIFY_TOO_DEEP && !is_equal(&ours, &fresh))
             reason = CRN_VERIFY_MEMO_WRONG;
         libgcc.count = 0;
