@@ -10,7 +10,6 @@
  * BUILD:  gcc -O2 -mavx2 -mstackrealign
  * BUILD:  gcc -O2 -maccumulate-outgoing-args
  * BUILD:  gcc -O2 -mno-accumulate-outgoing-args -mpush-args
- * BUILD:  gcc -O2 -mpreferred-stack-boundary=3
  * BUILD:  gcc -O2 -fstack-clash-protection -fcf-protection
  * BUILD:  clang -O0 -O2 -O3
  * BUILD:  clang -O2 -fno-omit-frame-pointer
