@@ -145,7 +145,7 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
     self->is_busy = 1;
     uint32_t node = crn_stack_capture(&crn_tree, &self->walker, self->memo, frame[1],
                                       (uintptr_t)(frame + 2), frame[0]);
-    if (CRN_UNLIKELY(crn_verify_every != 0))
+    if (CRN_UNLIKELY(crn_shim.verifies_stacks))
         stack_verify(self, node, frame);
     self->is_busy = 0;
     return node;
@@ -291,7 +291,9 @@ __attribute__((constructor)) static void shim_start(void)
     dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
-    if (crn_shim.options.verify_stacks != 0 && !crn_verify_start(crn_shim.options.verify_stacks))
+    crn_shim.verifies_stacks = crn_shim.options.verify_stacks != 0 &&
+                               crn_verify_start(crn_shim.options.verify_stacks);
+    if (crn_shim.options.verify_stacks != 0 && !crn_shim.verifies_stacks)
         crn_log("verify_stacks needs libunwind.so.8 and libgcc_s.so.1; it is off");
     pthread_key_create(&ending_key, thread_end);
     stderr_save();

@@ -31,6 +31,7 @@ struct crn_real {
 struct crn_shim {
     _Atomic uint32_t phase; /* enum crn_shim_phase */
     uint32_t takes_stacks;  /* enum crn_stacks_mode, once it is decided; OFF before */
+    bool verifies_stacks;   /* a test mode: stack/verify.h */
     struct crn_real real;
     struct crn_options options;
     int pid;                 /* the process we watch: a vfork child has another */

@@ -46,7 +46,7 @@ struct difference {
     struct excerpt ours, theirs, fresh, libgcc;
 };
 
-uint32_t crn_verify_every;
+static uint32_t compare_every; /* 0: off */
 
 /* All guarded by the loader's lock: see verify.h. */
 static uint64_t reason_counts[CRN_VERIFY_REASONS];
@@ -72,7 +72,7 @@ bool crn_verify_start(uint32_t every)
     if (differences == NULL || !walk_make(&ours) || !walk_make(&theirs) || !walk_make(&fresh) ||
         !walk_make(&libgcc) || !crn_witness_start())
         return false;
-    crn_verify_every = every;
+    compare_every = every;
     return true;
 }
 
@@ -246,7 +246,7 @@ static int compare(struct dl_phdr_info *info, size_t info_bytes, void *argument)
 
 void crn_verify_stack(const struct crn_verify_case *stack)
 {
-    uint32_t every = crn_verify_every; /* the end may come meanwhile */
+    uint32_t every = compare_every; /* the end may come meanwhile */
     if (every == 0 || captured_count++ % every != 0)
         return;
     under_way++;
@@ -257,7 +257,7 @@ void crn_verify_stack(const struct crn_verify_case *stack)
 void crn_verify_after_fork(void)
 {
     if (under_way != 0)
-        crn_verify_every = 0; /* who held libunwind's lock is not here */
+        compare_every = 0; /* who held libunwind's lock is not here */
     memset(reason_counts, 0, sizeof reason_counts);
     frame_count = forgotten_count = 0;
     difference_count = 0;
@@ -315,9 +315,9 @@ static void object_print(struct text *text)
 void crn_verify_end(const char *output)
 {
     struct text text = {crn_vm_map((size_t)1 << 20), 0, (size_t)1 << 20};
-    if (crn_verify_every == 0 || text.start == NULL)
+    if (compare_every == 0 || text.start == NULL)
         return;
-    crn_verify_every = 0;
+    compare_every = 0;
     object_print(&text);
     int fd = 2;
     if (*output != 0)

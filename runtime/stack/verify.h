@@ -42,13 +42,13 @@ struct crn_verify_case {
     struct crn_saved_registers registers; /* on the way to it: crn_witness_registers_take */
 };
 
-/* Compare every so many-th stack; 0: none.  Set by crn_verify_start. */
-extern uint32_t crn_verify_every;
-
-/* Turns the mode on.  False: a witness is missing.  Not async-signal-safe. */
+/*
+ * Turns the mode on, for every so many-th stack.  False: a witness is missing.  Not
+ * async-signal-safe.
+ */
 bool crn_verify_start(uint32_t every);
 
-/* Compares; needs 16 KiB of stack. */
+/* Compares, if it is this one's turn; needs 16 KiB of stack. */
 void crn_verify_stack(const struct crn_verify_case *stack);
 
 /*
