@@ -314,10 +314,12 @@ static void object_print(struct text *text)
 
 void crn_verify_end(const char *output)
 {
-    struct text text = {crn_vm_map((size_t)1 << 20), 0, (size_t)1 << 20};
-    if (compare_every == 0 || text.start == NULL)
+    if (compare_every == 0)
         return;
     compare_every = 0;
+    struct text text = {crn_vm_map((size_t)1 << 20), 0, (size_t)1 << 20};
+    if (text.start == NULL)
+        return;
     object_print(&text);
     int fd = 2;
     if (*output != 0)
