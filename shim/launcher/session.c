@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "shim/launcher/output.h"
@@ -26,10 +27,21 @@ static char *directory_make(const char *parent)
     return NULL;
 }
 
+/* Memory, and so much of it that recordings will not fill it up; containers may have little. */
+static const char *memory_place(void)
+{
+    static const char place[] = "/dev/shm";
+    const uint64_t bytes_least = (uint64_t)16 << 20;
+    struct statvfs room;
+    return statvfs(place, &room) == 0 && (uint64_t)room.f_bavail * room.f_frsize >= bytes_least
+               ? place
+               : NULL;
+}
+
 bool crn_session_open(struct crn_session *session)
 {
     /* Memory before a disk, where making a file can take longer than the program's check. */
-    const char *parents[] = {getenv("TMPDIR"), "/dev/shm", "/tmp"};
+    const char *parents[] = {getenv("TMPDIR"), memory_place(), "/tmp"};
     session->directory = NULL;
     for (unsigned i = 0; i < CRN_COUNT_OF(parents) && session->directory == NULL; i++)
         if (parents[i] != NULL && *parents[i] == '/')
