@@ -38,7 +38,7 @@ struct crn_ring_piece {
     unsigned polls;  /* requests that wait for readiness, as far as the kernel tells */
 };
 
-/* Notes a mapping of a ring; learns which descriptors they belong to, one by one; adds the roots. */
+/* Notes a ring's mapping; learns which descriptors they belong to, one by one; adds the roots. */
 enum { CRN_RINGS_MAX = 512 };
 void crn_rings_note(struct crn_snap_builder *builder, const struct crn_map_entry *entry);
 void crn_rings_descriptor(struct crn_snap_builder *builder, int fd, char *text);

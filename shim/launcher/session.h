@@ -24,7 +24,8 @@ struct crn_session_files {
 };
 
 /*
- * Makes the directory, mode 0700, in TMPDIR, /dev/shm or /tmp.  Answers false after saying why it cannot.
+ * Makes the directory, mode 0700, in TMPDIR, in /dev/shm where there is room, or in /tmp.  Answers
+ * false after saying why it cannot.
  */
 bool crn_session_open(struct crn_session *session);
 

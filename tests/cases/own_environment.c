@@ -1,6 +1,6 @@
 /*
- * Shells bring a setenv and unsetenv of their own, which do nothing yet when the shim starts (bash's).
- * What such a program starts goes unwatched all the same where that was asked for.
+ * Shells bring a setenv and unsetenv of their own, which do nothing yet when the shim starts
+ * (bash's).  What such a program starts goes unwatched all the same where that was asked for.
  *
  * BUILD:  once
  * FLAGS:  -rdynamic
