@@ -14,10 +14,39 @@
 enum { OWN_RANGES_MAX = 2048 };
 static struct {
     _Atomic uintptr_t start, end;
+    _Atomic size_t used; /* bytes of it that are mapped or committed */
 } own_ranges[OWN_RANGES_MAX];
 static _Atomic unsigned own_ranges_used; /* no row at or above this one was ever claimed */
 
-static void own_range_add(uintptr_t start, uintptr_t end)
+static _Atomic size_t used_bytes, peak_bytes;
+
+enum { HUGE_FROM_BYTES = 2 << 20 };
+
+static void used_add(_Atomic size_t *used, size_t bytes)
+{
+    __atomic_fetch_add(used, bytes, __ATOMIC_RELAXED);
+    size_t now = __atomic_add_fetch(&used_bytes, bytes, __ATOMIC_RELAXED), seen = peak_bytes;
+    while (seen < now && !__atomic_compare_exchange_n(&peak_bytes, &seen, now, true,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+size_t crn_vm_used_bytes(void)
+{
+    return used_bytes;
+}
+
+size_t crn_vm_peak_bytes(void)
+{
+    return peak_bytes;
+}
+
+void crn_vm_peak_reset(void)
+{
+    peak_bytes = used_bytes;
+}
+
+static void own_range_add(uintptr_t start, uintptr_t end, size_t bytes)
 {
     for (unsigned i = 0; i < OWN_RANGES_MAX; i++) {
         uintptr_t expected = 0;
@@ -29,6 +58,7 @@ static void own_range_add(uintptr_t start, uintptr_t end)
                                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 ;
             own_ranges[i].end = end;
+            used_add(&own_ranges[i].used, bytes);
             return;
         }
     }
@@ -38,8 +68,21 @@ static void own_range_remove(uintptr_t start)
 {
     for (unsigned i = 0, used = own_ranges_used; i < used; i++) {
         if (own_ranges[i].start == start) {
+            __atomic_fetch_sub(&used_bytes, own_ranges[i].used, __ATOMIC_RELAXED);
+            own_ranges[i].used = 0;
             own_ranges[i].end = 0;
             own_ranges[i].start = 0;
+            return;
+        }
+    }
+}
+
+/* A range that was reserved has come to be used by so much more. */
+static void own_range_grow(uintptr_t start, size_t bytes)
+{
+    for (unsigned i = 0, count = own_ranges_used; i < count; i++) {
+        if (own_ranges[i].start == start) {
+            used_add(&own_ranges[i].used, bytes);
             return;
         }
     }
@@ -68,7 +111,7 @@ void *crn_vm_map(size_t bytes)
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
     char *start = pages_map(bytes, PROT_READ | PROT_WRITE);
     if (start != NULL)
-        own_range_add((uintptr_t)start, (uintptr_t)start + bytes);
+        own_range_add((uintptr_t)start, (uintptr_t)start + bytes, bytes);
     return start;
 }
 
@@ -90,7 +133,7 @@ void *crn_vm_reserve(size_t bytes, size_t alignment)
         crn_syscall2(SYS_munmap, start, aligned - start);
     if (aligned + bytes < start + bytes + slack)
         crn_syscall2(SYS_munmap, aligned + bytes, start + slack - aligned);
-    own_range_add((uintptr_t)aligned, (uintptr_t)aligned + bytes);
+    own_range_add((uintptr_t)aligned, (uintptr_t)aligned + bytes, 0);
     return aligned;
 }
 
@@ -111,6 +154,12 @@ size_t crn_vm_modest(size_t bytes)
 bool crn_vm_commit(void *start, size_t bytes)
 {
     return crn_syscall3(SYS_mprotect, start, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+void crn_vm_wish_huge(void *start, size_t bytes)
+{
+    if (bytes >= HUGE_FROM_BYTES)
+        crn_syscall3(SYS_madvise, start, bytes, MADV_HUGEPAGE);
 }
 
 bool crn_span_init(struct crn_span *span, size_t bytes)
@@ -136,6 +185,8 @@ bool crn_span_ensure_slow(struct crn_span *span, size_t bytes)
     while (seen < wanted && !__atomic_compare_exchange_n(&span->committed, &seen, wanted, false,
                                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
+    if (seen < wanted)
+        own_range_grow((uintptr_t)span->base, wanted - seen);
     return true;
 }
 
@@ -155,6 +206,7 @@ void *crn_arena_alloc(struct crn_arena *arena, size_t bytes)
             arena->exhausted = true;
             return NULL;
         }
+        crn_vm_wish_huge(chunk, chunk_bytes);
         chunk->older = arena->chunks;
         chunk->bytes = chunk_bytes;
         arena->chunks = chunk;

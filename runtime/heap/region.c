@@ -9,6 +9,13 @@
 
 static const size_t HUGE_BYTES = (size_t)2 << 20;
 
+/*
+ * What lies above this much of heap gets huge pages, where the machine lets programs ask: page
+ * faults and misses of the TLB are then a large part of what memory costs the program, and of a check,
+ * and the page that is never filled is small beside it.
+ */
+static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
+
 bool crn_region_init(struct crn_region *region)
 {
     size_t limit = crn_vm_limit();
@@ -63,6 +70,8 @@ void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed)
     }
     if (is_committed && !crn_vm_commit((void *)start, bytes))
         return NULL;
+    if (start - region->base >= HUGE_FROM_BYTES)
+        crn_vm_wish_huge((void *)start, bytes);
     return (void *)start;
 }
 

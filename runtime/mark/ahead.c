@@ -65,8 +65,11 @@ void crn_flood_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 static void bits_ask(struct crn_flood *flood, struct crn_found_works *found)
 {
     const struct crn_mark *mark = flood->mark;
+    bool is_starved = flood->ahead_count == 0; /* a list: nothing to do until the next is there */
     for (unsigned i = 0; i < flood->word_count; i++) {
         uintptr_t offset = flood->words[i] - flood->region;
+        if (is_starved)
+            __builtin_prefetch((const void *)flood->words[i]);
         found->works[i] = 0;
         found->slots[i] = 0;
         if (CRN_UNLIKELY(offset >= flood->region_bytes))
