@@ -24,6 +24,7 @@ static struct crn_draft draft;
 static bool draft_is_open;
 static uint32_t born_after; /* blocks with at least this birth were made during teardown */
 static uint64_t pause_ns, check_ns;
+static size_t check_bytes; /* of the check that took most */
 static uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
 static unsigned unseen_threads;
 static bool is_asked;   /* the program asked for its last check before its end */
@@ -147,13 +148,21 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
     if (is_torn)
         crn_draft_warning(check->draft,
                           "the coroutine registry was in use; coroutines count as live");
+    if (crn_tree.is_folded)
+        crn_draft_warning(check->draft,
+                          "stacks took more than an eighth of the heap: recursion is folded in the "
+                          "later ones (--fold-recursion=no keeps every frame)");
     check->check_ns = crn_now_ns() - began;
 }
 
 void crn_check_perform(struct crn_check *check)
 {
     struct crn_thread *self = crn_shim_thread();
+    size_t used_before = crn_vm_used_bytes();
+    crn_vm_peak_reset();
     void *stack = crn_vm_map(CHECK_STACK_BYTES);
+    if (stack == NULL)
+        crn_draft_warning(check->draft, "there was no memory for the check; there is no verdict");
     if (self == NULL || stack == NULL)
         return;
     uint32_t was_busy = self->is_busy;
@@ -161,6 +170,7 @@ void crn_check_perform(struct crn_check *check)
     crn_heap_counts_flush(&crn_heap, &self->counts);
     crn_stack_call(check_do, check, (char *)stack + CHECK_STACK_BYTES);
     self->is_busy = was_busy;
+    check->own_bytes = crn_vm_peak_bytes() - used_before;
     crn_vm_unmap(stack, CHECK_STACK_BYTES);
 }
 
@@ -194,6 +204,7 @@ static void end_check_do(void *argument, const struct crn_saved_registers *regis
     check->registers = NULL;
     pause_ns += check->pause_ns;
     check_ns += check->check_ns;
+    check_bytes = check->own_bytes > check_bytes ? check->own_bytes : check_bytes;
     unseen_threads += check->unseen;
 }
 
@@ -296,7 +307,7 @@ void crn_end_after_fork(void)
     memset(&last_pass, 0, sizeof last_pass);
     memset(&draft, 0, sizeof draft);
     draft_is_open = false;
-    pause_ns = check_ns = 0;
+    pause_ns = check_ns = check_bytes = 0;
     unseen_threads = 0;
 }
 
@@ -321,6 +332,7 @@ static void process_fill(int exit_code, int exit_signal)
     process->unseen_threads = unseen_threads;
     process->check_pause_ns = pause_ns;
     process->check_ns = check_ns;
+    process->check_bytes = check_bytes;
     process->coroutines[CRN_CORO_DESTROYED] = destroyed_before;
     process->coroutines_seen = 0;
     for (unsigned i = 0; i < CRN_CORO_STATE_COUNT; i++)
@@ -362,6 +374,7 @@ static bool check_write(struct crn_check *check, char *path, size_t path_bytes)
     check->draft->process.exit_code = -1;
     check->draft->process.check_pause_ns = check->pause_ns;
     check->draft->process.check_ns = check->check_ns;
+    check->draft->process.check_bytes = check->own_bytes;
     check->draft->process.duration_ns = crn_now_ns() - crn_shim.started_ns;
     return crn_draft_write(check->draft, path) == 0;
 }

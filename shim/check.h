@@ -32,6 +32,7 @@ struct crn_check {
     struct crn_findings findings;
     struct crn_founds founds;
     uint64_t pause_ns, check_ns;
+    size_t own_bytes; /* the most memory it took */
     unsigned unseen;
 };
 

@@ -77,6 +77,7 @@ struct crn_record_process {
     uint64_t coroutines_resurrected;
     uint64_t unseen_threads;
     uint64_t check_pause_ns, check_ns;
+    uint64_t check_bytes; /* the most memory of Coroner's own that a check took beside its usual */
     uint64_t sample_bytes; /* mean of Poisson sampling; 0: stacks were not sampled */
     /* Strings: what the program itself answers to __lsan_default_options and _suppressions. */
     uint32_t options, suppressions;

@@ -434,6 +434,7 @@ static void summary_take(const struct builder *builder)
     process->sample_bytes = row->sample_bytes;
     process->check_pause_s = (double)row->check_pause_ns / 1e9;
     process->check_s = (double)row->check_ns / 1e9;
+    process->check_bytes = row->check_bytes;
 }
 
 static void warnings_take(const struct builder *builder)

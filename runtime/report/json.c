@@ -266,6 +266,7 @@ static json_t *summary_json(const struct crn_process *process)
     set(object, "unseen_threads", number(process->unseen_threads));
     set(object, "check_pause_s", json_real(process->check_pause_s));
     set(object, "check_s", json_real(process->check_s));
+    set(object, "check_bytes", number(process->check_bytes));
     return object;
 }
 

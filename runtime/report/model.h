@@ -125,6 +125,7 @@ struct crn_process {
     uint64_t coroutines_by_state[CRN_CORO_STATE_COUNT];
     uint64_t unseen_threads;
     double check_pause_s, check_s;
+    uint64_t check_bytes; /* the most memory that a check took */
     const struct crn_leak *leaks;
     size_t leaks_count;
     size_t leaks_left_out; /* how many more there are than --max-leaks lets us report */

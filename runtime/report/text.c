@@ -414,6 +414,36 @@ static void suppression_print(const struct crn_suppression *suppression, void *u
                 crn_page_show(page, suppression->pattern));
 }
 
+/* "340 ms", "1.25 s". */
+static const char *time_of(const struct crn_page *page, double seconds)
+{
+    return seconds < 0.001  ? crn_store_print(page->store, "%.1f ms", seconds * 1e3)
+           : seconds < 1    ? crn_store_print(page->store, "%.0f ms", seconds * 1e3)
+                            : crn_store_print(page->store, "%.2f s", seconds);
+}
+
+/* What the checks cost: of several processes, the sum, the longest pause and the most memory. */
+static void checks_print(const struct crn_page *page, const struct crn_report *report)
+{
+    double check_s = 0, pause_s = 0;
+    uint64_t bytes = 0, count = 0;
+    for (size_t i = 0; i < report->processes_count; i++) {
+        const struct crn_process *process = &report->processes[i];
+        check_s += process->check_s;
+        pause_s = process->check_pause_s > pause_s ? process->check_pause_s : pause_s;
+        bytes = process->check_bytes > bytes ? process->check_bytes : bytes;
+        count += process->check_s > 0;
+    }
+    if (count == 0)
+        return;
+    crn_page_print(page, CRN_STYLE_WEAK,
+                   count == 1 ? "coroner: %s took %s, a pause of %s, and %s of memory\n"
+                              : "coroner: the checks of %s took %s, pauses of up to %s, and up to "
+                                "%s of memory\n",
+                   count == 1 ? "the check" : crn_page_count(page, count, "process"),
+                   time_of(page, check_s), time_of(page, pause_s), crn_page_bytes(page, bytes));
+}
+
 static void summary_print(const struct crn_page *page, const struct crn_report *report)
 {
     struct total total = total_of(report);
@@ -454,5 +484,6 @@ void crn_report_write_text(const struct crn_report *report, FILE *file, bool has
     notes_print(&page, report);
     if (report->has_suppressions)
         crn_judge_visit(report->judge, suppression_print, &page);
+    checks_print(&page, report);
     summary_print(&page, report);
 }

@@ -243,6 +243,7 @@ static const struct crn_process example_processes[] = {
      .unseen_threads = 1,
      .check_pause_s = 0.001,
      .check_s = 0.25,
+     .check_bytes = 3145728,
      .leaks = example_leaks,
      .leaks_count = 5,
      .findings = example_findings,
