@@ -52,7 +52,8 @@ CRN_INLINE void crn_fast_note(struct crn_thread *self, void *block, size_t bytes
         crn_block_note_slow(self, block, bytes, class_index, frame);
         return;
     }
-    __builtin_prefetch(record, 1);
+    /* To be written soon; gcc's prefetch would ask for a copy that other cores keep, too. */
+    __asm__ volatile("prefetchw %0" : : "m"(*record));
     uint32_t stack = 0;
     if (CRN_LIKELY_TRUE(crn_shim_is_due(self, bytes)))
         stack = crn_shim_stack_take(self, frame);

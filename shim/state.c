@@ -263,6 +263,12 @@ static bool has_own_malloc(const struct crn_thread *self)
     return is_unseen;
 }
 
+/* What stacks may take: a part of what the program took at most. */
+static size_t stacks_budget_bytes(void)
+{
+    return (size_t)crn_heap.peak_bytes / 8;
+}
+
 static pthread_key_t ending_key;
 
 static void thread_end(void *record)
@@ -291,6 +297,8 @@ __attribute__((constructor)) static void shim_start(void)
     dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
+    if (crn_shim.options.fold_recursion && crn_shim.options.verify_stacks == 0)
+        crn_tree.budget_bytes = stacks_budget_bytes;
     crn_shim.verifies_stacks = crn_shim.options.verify_stacks != 0 &&
                                crn_verify_start(crn_shim.options.verify_stacks);
     if (crn_shim.options.verify_stacks != 0 && !crn_shim.verifies_stacks)

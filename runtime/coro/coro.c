@@ -207,13 +207,22 @@ static bool is_on_signal_stack(uintptr_t sp)
 
 void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
 {
-    if (!crn_coros.is_ready || is_on_signal_stack(sp))
-        return; /* a handler on its own stack is no coroutine; it will be over soon */
     struct crn_range range = {0, 0};
     uint8_t flags = 0;
     bool is_own = sp >= thread->own_start && sp < thread->own_end;
+    if (!crn_coros.is_ready)
+        return;
     crn_lock_acquire(&crn_coros.lock, thread->tid);
     uint32_t id = crn_coro_find_locked(sp);
+    uintptr_t signal_stack = thread->program_signal_stack; /* may be an array on the thread's own */
+    bool may_be_signal_stack =
+        id == 0 &&
+        (!is_own || (signal_stack >= thread->own_start && signal_stack < thread->own_end));
+    if (may_be_signal_stack && is_on_signal_stack(sp)) {
+        /* A handler on its own stack is no coroutine; it will be over soon. */
+        crn_lock_release(&crn_coros.lock);
+        return;
+    }
     if (id != 0)
         is_own = false; /* a coroutine's stack may be an array on the thread's own */
     else if (!is_own && unknown_stack_find(thread, sp, &range, &flags))

@@ -138,8 +138,10 @@ void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end,
     bool is_own = start == thread->own_start && end == thread->own_end;
     thread->stack_start = start;
     thread->stack_span = end - start;
-    bool has_room = end - start > 2 * CRN_STACK_RESERVE_BYTES;
-    thread->fast_start = start + (has_room ? CRN_STACK_RESERVE_BYTES : 0);
+    uintptr_t reserve = end - start > CRN_STACK_SMALL_BYTES ? CRN_STACK_RESERVE_BYTES
+                                                            : CRN_STACK_SMALL_RESERVE_BYTES;
+    bool has_room = end - start > 2 * reserve;
+    thread->fast_start = start + (has_room ? reserve : 0);
     thread->fast_span = has_room ? end - thread->fast_start : 0;
     thread->coro = coro;
     crn_owner_update(thread);

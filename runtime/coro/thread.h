@@ -29,7 +29,7 @@ enum { CRN_THREAD_MEMOS = 16 };
 struct crn_thread {
     /* Hot: read or written at every allocation.  Only the owner writes. */
     uintptr_t fast_start;   /* the part of the stack that runs now where we need not be careful: */
-    uintptr_t fast_span;    /* [start, start + span); less than 8 KiB from its end is not in it */
+    uintptr_t fast_span;    /* [start, start + span); a reserve at its end is not in it */
     uint32_t coro;          /* id of the coroutine that runs now; 0: the thread's own stack */
     uint32_t is_busy;       /* inside Coroner: do not capture, do not recurse */
     int64_t until_sample;   /* bytes to the next allocation that gets a stack; see shim/state.h */
@@ -71,7 +71,12 @@ struct crn_thread {
 /* The calling thread's record; NULL before it is attached. */
 extern __thread struct crn_thread *crn_self __attribute__((tls_model("initial-exec")));
 
-enum { CRN_SIGNAL_STACK_BYTES = 64 * 1024, CRN_STACK_RESERVE_BYTES = 8 * 1024 };
+enum {
+    CRN_SIGNAL_STACK_BYTES = 64 * 1024,
+    CRN_STACK_RESERVE_BYTES = 8 * 1024,       /* what our work may need on the program's stack */
+    CRN_STACK_SMALL_BYTES = 64 * 1024,        /* on one no larger than this: */
+    CRN_STACK_SMALL_RESERVE_BYTES = 4 * 1024, /* without libunwind, see crn_frame_stride */
+};
 
 bool crn_threads_init(void);
 

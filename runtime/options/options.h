@@ -27,6 +27,7 @@ struct crn_options {
     unsigned error_exitcode;
     bool strict;
     bool follow_children;
+    bool fold_recursion;
     bool coroutines;
     unsigned cancel_grace_ms;
     unsigned suppressions_count;

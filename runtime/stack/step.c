@@ -61,7 +61,11 @@ static bool signal_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
 static bool libunwind_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
                            struct crn_stride *stride)
 {
+    enum { ROOM_BYTES = 7 * 1024 }; /* its cursor, a context, and its own calls */
     struct crn_frame next = *frame;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    if (is_inside(here, bounds) && here - bounds.start < ROOM_BYTES)
+        return false;
     if (!crn_libunwind_step(&next) || next.sp <= frame->sp || next.sp > bounds.end)
         return false;
     stride->slot = next.sp - 8;

@@ -73,6 +73,27 @@ static uint32_t node_make(struct crn_tree *tree, uint32_t parent, uint64_t pc)
     return id;
 }
 
+/* Whether new nodes are too many for what they are worth. */
+static bool is_over_budget(const struct crn_tree *tree)
+{
+    size_t bytes = tree->node_count * sizeof(struct crn_node);
+    return CRN_UNLIKELY(bytes >= CRN_TREE_BUDGET_LEAST_BYTES) && tree->budget_bytes != NULL &&
+           bytes >= tree->budget_bytes();
+}
+
+/* `pc` among the frames from `node` outwards, the nearest; 0: not among the next few. */
+static uint32_t recursion_find(const struct crn_tree *tree, uint32_t node, uint64_t pc)
+{
+    enum { FRAMES_MAX = 16 };
+    for (unsigned i = 0; i < FRAMES_MAX && node != 0; i++) {
+        const struct crn_node *frame = crn_tree_node(tree, node);
+        if (frame->pc == pc)
+            return node;
+        node = frame->parent;
+    }
+    return 0;
+}
+
 /* One try, in one table; 0: it is full.  `made` is the node to put in, 0: none was made yet. */
 static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, uint32_t parent,
                           uint64_t pc, uint32_t *made)
@@ -81,6 +102,13 @@ static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, u
     for (uint64_t probes = 0; probes <= table->mask; at = (at + 1) & table->mask, probes++) {
         uint32_t found = __atomic_load_n(&table->slots[at], __ATOMIC_ACQUIRE);
         if (found == 0) {
+            if (*made == 0 && is_over_budget(tree)) {
+                uint32_t earlier = recursion_find(tree, parent, pc);
+                if (earlier != 0) {
+                    tree->is_folded = 1;
+                    return earlier; /* not noted: a row of the table names its own caller */
+                }
+            }
             if (*made == 0 && (*made = node_make(tree, parent, pc)) == 0)
                 return 0;
             if (__atomic_compare_exchange_n(&table->slots[at], &found, *made, false,
@@ -133,9 +161,13 @@ uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
 {
     struct crn_node *caller = (struct crn_node *)tree->nodes.base + parent;
     uint32_t made = 0;
+    bool is_earlier = false;
     for (unsigned i = 0; i < CRN_NODE_CALLEES; i++) {
         uint64_t callee = __atomic_load_n(&caller->callees[i], __ATOMIC_ACQUIRE);
         if (callee == 0) {
+            if (made == 0 && is_over_budget(tree) &&
+                (made = recursion_find(tree, parent, pc)) != 0)
+                is_earlier = tree->is_folded = true;
             if (made == 0 && (made = node_make(tree, parent, pc)) == 0)
                 return 0;
             if (__atomic_compare_exchange_n(&caller->callees[i], &callee,
@@ -146,7 +178,7 @@ uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
         if ((uint32_t)callee == (uint32_t)pc && crn_tree_node(tree, callee >> 32)->pc == pc)
             return callee >> 32;
     }
-    return intern_in_table(tree, parent, pc, made);
+    return is_earlier ? made : intern_in_table(tree, parent, pc, made);
 }
 
 void crn_tree_after_fork(struct crn_tree *tree)

@@ -17,6 +17,13 @@
  * context for each path down some data, is then a walk like the program's own; the table holds
  * what dispatching loops call, and stays small.
  *
+ * A recursive function can make a context of every path down its data, for ever.  So once there are
+ * many nodes for the heap they describe, a call that would be a new node, but came before a few
+ * frames further out, is that earlier node again: recursion is folded, as in G. Ammons, T. Ball,
+ * J. R. Larus, "Exploiting Hardware Performance Counters with Flow and Context Sensitive Profiling"
+ * (PLDI 1997), there from the start.  Every frame outside a recursion stays; how often it went
+ * round, and by which calls, is then lost.
+ *
  * Find and intern take no lock.  A node is written before its id is published; two threads that
  * intern the same one at once may leave a spare node behind, nothing worse.  Only growing the table
  * takes the lock; readers go on in the old table, which stays.
@@ -48,7 +55,12 @@ struct crn_tree {
     struct crn_tree_table *_Atomic table;
     struct crn_lock lock; /* guards growing */
     bool is_full;
+    size_t (*budget_bytes)(void); /* what nodes may take before recursion is folded; NULL: any */
+    _Atomic uint32_t is_folded;   /* some was */
 };
+
+/* What nodes may take in any case. */
+enum { CRN_TREE_BUDGET_LEAST_BYTES = 4 << 20 };
 
 /* The tree of this process. */
 extern struct crn_tree crn_tree;

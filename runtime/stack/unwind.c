@@ -23,6 +23,7 @@ struct crn_fresh_frame {
 enum { STEP_SLOW, STEP_RSP, STEP_RSP_SAVED, STEP_RBP_SAVED };
 
 enum { MEMO_FIRST = 50, WORDS_PER_FRAME = 3, FRESH_FIRST = 64 };
+enum { STEP_BITS_FIRST = 9, STEP_BITS_MAX = 13 };
 
 CRN_INLINE uintptr_t word_at(uintptr_t address)
 {
@@ -74,14 +75,30 @@ static CRN_COLD bool fresh_grow(struct crn_walker *walker)
     return true;
 }
 
-/* Makes the walker's rows usable, and empty when they may be of code that is gone. */
+static size_t steps_bytes(const struct crn_walker *walker)
+{
+    return sizeof *walker->steps << walker->step_bits;
+}
+
+/* Makes the walker's rows usable: empty, since they may be of code that is gone, or too few. */
 static CRN_COLD bool walker_renew(struct crn_walker *walker, uint32_t epoch)
 {
-    if (walker->steps == NULL)
-        walker->steps = crn_vm_map(CRN_STEP_ROWS * sizeof *walker->steps);
-    else
-        memset(walker->steps, 0, CRN_STEP_ROWS * sizeof *walker->steps);
-    if (walker->steps == NULL || (walker->fresh == NULL && !fresh_grow(walker)))
+    if (walker->steps != NULL && walker->evictions >> walker->step_bits == 0) {
+        memset(walker->steps, 0, steps_bytes(walker));
+    } else {
+        struct crn_walker larger = {.step_bits = STEP_BITS_FIRST};
+        if (walker->steps != NULL)
+            larger.step_bits = walker->step_bits + 1;
+        larger.steps = crn_vm_map(steps_bytes(&larger));
+        if (larger.steps == NULL)
+            return false;
+        if (walker->steps != NULL)
+            crn_vm_unmap(walker->steps, steps_bytes(walker));
+        walker->steps = larger.steps;
+        walker->step_bits = larger.step_bits;
+    }
+    walker->evictions = 0;
+    if (walker->fresh == NULL && !fresh_grow(walker))
         return false;
     walker->steps[0].pc = 1; /* nobody's: where `next` of a new row points; its step is SLOW */
     walker->epoch = epoch;
@@ -104,7 +121,7 @@ void crn_memo_fini(struct crn_memo *memo)
 void crn_walker_fini(struct crn_walker *walker)
 {
     if (walker->steps != NULL)
-        crn_vm_unmap(walker->steps, CRN_STEP_ROWS * sizeof *walker->steps);
+        crn_vm_unmap(walker->steps, steps_bytes(walker));
     if (walker->fresh != NULL)
         crn_vm_unmap(walker->fresh, walker->fresh_capacity * sizeof *walker->fresh);
     *walker = (struct crn_walker){.steps = NULL};
@@ -125,13 +142,16 @@ static uint8_t how_of(struct crn_rule rule)
 }
 
 /* The row of a return address, made now if it is new. */
-static CRN_NOINLINE struct crn_step *step_get(struct crn_step *steps, uintptr_t pc)
+static CRN_NOINLINE struct crn_step *step_get(struct crn_walker *walker, uintptr_t pc)
 {
     /* Fibonacci hashing: Knuth, The Art of Computer Programming, volume 3, section 6.4. */
-    size_t at = (pc * 0x9e3779b97f4a7c15u) >> (64 - 10);
-    struct crn_step *row = &steps[at + (at == 0)];
-    _Static_assert(CRN_STEP_ROWS == 1 << 10, "the hash has as many bits");
+    size_t at = (pc * 0x9e3779b97f4a7c15u) >> (64 - walker->step_bits);
+    struct crn_step *row = &walker->steps[at + (at == 0)];
     if (row->pc != pc) {
+        /* Too often: the next walk finds rules of another epoch, and makes room. */
+        if (row->pc != 0 && ++walker->evictions >> walker->step_bits != 0 &&
+            walker->step_bits < STEP_BITS_MAX)
+            walker->epoch--;
         struct crn_rule rule = crn_rule_get(pc - 1);
         *row = (struct crn_step){.pc = pc,
                                  .cfa_offset = rule.cfa_offset,
@@ -220,7 +240,7 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
             break;
         }
         if (row == NULL)
-            row = step_get(steps, pc);
+            row = step_get(walker, pc);
         struct crn_fresh_frame *fresh = &walker->fresh[fresh_count++];
         fresh->slot = slot;
         fresh->pc = pc;
@@ -277,7 +297,7 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
                 stride.end_word = slot;
                 goto ended_by_word;
             }
-            foreseen = step_get(steps, pc);
+            foreseen = step_get(walker, pc);
             row->next = (uint32_t)(foreseen - steps);
         }
         row = foreseen;

@@ -89,11 +89,11 @@ struct crn_step {
     uint32_t next;         /* the row of the caller */
     uint32_t parent, node; /* the caller's node and ours */
 };
-enum { CRN_STEP_ROWS = 1024 };
 
 /* What a thread needs to walk, beside the memo of the stack.  Zeroed memory will do. */
 struct crn_walker {
-    struct crn_step *steps;       /* CRN_STEP_ROWS of them; NULL: none yet */
+    struct crn_step *steps;        /* 1 << step_bits rows; NULL: none yet */
+    uint32_t step_bits, evictions; /* as many evictions as rows: they become more */
     struct crn_fresh_frame *fresh; /* room for a walk's new frames, innermost first */
     uint32_t fresh_capacity;
     uint32_t epoch; /* of the rules that the steps were made from */

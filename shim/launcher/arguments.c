@@ -95,8 +95,8 @@ int crn_arguments_read(struct crn_arguments *arguments, const struct crn_command
 /* Whether an option steers the program, so that there is nothing left of it to render again. */
 static bool is_of_run(const struct crn_option_row *row)
 {
-    static const char *const keys[] = {"stacks", "follow_children", "cancel_grace_ms",
-                                       "detect_leaks", "leak_check_at_exit"};
+    static const char *const keys[] = {"stacks", "follow_children", "fold_recursion",
+                                       "cancel_grace_ms", "detect_leaks", "leak_check_at_exit"};
     if (strncmp(row->key, "use_", 4) == 0)
         return true;
     for (unsigned i = 0; i < CRN_COUNT_OF(keys); i++)

@@ -74,6 +74,53 @@ Test(tree, when_there_is_no_room_a_stack_is_unknown_and_old_ones_stay)
     cr_assert(crn_tree_intern(&small, 0, 1) == node);
 }
 
+static size_t no_budget(void)
+{
+    return 0;
+}
+
+/* A walk down a binary tree of data, by one of two calls at each step, then to a leaf's call. */
+static uint32_t path_intern(unsigned path, unsigned steps)
+{
+    uint32_t node = crn_tree_intern(&tree, 0, 0x1000);
+    for (unsigned i = 0; i < steps; i++)
+        node = crn_tree_intern(&tree, node, path >> i & 1 ? 0x2000 : 0x2010);
+    return crn_tree_intern(&tree, node, 0x3000);
+}
+
+Test(tree, recursion_is_folded_once_nodes_are_too_many)
+{
+    enum { STEPS = 17, LEAST = CRN_TREE_BUDGET_LEAST_BYTES / sizeof(struct crn_node) };
+    tree.budget_bytes = no_budget;
+    uint32_t first = path_intern(0, STEPS);
+    for (unsigned path = 0; path < 1 << STEPS; path++)
+        cr_assert(path_intern(path, STEPS) != 0);
+    cr_assert(tree.is_folded);
+    cr_assert_eq(path_intern(0, STEPS), first, "what is known stays as it was");
+    /* Each step that is known may have got a leaf of its own, but no step has been added. */
+    cr_assert(tree.node_count < 2 * LEAST);
+
+    /* A folded stack still begins and ends as it did, and is the same when it comes again. */
+    uint32_t folded = path_intern((1 << STEPS) - 2, STEPS), node = folded;
+    cr_assert_eq(path_intern((1 << STEPS) - 2, STEPS), folded);
+    cr_assert_eq(crn_tree_node(&tree, node)->pc, 0x3000);
+    while (crn_tree_node(&tree, node)->parent != 0)
+        node = crn_tree_node(&tree, node)->parent;
+    cr_assert_eq(crn_tree_node(&tree, node)->pc, 0x1000);
+    cr_assert(crn_tree_node(&tree, folded)->depth < STEPS + 2);
+}
+
+Test(tree, calls_that_do_not_recur_are_never_folded)
+{
+    tree.budget_bytes = no_budget;
+    for (unsigned i = 0; i < 300000; i++) {
+        uint32_t caller = crn_tree_intern(&tree, 0, 0x1000 + i / 500);
+        cr_assert_eq(crn_tree_node(&tree, crn_tree_intern(&tree, caller, 0x900000 + i))->parent,
+                     caller);
+    }
+    cr_assert_not(tree.is_folded);
+}
+
 /* Threads that intern the same random paths: equal paths read back equal. */
 enum { THREADS = 4, PATHS = 20000, DEPTH = 12 };
 static uint32_t nodes[THREADS][PATHS];
