@@ -502,8 +502,10 @@ static int finish(int exit_code, int exit_signal)
     draft.process.coroutines_resurrected = crn_coros.resurrected + crn_probes.resurrected;
     struct ending ending = {exit_code, exit_signal, exit_code};
     char *stack = crn_vm_map(REPORT_STACK_BYTES);
-    if (stack == NULL)
+    if (stack == NULL) {
+        crn_log("there was no memory for the check; there is no report");
         return exit_code;
+    }
     crn_stack_call(report_do, &ending, stack + REPORT_STACK_BYTES);
     crn_vm_unmap(stack, REPORT_STACK_BYTES);
     end_has_finished = FINISHED;

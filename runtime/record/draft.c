@@ -159,6 +159,8 @@ int crn_draft_write(struct crn_draft *draft, const char *path)
     char beside[4096 + 16];
     draft->sections[CRN_SECTION_PROCESS].count = 0;
     crn_draft_rows(draft, CRN_SECTION_PROCESS, &draft->process, 1);
+    if (draft->arena.exhausted)
+        return -ENOMEM; /* something is missing in it, and the rest may refer to that */
     struct crn_record_header header = header_make(draft);
     char *image = crn_vm_map(header.total_bytes);
     if (image == NULL)

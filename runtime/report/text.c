@@ -422,26 +422,23 @@ static const char *time_of(const struct crn_page *page, double seconds)
                             : crn_store_print(page->store, "%.2f s", seconds);
 }
 
-/* What the checks cost: of several processes, the sum, the longest pause and the most memory. */
+/*
+ * "; checked in 250 ms (paused 1 ms, 3.0 MiB)": of several processes, the sum, the longest pause and
+ * the most memory.
+ */
 static void checks_print(const struct crn_page *page, const struct crn_report *report)
 {
     double check_s = 0, pause_s = 0;
-    uint64_t bytes = 0, count = 0;
+    uint64_t bytes = 0;
     for (size_t i = 0; i < report->processes_count; i++) {
         const struct crn_process *process = &report->processes[i];
         check_s += process->check_s;
         pause_s = process->check_pause_s > pause_s ? process->check_pause_s : pause_s;
         bytes = process->check_bytes > bytes ? process->check_bytes : bytes;
-        count += process->check_s > 0;
     }
-    if (count == 0)
-        return;
-    crn_page_print(page, CRN_STYLE_WEAK,
-                   count == 1 ? "coroner: %s took %s, a pause of %s, and %s of memory\n"
-                              : "coroner: the checks of %s took %s, pauses of up to %s, and up to "
-                                "%s of memory\n",
-                   count == 1 ? "the check" : crn_page_count(page, count, "process"),
-                   time_of(page, check_s), time_of(page, pause_s), crn_page_bytes(page, bytes));
+    if (check_s > 0)
+        fprintf(page->file, "; checked in %s (paused %s, %s)", time_of(page, check_s),
+                time_of(page, pause_s), crn_page_bytes(page, bytes));
 }
 
 static void summary_print(const struct crn_page *page, const struct crn_report *report)
@@ -464,6 +461,7 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
     states_print(page, &total);
     if (total.findings > 0)
         fprintf(page->file, "; %s", crn_page_count(page, total.findings, "finding"));
+    checks_print(page, report);
     if (total.suppressed.blocks > 0)
         fprintf(page->file, "; suppressed %s", amount_of(page, &total.suppressed));
     if (total.unseen_threads > 0)
@@ -484,6 +482,5 @@ void crn_report_write_text(const struct crn_report *report, FILE *file, bool has
     notes_print(&page, report);
     if (report->has_suppressions)
         crn_judge_visit(report->judge, suppression_print, &page);
-    checks_print(&page, report);
     summary_print(&page, report);
 }
