@@ -1,6 +1,8 @@
 /*
  * Handlers that allocate, on the interrupted stack and on one of their own, nested too.  A timer
- * interrupts code at any instruction: prologues, epilogues, leaf functions, the PLT.
+ * interrupts code at any instruction: prologues, epilogues, leaf functions, the PLT.  And code of
+ * small frames is interrupted at one place and another depth each time: the kernel aligns what it
+ * pushes, so that the handler's frames lie where they lay.
  *
  * STACKS:    3000
  * EXPLAINED: left_the_stack
@@ -74,6 +76,21 @@ NOINLINE static void raise_at(unsigned depth, int number)
     USE(room);
 }
 
+NOINLINE static void small_steps_to_a_trap(unsigned depth)
+{
+    if (depth > 0)
+        small_steps_to_a_trap(depth - 1);
+    else
+        __asm__ volatile("int3");
+    NO_TAIL_CALL();
+}
+
+static void trapped(int number)
+{
+    (void)number;
+    ALLOCATE();
+}
+
 int main(void)
 {
     static char own_stack[1 << 16];
@@ -88,6 +105,9 @@ int main(void)
         raise_at(i % 30, SIGWINCH);
         in_handler(i % 30);
     }
+    signal(SIGTRAP, trapped);
+    for (unsigned i = 0; i < 400; i++)
+        small_steps_to_a_trap(i % 2 == 0 ? i / 10 : random_below(40));
     signal(SIGALRM, tick);
     struct itimerval often = {{0, 500}, {0, 500}}, never = {{0, 0}, {0, 0}};
     setitimer(ITIMER_REAL, &often, NULL);

@@ -87,11 +87,11 @@ FUNCTION(by_expression, "subq $8, %rsp\n\t.cfi_escape 0x0f, 2, 0x77, 16\n\t"
                         "call next_do\n\t"
                         "addq $8, %rsp\n\t.cfi_def_cfa %rsp, 8\n\tret");
 /* CFA: *(rsp + 8) + 8, where the address of the return address was kept. */
-FUNCTION(by_kept_address, "movq %rsp, %rax\n\tsubq $24, %rsp\n\t.cfi_adjust_cfa_offset 24\n\t"
+FUNCTION(by_kept_address, "movq %rsp, %rax\n\tsubq %rsi, %rsp\n\tsubq $24, %rsp\n\t"
                           "movq %rax, 8(%rsp)\n\t"
                           ".cfi_escape 0x0f, 5, 0x77, 8, 6, 0x23, 8\n\t"
                           "call next_do\n\t"
-                          "addq $24, %rsp\n\t.cfi_def_cfa %rsp, 8\n\tret");
+                          "movq 8(%rsp), %rsp\n\t.cfi_def_cfa %rsp, 8\n\tret");
 /* Remembers and restores states, as epilogues in the middle do. */
 FUNCTION(remembers, "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_offset %rbp, -16\n\t"
                     "testl %edi, %edi\n\tjne 1f\n\t.cfi_remember_state\n\t"
