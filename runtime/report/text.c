@@ -458,10 +458,10 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
         fprintf(page->file, " by %zu of %s", total.leaking, crn_page_count(page, count, "process"));
     else if (count > 1)
         fprintf(page->file, " in %s", crn_page_count(page, count - total.unchecked, "process"));
+    checks_print(page, report);
     states_print(page, &total);
     if (total.findings > 0)
         fprintf(page->file, "; %s", crn_page_count(page, total.findings, "finding"));
-    checks_print(page, report);
     if (total.suppressed.blocks > 0)
         fprintf(page->file, "; suppressed %s", amount_of(page, &total.suppressed));
     if (total.unseen_threads > 0)
