@@ -297,7 +297,7 @@ __attribute__((constructor)) static void shim_start(void)
     dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
-    if (crn_shim.options.fold_recursion && crn_shim.options.verify_stacks == 0)
+    if (crn_shim.options.fold_recursion)
         crn_tree.budget_bytes = stacks_budget_bytes;
     crn_shim.verifies_stacks = crn_shim.options.verify_stacks != 0 &&
                                crn_verify_start(crn_shim.options.verify_stacks);

@@ -12,6 +12,7 @@ hard to walk; their opening comments say how they are built and what may differ:
     STACKS:    at least so many stacks are compared when all of them are
     EVERY:     without --all, only every so many-th is
     EXPLAINED: reasons of runtime/stack/verify.h that may occur
+    OPTIONS:   of Coroner, in place of fold_recursion=no
 
 A program passes when it ends as ever, enough stacks were compared, and each difference has one of
 the reasons it may have.  Prints a line for each, with numbers, and at the end `N passed, N failed,
@@ -38,7 +39,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = pathlib.Path(__file__).resolve().parent / "unwind"
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 EXPLAINED = ("ends_in_unknown_code", "ends_in_registered_code", "ends_by_register",
-             "left_the_stack", "too_deep", "unknown_to_libunwind", "libgcc_agrees")
+             "left_the_stack", "too_deep", "folded", "unknown_to_libunwind", "libgcc_agrees")
 WRONG = ("unexplained", "memo_wrong", "not_captured", "no_witness")
 SECONDS = 240
 SHOWN = 3  # differences of a program that fails
@@ -57,6 +58,7 @@ class Subject:
     least: int              # so many must have been compared
     explained: list
     prepare: object = None  # answers what a compiler said, in that directory
+    options: str = "fold_recursion=no"
 
 
 def compiled(source, build, level, flags, plugins, stripped):
@@ -96,7 +98,8 @@ def own_subjects(everything):
             label = " ".join([source.stem, build[0] + level, *build[1:]])
             yield Subject(label + (" stripped" if stripped else ""), f"./program{arguments}",
                           [build[0]], every, int(said["STACKS"][0][0]) // every, explained,
-                          compiled(source, build, level, flags, said["PLUGIN"], stripped))
+                          compiled(source, build, level, flags, said["PLUGIN"], stripped),
+                          *said["OPTIONS"][:1] and said["OPTIONS"][0])
 
 
 def existing_subjects(everything):
@@ -133,7 +136,7 @@ def run(subject, options):
     log = directory / "stacks.json"
     shim = options.build.resolve() / "libcoroner.so"
     watch = (f"export LD_PRELOAD={shim} CORONER_OPTIONS=verify_stacks={subject.every}:"
-             f"verify_output={log}:leak_check_at_exit=no\n")
+             f"verify_output={log}:leak_check_at_exit=no:{subject.options}\n")
     kept = {key: os.environ[key] for key in ("TMPDIR",) if key in os.environ}
     env = {**kept, "HOME": str(directory), "LC_ALL": "C.UTF-8", "PATH": PATH}
     began = time.monotonic()

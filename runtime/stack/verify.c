@@ -21,6 +21,7 @@ static const char *const reason_names[CRN_VERIFY_REASONS] = {
     [CRN_VERIFY_ENDS_BY_REGISTER] = "ends_by_register",
     [CRN_VERIFY_LEFT_THE_STACK] = "left_the_stack",
     [CRN_VERIFY_TOO_DEEP] = "too_deep",
+    [CRN_VERIFY_FOLDED] = "folded",
     [CRN_VERIFY_UNKNOWN_TO_LIBUNWIND] = "unknown_to_libunwind",
     [CRN_VERIFY_LIBGCC_AGREES] = "libgcc_agrees",
     [CRN_VERIFY_UNEXPLAINED] = "unexplained",
@@ -117,6 +118,29 @@ static bool is_unknown_code(uintptr_t address)
 {
     uint8_t kind = crn_rule_compile(address).kind;
     return kind == CRN_RULE_NONE || kind == CRN_RULE_FRAME;
+}
+
+/*
+ * Is `ours` what is left of `theirs` once some parts are taken out, each of which comes after a
+ * call and ends with the same one?  Goes from the outermost frames inwards.
+ */
+static bool is_folded(void)
+{
+    uint32_t left = ours.count, theirs_left = theirs.count;
+    while (left > 0 && theirs_left > 0) {
+        uintptr_t pc = ours.pcs[--left];
+        if (theirs.pcs[--theirs_left] != pc)
+            return false;
+        uint32_t last = theirs_left; /* of the frames that were folded into this one */
+        while (left > 0 ? last > 0 && theirs.pcs[last - 1] != ours.pcs[left - 1] : last > 0)
+            do
+                last--;
+            while (last > 0 && theirs.pcs[last] != pc);
+        if (theirs.pcs[last] != pc)
+            return false;
+        theirs_left = last;
+    }
+    return left == 0 && theirs_left == 0;
 }
 
 /* A reason that needs no further witness, or UNEXPLAINED. */
@@ -229,8 +253,12 @@ static int compare(struct dl_phdr_info *info, size_t info_bytes, void *argument)
     enum crn_verify_reason reason = CRN_VERIFY_EQUAL;
     if (at < ours.count || at < theirs.count) {
         fresh_fill(stack);
-        reason = explain(stack, at);
-        if (reason != CRN_VERIFY_TOO_DEEP && !is_equal(&ours, &fresh))
+        if (stack->tree->is_folded && is_equal(&fresh, &theirs) && is_folded())
+            reason = CRN_VERIFY_FOLDED;
+        else
+            reason = explain(stack, at);
+        if (reason != CRN_VERIFY_TOO_DEEP && reason != CRN_VERIFY_FOLDED &&
+            !is_equal(&ours, &fresh))
             reason = CRN_VERIFY_MEMO_WRONG;
         libgcc.count = 0;
         if (reason >= CRN_VERIFY_UNEXPLAINED) {

@@ -24,6 +24,7 @@ enum crn_verify_reason {
     CRN_VERIFY_ENDS_BY_REGISTER,     /* we stopped where another register than rsp and rbp tells */
     CRN_VERIFY_LEFT_THE_STACK,       /* we stopped where its next frame lies on another stack */
     CRN_VERIFY_TOO_DEEP,             /* we keep the inner part of very deep stacks only */
+    CRN_VERIFY_FOLDED,               /* ours is libunwind's with recursion folded: see tree.h */
     CRN_VERIFY_UNKNOWN_TO_LIBUNWIND, /* it stopped for want of it; rbp led us on */
     CRN_VERIFY_LIBGCC_AGREES,        /* libgcc's walk is ours */
     CRN_VERIFY_UNEXPLAINED,
