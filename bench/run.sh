@@ -30,6 +30,7 @@ programs=(
     "four_million:tree     check_s"
     "four_million:list     check_s"
     "four_million:lost     check_s"
+    "random_graph:live     check_s"
     "frames:live           check_s"
     "frames:abandoned      check_s"
     "frames:memory         printed"
