@@ -182,7 +182,10 @@ static void place_name(uintptr_t pc, char *name, size_t name_bytes)
     }
     const char *path = object.dlfo_link_map->l_name;
     const char *slash = strrchr(path, '/');
-    snprintf(name, name_bytes, "%.28s+0x%lx", *path == 0 ? "exe" : slash != NULL ? slash + 1 : path,
+    snprintf(name, name_bytes, "%.28s+0x%lx",
+             *path == 0      ? "exe"
+             : slash != NULL ? slash + 1
+                             : path,
              (unsigned long)(pc - object.dlfo_link_map->l_addr));
 }
 

@@ -28,9 +28,9 @@ enum crn_verify_reason {
     CRN_VERIFY_UNKNOWN_TO_LIBUNWIND, /* it stopped for want of it; rbp led us on */
     CRN_VERIFY_LIBGCC_AGREES,        /* libgcc's walk is ours */
     CRN_VERIFY_UNEXPLAINED,
-    CRN_VERIFY_MEMO_WRONG,           /* unexplained, and without the memo we walk otherwise */
-    CRN_VERIFY_NOT_CAPTURED,         /* there is no stack of ours */
-    CRN_VERIFY_NO_WITNESS,           /* libunwind did not find the way out of our own frames */
+    CRN_VERIFY_MEMO_WRONG,   /* unexplained, and without the memo we walk otherwise */
+    CRN_VERIFY_NOT_CAPTURED, /* there is no stack of ours */
+    CRN_VERIFY_NO_WITNESS,   /* libunwind did not find the way out of our own frames */
     CRN_VERIFY_REASONS,
 };
 

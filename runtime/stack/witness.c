@@ -34,8 +34,8 @@ bool crn_witness_start(void)
     enum { CACHED_ADDRESSES = 1 << 15 };
     void *unwind = dlopen("libunwind.so.8", RTLD_LAZY | RTLD_LOCAL);
     void *gcc = dlopen("libgcc_s.so.1", RTLD_LAZY | RTLD_LOCAL);
-    others.init_local2 = (int (*)(unw_cursor_t *, ucontext_t *, int))function_find(
-        unwind, "_ULx86_64_init_local2");
+    others.init_local2 =
+        (int (*)(unw_cursor_t *, ucontext_t *, int))function_find(unwind, "_ULx86_64_init_local2");
     others.step = (int (*)(unw_cursor_t *))function_find(unwind, "_ULx86_64_step");
     others.get_reg =
         (int (*)(unw_cursor_t *, int, unw_word_t *))function_find(unwind, "_ULx86_64_get_reg");
@@ -44,8 +44,8 @@ bool crn_witness_start(void)
     others.flush_cache =
         (void (*)(void *, unw_word_t, unw_word_t))function_find(unwind, "_Ux86_64_flush_cache");
     others.local_addr_space = function_find(unwind, "_ULx86_64_local_addr_space");
-    others.backtrace = (_Unwind_Reason_Code(*)(_Unwind_Trace_Fn, void *))function_find(
-        gcc, "_Unwind_Backtrace");
+    others.backtrace =
+        (_Unwind_Reason_Code(*)(_Unwind_Trace_Fn, void *))function_find(gcc, "_Unwind_Backtrace");
     others.get_ip_info =
         (uintptr_t(*)(struct _Unwind_Context *, int *))function_find(gcc, "_Unwind_GetIPInfo");
     others.get_cfa = (uintptr_t(*)(struct _Unwind_Context *))function_find(gcc, "_Unwind_GetCFA");

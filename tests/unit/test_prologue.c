@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 
 /* Functions that no .cfi directive describes; each has a label after its call. */
-#define BARE(name, before, after)                                                                  \
-    __asm__(".text\n\t.p2align 4\n" name ":\n\t" before "\n\tcall *%rdi\n" name                    \
+#define BARE(name, before, after)                                               \
+    __asm__(".text\n\t.p2align 4\n" name ":\n\t" before "\n\tcall *%rdi\n" name \
             "_called:\n\t" after "\n\tret")
 
 BARE("keeps", "push %rbp\n\tmov %rsp, %rbp", "pop %rbp");

@@ -15,7 +15,9 @@
 
 struct Allocates {
     std::string text;
-    explicit Allocates(unsigned depth) : text(40 + depth % 50, 'x') {}
+    explicit Allocates(unsigned depth) : text(40 + depth % 50, 'x')
+    {
+    }
     ~Allocates()
     {
         ALLOCATE();

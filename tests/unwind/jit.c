@@ -22,23 +22,19 @@
 typedef void jitted(void (*callback)(void *), void *argument);
 void __register_frame(void *), __deregister_frame(void *);
 
-/* Each calls rdi with rsi as its argument. */
-static const unsigned char with_frame_pointer[] = {
-    0x55, 0x48, 0x89, 0xe5,             /* push %rbp; mov %rsp, %rbp */
-    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, /* mov %rdi, %rax; mov %rsi, %rdi */
-    0xff, 0xd0, 0x5d, 0xc3};            /* call *%rax; pop %rbp; ret */
-static const unsigned char without[] = {
-    0x48, 0x83, 0xec, 0x18,             /* sub $24, %rsp */
-    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7,
-    0xff, 0xd0, 0x48, 0x83, 0xc4, 0x18, 0xc3};
-static const unsigned char counting[] = {
-    0x55, 0xbd, 7, 0, 0, 0,             /* push %rbp; mov $7, %ebp */
-    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7,
-    0xff, 0xd0, 0x5d, 0xc3};
-static const unsigned char with_stack_address[] = {
-    0x55, 0x48, 0x8d, 0x6c, 0x24, 0x10, /* push %rbp; lea 16(%rsp), %rbp */
-    0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7,
-    0xff, 0xd0, 0x5d, 0xc3};
+/* Each calls rdi with rsi as its argument: mov %rdi, %rax; mov %rsi, %rdi; call *%rax. */
+#define CALLS 0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0xff, 0xd0
+
+/* push %rbp; mov %rsp, %rbp … pop %rbp; ret */
+static const unsigned char with_frame_pointer[] = {0x55, 0x48, 0x89, 0xe5, CALLS, 0x5d, 0xc3};
+/* sub $24, %rsp … add $24, %rsp; ret */
+static const unsigned char without[] = {0x48, 0x83, 0xec, 0x18, CALLS,
+                                        0x48, 0x83, 0xc4, 0x18, 0xc3};
+/* push %rbp; mov $7, %ebp … pop %rbp; ret */
+static const unsigned char counting[] = {0x55, 0xbd, 7, 0, 0, 0, CALLS, 0x5d, 0xc3};
+/* push %rbp; lea 16(%rsp), %rbp … pop %rbp; ret */
+static const unsigned char with_stack_address[] = {0x55, 0x48,  0x8d, 0x6c, 0x24,
+                                                   0x10, CALLS, 0x5d, 0xc3};
 
 enum { KINDS = 4, ROOM = 64 };
 static unsigned char *code;
@@ -89,13 +85,18 @@ static struct {
     uint8_t def_cfa[3], offset[2], nops[2];
     struct frame_description kinds[KINDS];
     uint32_t end;
-} __attribute__((packed)) frames = {
-    16, 0, 1, 0, 1, 0x78, 16, {0x0c, 7, 8}, {0x80 | 16, 1}, {0, 0},
-    {{28, 24, 0, 0, {0x40 | 4, 0x0c, 6, 16, 0x80 | 6, 2}}, /* CFA: rbp + 16; rbp at CFA - 16 */
-     {28, 56, 0, 0, {0x40 | 4, 0x0e, 32}},                 /* CFA: rsp + 32 */
-     {28, 88, 0, 0, {0x40 | 1, 0x0e, 16, 0x80 | 6, 2}},
-     {28, 120, 0, 0, {0x40 | 1, 0x0e, 16, 0x80 | 6, 2}}},
-    0};
+} __attribute__((packed))
+frames = {.length = 16,
+          .version = 1,
+          .code_align = 1,
+          .data_align = 0x78, /* -8 */
+          .return_register = 16,
+          .def_cfa = {0x0c, 7, 8}, /* rsp + 8 */
+          .offset = {0x80 | 16, 1},
+          .kinds = {{28, 24, 0, 0, {0x40 | 4, 0x0c, 6, 16, 0x80 | 6, 2}}, /* rbp + 16; rbp saved */
+                    {28, 56, 0, 0, {0x40 | 4, 0x0e, 32}},                 /* rsp + 32 */
+                    {28, 88, 0, 0, {0x40 | 1, 0x0e, 16, 0x80 | 6, 2}},    /* rsp + 16; rbp saved */
+                    {28, 120, 0, 0, {0x40 | 1, 0x0e, 16, 0x80 | 6, 2}}}};
 
 static void registered(void)
 {
@@ -153,9 +154,9 @@ int main(int argc, char **argv)
 {
     code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(argc == 2 && code != MAP_FAILED);
-#define MAKE(i, bytes)                                                                             \
-    memcpy(code + (i) * ROOM, bytes, sizeof(bytes));                                               \
-    kinds[i] = (jitted *)(code + (i) * ROOM)
+#define MAKE(i, bytes)                             \
+    memcpy(code + (i)*ROOM, bytes, sizeof(bytes)); \
+    kinds[i] = (jitted *)(code + (i)*ROOM)
     MAKE(0, with_frame_pointer);
     MAKE(1, without);
     MAKE(2, counting);

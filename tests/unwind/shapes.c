@@ -216,10 +216,10 @@ NOINLINE static unsigned through_libc(unsigned depth)
     return deeper(depth) + (unsigned)numbers[0];
 }
 
-static shape *const shapes[] = {small,        large,      all_registers, with_alloca,
-                                with_array,   aligned,    aligned_with_alloca,
-                                pushes_arguments,         counts,        returns_early,
-                                hot_and_cold, jumps_on,   comes_back,    through_libc};
+static shape *const shapes[] = {small,      large,         all_registers,       with_alloca,
+                                with_array, aligned,       aligned_with_alloca, pushes_arguments,
+                                counts,     returns_early, hot_and_cold,        jumps_on,
+                                comes_back, through_libc};
 
 static shape *any(void)
 {

@@ -17,25 +17,25 @@ typedef void shape(unsigned depth, uintptr_t padding);
 void next_do(unsigned depth);
 void finish(unsigned depth);
 
-#define FUNCTION(name, body)                                                                       \
-    __asm__(".text\n\t.globl " #name "\n\t.type " #name ", @function\n" #name ":\n\t"              \
-            ".cfi_startproc\n\t" body "\n\t.cfi_endproc\n\t.size " #name ", .-" #name);            \
+#define FUNCTION(name, body)                                                            \
+    __asm__(".text\n\t.globl " #name "\n\t.type " #name ", @function\n" #name ":\n\t"   \
+            ".cfi_startproc\n\t" body "\n\t.cfi_endproc\n\t.size " #name ", .-" #name); \
     shape name
 
-#define BY_RSP(name, bytes)                                                                        \
-    FUNCTION(name, "subq $" #bytes ", %rsp\n\t.cfi_adjust_cfa_offset " #bytes "\n\t"               \
-                   "call next_do\n\t"                                                              \
+#define BY_RSP(name, bytes)                                                          \
+    FUNCTION(name, "subq $" #bytes ", %rsp\n\t.cfi_adjust_cfa_offset " #bytes "\n\t" \
+                   "call next_do\n\t"                                                \
                    "addq $" #bytes ", %rsp\n\t.cfi_adjust_cfa_offset -" #bytes "\n\tret")
-#define BY_RBP(name, bytes)                                                                        \
-    FUNCTION(name, "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_offset %rbp, -16\n\t"           \
-                   "movq %rsp, %rbp\n\t.cfi_def_cfa_register %rbp\n\t"                             \
-                   "subq $" #bytes ", %rsp\n\t"                                                    \
-                   "call next_do\n\t"                                                              \
+#define BY_RBP(name, bytes)                                                              \
+    FUNCTION(name, "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_offset %rbp, -16\n\t" \
+                   "movq %rsp, %rbp\n\t.cfi_def_cfa_register %rbp\n\t"                   \
+                   "subq $" #bytes ", %rsp\n\t"                                          \
+                   "call next_do\n\t"                                                    \
                    "leave\n\t.cfi_def_cfa %rsp, 8\n\tret")
 /* rbp saved, then used for `value`. */
-#define COUNTS(name, value)                                                                        \
-    FUNCTION(name, "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_offset %rbp, -16\n\t" value     \
-                   "\n\tcall next_do\n\t"                                                          \
+#define COUNTS(name, value)                                                                    \
+    FUNCTION(name, "pushq %rbp\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_offset %rbp, -16\n\t" value \
+                   "\n\tcall next_do\n\t"                                                      \
                    "popq %rbp\n\t.cfi_adjust_cfa_offset -8\n\t.cfi_restore %rbp\n\tret")
 
 BY_RSP(by_rsp_8, 8);
@@ -114,10 +114,9 @@ FUNCTION(ends_in_a_call, "pushq %rbx\n\t.cfi_adjust_cfa_offset 8\n\t.cfi_offset 
 FUNCTION(follows_a_call, "ud2");
 
 static shape *const shapes[] = {
-    by_rsp_8,     by_rsp_24, by_rsp_40,     by_rsp_8_too,    by_rbp_0,  by_rbp_16, by_rbp_16_too,
-    counts_small, counts_stack, counts_higher, pads,         pads_and_counts, realigns,
-    pushes,       by_expression, by_kept_address, remembers,
-    by_rbx};
+    by_rsp_8,      by_rsp_24,    by_rsp_40,     by_rsp_8_too,    by_rbp_0,  by_rbp_16,
+    by_rbp_16_too, counts_small, counts_stack,  counts_higher,   pads,      pads_and_counts,
+    realigns,      pushes,       by_expression, by_kept_address, remembers, by_rbx};
 
 __attribute__((used)) void finish(unsigned depth)
 {

@@ -15,20 +15,20 @@
 #define NO_TAIL_CALL() __asm__ volatile("" ::: "memory")
 #define USE(memory) __asm__ volatile("" ::"r"(memory) : "memory")
 
-#define REQUIRE(condition)                                                                         \
-    do                                                                                             \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);                \
-            exit(99);                                                                              \
-        }                                                                                          \
+#define REQUIRE(condition)                                                          \
+    do                                                                              \
+        if (!(condition)) {                                                         \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+            exit(99);                                                               \
+        }                                                                           \
     while (0)
 
 /* The allocation whose stack is compared. */
-#define ALLOCATE()                                                                                 \
-    do {                                                                                           \
-        void *block_ = malloc(24);                                                                 \
-        USE(block_);                                                                               \
-        free(block_);                                                                              \
+#define ALLOCATE()                 \
+    do {                           \
+        void *block_ = malloc(24); \
+        USE(block_);               \
+        free(block_);              \
     } while (0)
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
