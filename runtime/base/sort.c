@@ -7,10 +7,19 @@
 
 static void rows_swap(char *a, char *b, size_t row_bytes)
 {
-    char swapped[CRN_SORT_ROW_BYTES_MAX];
-    memcpy(swapped, a, row_bytes);
-    memcpy(a, b, row_bytes);
-    memcpy(b, swapped, row_bytes);
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= row_bytes; at += sizeof(uint64_t)) {
+        uint64_t left, right;
+        memcpy(&left, a + at, sizeof left);
+        memcpy(&right, b + at, sizeof right);
+        memcpy(a + at, &right, sizeof right);
+        memcpy(b + at, &left, sizeof left);
+    }
+    for (; at < row_bytes; at++) {
+        char left = a[at];
+        a[at] = b[at];
+        b[at] = left;
+    }
 }
 
 static void sift(char *rows, size_t at, size_t count, size_t row_bytes,
@@ -25,7 +34,17 @@ static void sift(char *rows, size_t at, size_t count, size_t row_bytes,
     }
 }
 
-/* Much of what is sorted was made in order. */
+/* Much of what is sorted was made in order, or in the opposite one. */
+static void descending_reverse(char *rows, size_t count, size_t row_bytes,
+                               bool (*less)(const void *a, const void *b))
+{
+    for (size_t i = 1; i < count; i++)
+        if (!less(rows + i * row_bytes, rows + (i - 1) * row_bytes))
+            return;
+    for (size_t i = 0; i < count / 2; i++)
+        rows_swap(rows + i * row_bytes, rows + (count - 1 - i) * row_bytes, row_bytes);
+}
+
 static bool is_sorted(const char *rows, size_t count, size_t row_bytes,
                       bool (*less)(const void *a, const void *b))
 {
@@ -38,6 +57,7 @@ static bool is_sorted(const char *rows, size_t count, size_t row_bytes,
 void crn_sort(void *rows, size_t count, size_t row_bytes,
               bool (*less)(const void *a, const void *b))
 {
+    descending_reverse(rows, count, row_bytes, less);
     if (is_sorted(rows, count, row_bytes, less))
         return;
     for (size_t i = count / 2; i-- > 0;)

@@ -134,6 +134,18 @@ void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes)
     range_read(scan, start, start + bytes, bytes >= CRN_SPARSE_FROM_BYTES, false);
 }
 
+/*
+ * Whether a body is a small part of a live block: all of that is there, and to ask the kernel about
+ * each of a million frames would take longer than reading them.
+ */
+static bool is_small_in_block(const struct crn_mark *mark, uintptr_t start, uintptr_t end)
+{
+    enum { SMALL_BYTES = 16 * 1024 };
+    struct crn_target target;
+    return end - start <= SMALL_BYTES && crn_target_find(mark, start, &target) &&
+           end - target.start <= target.bytes;
+}
+
 void crn_scan_body(struct crn_scan *scan, uint32_t index)
 {
     const struct crn_snap *snap = scan->mark->snap;
@@ -144,7 +156,9 @@ void crn_scan_body(struct crn_scan *scan, uint32_t index)
     }
     scan->step = step_get(scan, 4);
     scan->own_stack = index + 1;
-    range_read(scan, crn_align_down(coro->body_start, 4), coro->body_end, true, false);
+    uintptr_t start = crn_align_down(coro->body_start, 4);
+    range_read(scan, start, coro->body_end,
+               !is_small_in_block(scan->mark, start, coro->body_end), false);
     scan->own_stack = 0;
 }
 
