@@ -44,7 +44,8 @@ WRONG = ("unexplained", "memo_wrong", "not_captured", "no_witness")
 SECONDS = 240
 SHOWN = 3  # differences of a program that fails
 COMMON_FLAGS = ["-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-fno-builtin-malloc",
-                "-fno-builtin-free"]
+                "-fno-builtin-free", "-fno-builtin-calloc", "-fno-builtin-realloc",
+                "-fno-builtin-aligned_alloc"]
 
 
 @dataclasses.dataclass
