@@ -1,10 +1,10 @@
 /*
  * Walks stacks and remembers the last walk.  See unwind.h.
  *
- * What the loop touches for a new frame: its row (32 bytes), its return address, and an entry of
- * `fresh`.  The next row is guessed from the last time, so nothing waits for the stack's memory but
- * the comparison that confirms the guess; a node is confirmed in the same way.  A remembered frame
- * costs one comparison, four of them at a time.
+ * What the loop touches for a new frame: its row (16 bytes), its return address, an entry of `fresh`
+ * and its node.  What costs is less the work than branches that cannot be foretold, of which each
+ * is worth some ten such frames; so frames are looked up in the tree together, not one by one.  A
+ * remembered frame costs one comparison, four of them at a time.
  */
 #include "stack/unwind.h"
 
@@ -14,7 +14,7 @@
 struct crn_fresh_frame {
     uintptr_t slot, pc, bp;
     uintptr_t bp_from, cfa_from; /* how it was reached: see struct crn_stride */
-    uint32_t row;                /* of its step */
+    uint32_t node;
     bool uses_bp;                /* the step to its caller does */
     bool is_proven;              /* the step that reached it is */
 };
@@ -24,17 +24,18 @@ enum { STEP_SLOW, STEP_RSP, STEP_RSP_SAVED, STEP_RBP_SAVED };
 
 enum { MEMO_FIRST = 50, WORDS_PER_FRAME = 3, FRESH_FIRST = 64 };
 enum { STEP_BITS_FIRST = 9, STEP_BITS_MAX = 13 };
+enum { DOUBTS_ENOUGH = 16, DOUBTS_MOST = 32 };
 
 CRN_INLINE uintptr_t word_at(uintptr_t address)
 {
     return *(const uintptr_t *)address;
 }
 
-/* Entries and words share a mapping; one word is for the walk's end. */
+/* Entries and words share a mapping; two words are for the walk's end. */
 static size_t memo_bytes(uint32_t capacity)
 {
     return capacity * sizeof(struct crn_memo_entry) +
-           (WORDS_PER_FRAME * (size_t)capacity + 1) * sizeof(struct crn_memo_word);
+           (WORDS_PER_FRAME * (size_t)capacity + 2) * sizeof(struct crn_memo_word);
 }
 
 static CRN_COLD bool memo_grow(struct crn_memo *memo, uint32_t least)
@@ -48,7 +49,7 @@ static CRN_COLD bool memo_grow(struct crn_memo *memo, uint32_t least)
     struct crn_memo_word *words = (struct crn_memo_word *)(entries + capacity);
     if (memo->entries != NULL) {
         memcpy(entries, memo->entries, memo->capacity * sizeof *entries);
-        memcpy(words, memo->words, (WORDS_PER_FRAME * (size_t)memo->capacity + 1) * sizeof *words);
+        memcpy(words, memo->words, (WORDS_PER_FRAME * (size_t)memo->capacity + 2) * sizeof *words);
         crn_vm_unmap(memo->entries, memo_bytes(memo->capacity));
     }
     memo->entries = entries;
@@ -75,16 +76,34 @@ static CRN_COLD bool fresh_grow(struct crn_walker *walker)
     return true;
 }
 
+/* Of rows and leaves, which share a mapping. */
 static size_t steps_bytes(const struct crn_walker *walker)
 {
-    return sizeof *walker->steps << walker->step_bits;
+    return (sizeof *walker->steps + 2 * sizeof *walker->leaves) << walker->step_bits;
+}
+
+/* Steps of other return addresses, and leaves of other stacks, take one's place. */
+enum { EVICTION_OF_STEP = 8, EVICTION_OF_LEAF = 1 };
+
+static bool has_too_few(const struct crn_walker *walker)
+{
+    return walker->evictions >> walker->step_bits >= EVICTION_OF_STEP &&
+           walker->step_bits < STEP_BITS_MAX;
+}
+
+/* The next walk then finds rules of another epoch, and makes room. */
+static void eviction_note(struct crn_walker *walker, uint32_t weight)
+{
+    walker->evictions += weight;
+    if (CRN_UNLIKELY(has_too_few(walker)))
+        walker->epoch = crn_rules_epoch - 1;
 }
 
 /* Makes the walker's rows usable: empty, since they may be of code that is gone, or too few. */
 static CRN_COLD bool walker_renew(struct crn_walker *walker, uint32_t epoch)
 {
-    if (walker->steps != NULL && walker->evictions >> walker->step_bits == 0) {
-        memset(walker->steps, 0, steps_bytes(walker));
+    if (walker->steps != NULL && !has_too_few(walker)) {
+        memset(walker->steps, 0, sizeof *walker->steps << walker->step_bits);
     } else {
         struct crn_walker larger = {.step_bits = STEP_BITS_FIRST};
         if (walker->steps != NULL)
@@ -96,6 +115,7 @@ static CRN_COLD bool walker_renew(struct crn_walker *walker, uint32_t epoch)
             crn_vm_unmap(walker->steps, steps_bytes(walker));
         walker->steps = larger.steps;
         walker->step_bits = larger.step_bits;
+        walker->leaves = (struct crn_leaf *)(walker->steps + ((size_t)1 << walker->step_bits));
     }
     walker->evictions = 0;
     if (walker->fresh == NULL && !fresh_grow(walker))
@@ -141,24 +161,32 @@ static uint8_t how_of(struct crn_rule rule)
     return rule.kind == CRN_RULE_RBP && is_saved ? STEP_RBP_SAVED : STEP_SLOW;
 }
 
-/* The row of a return address, made now if it is new. */
-static CRN_NOINLINE struct crn_step *step_get(struct crn_walker *walker, uintptr_t pc)
+/* Where the row of a return address is, if there is one. */
+CRN_INLINE struct crn_step *step_find(struct crn_walker *walker, uintptr_t pc)
 {
     /* Fibonacci hashing: Knuth, The Art of Computer Programming, volume 3, section 6.4. */
     size_t at = (pc * 0x9e3779b97f4a7c15u) >> (64 - walker->step_bits);
-    struct crn_step *row = &walker->steps[at + (at == 0)];
-    if (row->pc != pc) {
-        /* Too often: the next walk finds rules of another epoch, and makes room. */
-        if (row->pc != 0 && ++walker->evictions >> walker->step_bits != 0 &&
-            walker->step_bits < STEP_BITS_MAX)
-            walker->epoch--;
-        struct crn_rule rule = crn_rule_get(pc - 1);
-        *row = (struct crn_step){.pc = pc,
-                                 .cfa_offset = rule.cfa_offset,
-                                 .bp_offset = rule.rbp_offset,
-                                 .how = how_of(rule)};
-    }
+    return &walker->steps[at + (at == 0)];
+}
+
+/* Makes it there. */
+static CRN_NOINLINE struct crn_step *step_make(struct crn_walker *walker, struct crn_step *row,
+                                               uintptr_t pc)
+{
+    if (row->pc != 0)
+        eviction_note(walker, EVICTION_OF_STEP);
+    struct crn_rule rule = crn_rule_get(pc - 1);
+    *row = (struct crn_step){.pc = pc,
+                             .how = pc >> 48 == 0 ? how_of(rule) : STEP_SLOW,
+                             .cfa_offset = rule.cfa_offset,
+                             .bp_offset = rule.rbp_offset};
     return row;
+}
+
+static CRN_NOINLINE struct crn_step *step_get(struct crn_walker *walker, uintptr_t pc)
+{
+    struct crn_step *row = step_find(walker, pc);
+    return row->pc == pc ? row : step_make(walker, row, pc);
 }
 
 /* The first of words[0 .. count) that is not in its place; `count` when all are. */
@@ -187,16 +215,36 @@ CRN_INLINE uint32_t words_append(struct crn_memo_word *words, uint32_t count, ui
     return count;
 }
 
-CRN_INLINE uint32_t node_get(struct crn_tree *tree, struct crn_step *row, uint32_t parent,
-                             uintptr_t pc)
+/* Whether `leaf` is the node of the new frames on top of `trunk`; then notes each one's node. */
+CRN_INLINE bool leaf_holds(const struct crn_tree *tree, struct crn_walker *walker,
+                           uint32_t fresh_count, uint32_t trunk, uint32_t leaf)
 {
-    if (CRN_LIKELY_TRUE(row->pc == pc && row->parent == parent && row->node != 0))
-        return row->node;
-    uint32_t node = crn_tree_intern(tree, parent, pc);
-    if (row->pc == pc) {
-        row->parent = parent;
-        row->node = node;
+    uint32_t node = leaf;
+    for (uint32_t i = 0; i < fresh_count; i++) {
+        const struct crn_node *row = crn_tree_node(tree, node);
+        if (CRN_UNLIKELY(row->pc != walker->fresh[i].pc)) /* the root's is 0 */
+            return false;
+        walker->fresh[i].node = node;
+        node = row->parent;
     }
+    return node == trunk;
+}
+
+/* Finds the nodes of the new frames on top of `trunk`; answers the innermost. */
+CRN_INLINE uint32_t nodes_find(struct crn_tree *tree, struct crn_walker *walker,
+                               uint32_t fresh_count, uint32_t trunk, uint64_t hash)
+{
+    hash = (hash ^ trunk) * 0x9e3779b97f4a7c15u;
+    struct crn_leaf *leaf = &walker->leaves[hash >> (63 - walker->step_bits)];
+    if (CRN_LIKELY_TRUE(leaf->mark == (uint32_t)(hash >> 16)) &&
+        CRN_LIKELY_TRUE(leaf_holds(tree, walker, fresh_count, trunk, leaf->node)))
+        return leaf->node;
+    uint32_t node = trunk;
+    for (uint32_t i = fresh_count; i-- > 0;)
+        walker->fresh[i].node = node = crn_tree_intern(tree, node, walker->fresh[i].pc);
+    if (leaf->node != 0)
+        eviction_note(walker, EVICTION_OF_LEAF);
+    *leaf = (struct crn_leaf){node, (uint32_t)(hash >> 16)};
     return node;
 }
 
@@ -219,6 +267,7 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
     struct crn_stride stride = {.is_proven = true}; /* what led to (pc, sp, bp) */
     uintptr_t slot = sp - 8;
     struct crn_step *row = NULL;
+    uint64_t hash = 0; /* of the new frames */
 
     for (;;) {
         while (met > memo->entries && met[-1].slot < slot)
@@ -247,7 +296,7 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
         fresh->bp = bp;
         fresh->bp_from = stride.bp_from;
         fresh->cfa_from = stride.cfa_from;
-        fresh->row = (uint32_t)(row - steps);
+        hash = (hash << 7 | hash >> 57) ^ pc;
         fresh->uses_bp = false;
         fresh->is_proven = stride.is_proven;
         uintptr_t cfa;
@@ -292,16 +341,32 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
         if (stride.bp_from != 0)
             bp = word_at(stride.bp_from);
         struct crn_step *foreseen = &steps[row->next];
+        if (CRN_UNLIKELY(row->doubts >= DOUBTS_ENOUGH)) {
+            if (pc == 0)
+                goto ended_by_zero;
+            struct crn_step *found = step_find(walker, pc);
+            if (CRN_UNLIKELY(found->pc != pc))
+                found = step_make(walker, found, pc);
+            unsigned doubts = row->doubts + (found != foreseen ? 2u : -1u);
+            row->doubts = doubts < DOUBTS_MOST ? doubts : DOUBTS_MOST;
+            row->next = (uint16_t)(found - steps);
+            row = found;
+            continue;
+        }
         if (CRN_UNLIKELY(foreseen->pc != pc)) {
-            if (pc == 0) {
-                stride.end_word = slot;
-                goto ended_by_word;
-            }
+            if (pc == 0)
+                goto ended_by_zero;
             foreseen = step_get(walker, pc);
-            row->next = (uint32_t)(foreseen - steps);
+            row->next = (uint16_t)(foreseen - steps);
+            row->doubts += 2;
+        } else if (CRN_UNLIKELY(row->doubts != 0)) {
+            row->doubts--;
         }
         row = foreseen;
         continue;
+    ended_by_zero:
+        stride.end_word = slot;
+        goto ended_by_word;
     ended:
         stride.end_word = 0;
     ended_by_word:
@@ -337,18 +402,22 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
             remembered = kept - 1;
     } else if (stride.end_word != 0 && is_whole) {
         words[count++] = (struct crn_memo_word){stride.end_word, word_at(stride.end_word)};
+        if (CRN_UNLIKELY(stride.cfa_from != 0))
+            words[count++] = (struct crn_memo_word){stride.cfa_from, word_at(stride.cfa_from)};
+    } else if (CRN_UNLIKELY(!stride.is_proven)) {
+        remembered = 0; /* libunwind saw an end: nobody knows by which words */
     }
+    node = nodes_find(tree, walker, fresh_count, node, hash);
     uintptr_t outer_bp_from = kept > 0 ? stride.bp_from : 1; /* 1: there is nobody further out */
     for (const struct crn_fresh_frame *fresh = walker->fresh + fresh_count; fresh-- > walker->fresh;) {
         needs_bp = fresh->uses_bp || (outer_bp_from == 0 && needs_bp);
-        node = node_get(tree, &steps[fresh->row], node, fresh->pc);
         if (CRN_UNLIKELY(!fresh->is_proven) && entry - memo->entries < remembered)
             remembered = (uint32_t)(entry - memo->entries);
         if (CRN_LIKELY_TRUE(is_whole)) {
             entry->slot = fresh->slot;
             entry->pc = fresh->pc;
             entry->bp = fresh->bp;
-            entry->node = node;
+            entry->node = fresh->node;
             entry->words = count;
             entry->needs_bp = needs_bp;
             entry++;

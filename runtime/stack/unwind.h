@@ -19,8 +19,9 @@
  * induction equal words are an equal walk.  Through a signal frame nothing is proven, since rsp is
  * loaded as well: a memo ends before the interrupted frame.
  *
- * A walk itself is mostly foreseen: each thread remembers for a return address how to go on, where
- * that led the last time, and which node it was (struct crn_step).
+ * A walk itself is mostly foreseen: each thread remembers for a return address how to go on, and for
+ * the frames that were new together the node they came to.  Such a node is believed when the tree
+ * says that it has just these frames.
  */
 #include "stack/rules.h"
 #include "stack/tree.h"
@@ -80,20 +81,31 @@ struct crn_memo {
     struct crn_memo_word *words;    /* what led to them, in the same order */
 };
 
-/* How to go on from one return address, and what came of it the last time. */
+/*
+ * How to go on from one return address, and where that led the last time.  Many functions have one
+ * caller that matters, and then nothing waits for the caller's address to be read and looked up;
+ * where callers alternate, a guess that the processor must take back costs more than the look-up.
+ */
 struct crn_step {
-    uintptr_t pc; /* the return address; 0: none */
+    uint64_t pc : 48;    /* the return address; 0: none */
+    uint64_t how : 8;    /* enum in unwind.c */
+    uint64_t doubts : 8; /* up with a caller that was not foreseen, down with one that was */
     int32_t cfa_offset;
     int16_t bp_offset;
-    uint8_t how;           /* enum in unwind.c */
-    uint32_t next;         /* the row of the caller */
-    uint32_t parent, node; /* the caller's node and ours */
+    uint16_t next; /* the row of the caller */
+};
+
+/* Which node the new frames of a walk came to. */
+struct crn_leaf {
+    uint32_t node; /* 0: none */
+    uint32_t mark; /* of these frames, and the node that they stand on */
 };
 
 /* What a thread needs to walk, beside the memo of the stack.  Zeroed memory will do. */
 struct crn_walker {
     struct crn_step *steps;        /* 1 << step_bits rows; NULL: none yet */
-    uint32_t step_bits, evictions; /* as many evictions as rows: they become more */
+    struct crn_leaf *leaves;       /* twice as many */
+    uint32_t step_bits, evictions; /* when evictions are too many, rows and leaves become more */
     struct crn_fresh_frame *fresh; /* room for a walk's new frames, innermost first */
     uint32_t fresh_capacity;
     uint32_t epoch; /* of the rules that the steps were made from */
