@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { ROWS_AHEAD = 12 }; /* how long before its turn a block is asked for from memory */
+
 /* One thing that was reached: a block, a coroutine's body, or a root. */
 struct visited {
     uintptr_t start; /* of the block; 0: a root or a body */
@@ -27,6 +29,7 @@ struct trace {
     uint8_t *coro_visited; /* by number of a coroutine */
     uint32_t *row_of_coro; /* dead ones: the row whose word hit it, + 1 */
     uintptr_t *word_of_coro;
+    uintptr_t region, region_bytes;
     size_t wanted_left;
     uintptr_t wanted_block; /* where it starts; 0: none is asked for */
     uint32_t row_of_block;  /* the row whose word hit it, + 1 */
@@ -70,10 +73,17 @@ static void trace_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address
     struct trace *trace = (struct trace *)scan;
     struct crn_mark *mark = trace->mark;
     struct crn_target target;
-    uint32_t coro = crn_word_coro(mark, word);
+    if (word - trace->region >= trace->region_bytes && mark->snap->opaque_count == 0 &&
+        mark->snap->outside_count == 0)
+        return;
+    /* A coroutine's stack lies in a block that is special, or in none. */
+    bool is_found = crn_target_find(mark, word, &target);
+    uint32_t coro = !is_found || (mark->colours[target.slot] & CRN_COLOUR_SPECIAL) != 0
+                        ? crn_word_coro(mark, word)
+                        : 0;
     if (coro != 0)
         coro_meet(trace, coro - 1, address);
-    if (!crn_target_find(mark, word, &target))
+    if (!is_found)
         return;
     uint32_t frame = (mark->colours[target.slot] & CRN_COLOUR_FRAME) != 0
                          ? crn_frame_find(mark->snap, target.start)
@@ -136,6 +146,8 @@ static bool trace_begin(struct trace *trace)
 {
     struct crn_mark *mark = trace->mark;
     const struct crn_snap *snap = mark->snap;
+    trace->region = snap->heap->index.base;
+    trace->region_bytes = mark->pages << CRN_PAGE_SHIFT;
     size_t coro_room = snap->coro_count + snap->frame_count + 1;
     trace->coro_visited = crn_arena_alloc(&mark->arena, coro_room);
     trace->row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->row_of_coro);
@@ -164,8 +176,14 @@ static void trace_run(struct trace *trace)
             trace->coro_visited[i] = 1;
         }
     }
-    for (; trace->done < trace->count && trace->wanted_left > 0; trace->done++)
+    for (; trace->done < trace->count && trace->wanted_left > 0; trace->done++) {
+        if (trace->done + ROWS_AHEAD < trace->count) {
+            const char *ahead = (const char *)row_at(trace, trace->done + ROWS_AHEAD)->start;
+            __builtin_prefetch(ahead);
+            __builtin_prefetch(ahead + 64);
+        }
         row_scan(trace, trace->done);
+    }
 }
 
 /* So that another walk finds it all again. */
