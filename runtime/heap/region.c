@@ -11,8 +11,8 @@ static const size_t HUGE_BYTES = (size_t)2 << 20;
 
 /*
  * What lies above this much of heap gets huge pages, where the machine lets programs ask: page
- * faults and misses of the TLB are then a large part of what memory costs the program, and of a check,
- * and the page that is never filled is small beside it.
+ * faults and misses of the TLB are then a large part of what memory costs the program, and of a
+ * check, and the page that is never filled is small beside it.
  */
 static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
 
