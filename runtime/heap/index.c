@@ -84,7 +84,7 @@ struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t addres
             crn_lock_release(&index->lock);
             return NULL;
         }
-        word = fresh | first;
+        word = crn_page_word(first, class_index, phase);
         __atomic_store_n(page, word, __ATOMIC_RELEASE);
     }
     record = &index->records[crn_page_first(word) +

@@ -53,21 +53,22 @@ struct crn_index {
     bool full;                /* a page could not get records: some blocks are not known */
 };
 
+/* first << 32 | phase / 16 << 8 | class + 1: what a look-up needs first lies where it is cheap. */
 CRN_INLINE uint64_t crn_page_word(uint32_t first, unsigned class_index, unsigned phase)
 {
-    return (uint64_t)first | (uint64_t)(class_index + 1) << 32 | (uint64_t)(phase / 16) << 40;
+    return (uint64_t)first << 32 | (phase / 16) << 8 | (class_index + 1);
 }
 CRN_INLINE uint32_t crn_page_first(uint64_t word)
 {
-    return (uint32_t)word;
+    return (uint32_t)(word >> 32);
 }
 CRN_INLINE unsigned crn_page_class(uint64_t word)
 {
-    return ((word >> 32) & 0xff) - 1; /* of a word that is not 0 */
+    return (word & 0xff) - 1; /* of a word that is not 0 */
 }
 CRN_INLINE unsigned crn_page_phase(uint64_t word)
 {
-    return ((word >> 40) & 0xff) * 16;
+    return ((word >> 8) & 0xff) * 16;
 }
 /* How many blocks of the page's class start in it. */
 CRN_INLINE unsigned crn_page_slots(uint64_t word)
@@ -108,21 +109,27 @@ CRN_INLINE bool crn_index_is_inside(const struct crn_index *index, uintptr_t add
     return address - index->base < index->span;
 }
 
-/* The record of the block that starts exactly at `address` (inside the region), or NULL. */
+/*
+ * The record of the block that starts exactly at `address` (inside the region), or NULL.
+ *
+ * Divides by multiplying with r = ceil(2^32 / bytes).  An offset of k blocks gives k 2^32 + k (r
+ * bytes - 2^32), whose low half is below 2^14; one byte more gives r more, and r is at least 2^18 where
+ * an offset can be other than 0.  So the low half tells whether the division was even.  A negative
+ * offset, below the phase, is never even by this: a class with a phase is no power of two.  A page
+ * without blocks has class 0, whose r is 0.
+ */
 CRN_INLINE struct crn_record *crn_index_slot(const struct crn_index *index, uintptr_t address,
                                              unsigned *class_index)
 {
     uint64_t word = __atomic_load_n(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT],
                                     __ATOMIC_RELAXED);
-    if (CRN_UNLIKELY(word == 0))
+    int64_t offset = (int64_t)(address & (CRN_PAGE_BYTES - 1)) - crn_page_phase(word);
+    uint32_t reciprocal = crn_class_reciprocals[word & 0xff];
+    int64_t product = offset * reciprocal;
+    *class_index = crn_page_class(word);
+    if (CRN_UNLIKELY((uint32_t)product >= reciprocal))
         return NULL;
-    const struct crn_class *class = &crn_classes[*class_index = crn_page_class(word)];
-    uint32_t offset = (uint32_t)(address & (CRN_PAGE_BYTES - 1)) - crn_page_phase(word);
-    uint32_t slot = (uint32_t)((uint64_t)offset * class->reciprocal >> 32);
-    /* An offset below the phase wraps around, and may then divide evenly: check it by itself. */
-    if (CRN_UNLIKELY((slot * class->bytes != offset) | (offset >= CRN_PAGE_BYTES)))
-        return NULL;
-    return &index->records[crn_page_first(word) + slot];
+    return &index->records[crn_page_first(word) + (uint32_t)((uint64_t)product >> 32)];
 }
 
 /* Gives the page of `address` the class and geometry of this block; NULL: no memory. */

@@ -21,6 +21,9 @@ struct crn_class {
 };
 extern const struct crn_class crn_classes[CRN_CLASS_COUNT];
 
+/* The reciprocals once more, densely: of class i at i + 1; 0 for no class. */
+extern const uint32_t crn_class_reciprocals[CRN_CLASS_COUNT + 1];
+
 /* The classes of sizes up to 4096, by sixteenths rounded up: as jemalloc looks them up, too. */
 enum { CRN_CLASS_TABLE_MAX_BYTES = 4096 };
 extern const uint8_t crn_class_table[CRN_CLASS_TABLE_MAX_BYTES / 16 + 1];

@@ -104,7 +104,7 @@ static bool block_visit(const struct crn_block *block, void *user)
         return true;
     block_enter(mark, (crn_slot)slot, block->record);
     for (size_t covered = page + 1; covered <= last && covered < mark->pages; covered++)
-        mark->rows[covered] = page + 1; /* until a block that starts there comes up */
+        mark->rows[covered] = (uint64_t)(page + 1) << 32; /* until a block that starts there comes up */
     return true;
 }
 

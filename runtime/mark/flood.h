@@ -14,11 +14,11 @@ struct crn_target {
 
 /*
  * A row of `mark->rows` is the page's word of the index, in a page where live blocks start; else
- * the page + 1 where the block starts that covers this one's first byte; 0: none does.
+ * (page + 1) << 32 of where the block starts that covers this one's first byte; 0: none does.
  */
 CRN_INLINE bool crn_row_has_blocks(uint64_t row)
 {
-    return (row >> 32 & 0xff) != 0;
+    return (row & 0xff) != 0; /* the page's class */
 }
 
 /* Resolves a word to a live block; false when it points into none. */
