@@ -49,8 +49,11 @@ static bool signal_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
     const ucontext_t *context = (const ucontext_t *)frame->sp;
     const greg_t *registers = context->uc_mcontext.gregs;
     uintptr_t sp = (uintptr_t)registers[REG_RSP];
-    if (sp <= frame->sp || sp >= bounds.end)
+    if (sp <= frame->sp || sp >= bounds.end) {
+        stride->end_word = (uintptr_t)&registers[REG_RSP];
         return false;
+    }
+    stride->is_proven = false;
     stride->slot = (uintptr_t)&registers[REG_RIP];
     stride->bp_from = (uintptr_t)&registers[REG_RBP];
     *frame = (struct crn_frame){(uintptr_t)registers[REG_RIP], sp, (uintptr_t)registers[REG_RBP],
@@ -66,7 +69,7 @@ static bool libunwind_step(struct crn_frame *frame, struct crn_stack_bounds boun
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     if (is_inside(here, bounds) && here - bounds.start < ROOM_BYTES)
         return false;
-    if (!crn_libunwind_step(&next) || next.sp <= frame->sp || next.sp > bounds.end)
+    if (!crn_libunwind_step(&next) || next.pc == 0 || next.sp <= frame->sp || next.sp > bounds.end)
         return false;
     stride->slot = next.sp - 8;
     *frame = next;
@@ -78,7 +81,8 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
 {
     struct crn_rule rule = crn_rule_get(frame->is_exact ? frame->pc : frame->pc - 1);
     uintptr_t cfa;
-    *stride = (struct crn_stride){.uses_bp = rule.kind > CRN_RULE_RSP, .is_proven = true};
+    *stride = (struct crn_stride){
+        .uses_bp = rule.kind > CRN_RULE_RSP || rule.rbp == CRN_RBP_AT_RBP, .is_proven = true};
     switch (rule.kind) {
     case CRN_RULE_RSP:
         cfa = frame->sp + (uintptr_t)(intptr_t)rule.cfa_offset;
@@ -94,7 +98,6 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
         cfa = word_at(cfa);
         break;
     case CRN_RULE_SIGNAL:
-        stride->is_proven = false;
         return signal_step(frame, bounds, stride);
     case CRN_RULE_FRAME:
         return frame_pointer_step(frame, bounds, stride);
@@ -112,7 +115,6 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
         uintptr_t from = (rule.rbp == CRN_RBP_AT_CFA ? cfa : bp) + (uintptr_t)(intptr_t)rule.rbp_offset;
         if (CRN_UNLIKELY(!is_inside(from, bounds)))
             return false;
-        stride->uses_bp |= rule.rbp == CRN_RBP_AT_RBP;
         stride->bp_from = from;
         bp = word_at(from);
     }
