@@ -7,9 +7,10 @@
 # alike; round 0 is the warm-up and does not count.  README.md says what each figure means.
 set -u
 
-# Programs: what to run, and where its figure comes from: what it prints, Coroner's report, or the
-# time that the whole took, launcher and report included, by the number that it prints (cpu, wall)
-# or by 50 starts of it (starts).
+# Programs: what to run, and where its figure comes from: what it prints (alone: without the
+# versions, since the engine is linked in), Coroner's report, or the time that the whole took,
+# launcher and report included, by the number that it prints (cpu, wall) or by 50 starts of it
+# (starts).
 programs=(
     "churn                 printed"
     "deep_stack            printed"
@@ -25,7 +26,11 @@ programs=(
     "children:subshells    wall"
     "children:configure    cpu"
     "children:configure    wall"
+    "capture:0             alone"
+    "capture:2             alone"
+    "capture:10            alone"
     "small_rss             printed"
+    "distinct_stacks       printed"
     "four_million:order    check_s"
     "four_million:tree     check_s"
     "four_million:list     check_s"
@@ -92,7 +97,7 @@ sample() {
         2>"$work/took" ||
         { echo "bench: $program failed under $version:" >&2; cat "$work/said" >&2; return 1; }
     case $source in
-    printed) read -r _ value unit <"$work/printed" && echo "$program $version $value $unit" ;;
+    printed | alone) read -r _ value unit <"$work/printed" && echo "$program $version $value $unit" ;;
     cpu | wall | starts)
         value=$(awk -v source="$source" -v starts="$starts" 'NR == FNR { count = $2; next }
             source == "starts" { count = starts }
@@ -114,6 +119,7 @@ round() {
         read -r program source <<<"$row"
         [[ $only == "  " || $only == *" ${program%%:*} "* ]] || continue
         for version in "${versions[@]}"; do
+            [[ $source == alone && $version != glibc ]] && continue
             [[ $source == check_s && ($version != off && $version != full || $1 == 0) ]] && continue
             sample "$program" "$source" "$version" || exit 1
         done
@@ -161,7 +167,7 @@ table() {
                 "stacks", "/glibc", "/jemalloc"
             for (i = 1; i <= rows; i++) {
                 r = row[i]; g = r " glibc"; j = r " jemalloc"; o = r " off"; f = r " full"
-                u = unit[r] == "ns" && rank(o, 0.5) >= 10000 ? "us" : unit[r]
+                u = unit[r] == "ns" && o in count && rank(o, 0.5) >= 10000 ? "us" : unit[r]
                 printf line, r, u, figure(g), figure(j), figure(o), ratio(o, g), ratio(o, j),
                     figure(f), ratio(f, g), ratio(f, j)
             }

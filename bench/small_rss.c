@@ -15,19 +15,6 @@ struct block {
 
 static struct block *volatile blocks; /* volatile: they are alive until the end */
 
-static double peak_rss_mib(void)
-{
-    char line[256];
-    double kib = 0;
-    FILE *status = fopen("/proc/self/status", "r");
-    REQUIRE(status != NULL);
-    while (fgets(line, sizeof line, status) != NULL)
-        if (strncmp(line, "VmHWM:", 6) == 0)
-            kib = strtod(line + 6, NULL);
-    fclose(status);
-    return kib / 1024;
-}
-
 int main(void)
 {
     for (int i = 0; i < BLOCKS; i++) {
