@@ -255,6 +255,10 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
     if (CRN_UNLIKELY(walker->epoch != epoch || walker->steps == NULL) &&
         !walker_renew(walker, epoch))
         return 0;
+    if (CRN_UNLIKELY(memo->epoch != epoch)) {
+        memo->epoch = epoch;
+        memo->count = 0; /* what it walked through may have been code that is gone */
+    }
     if (CRN_UNLIKELY(memo->capacity == 0) && !memo_grow(memo, MEMO_FIRST))
         return 0;
 

@@ -77,6 +77,7 @@ struct crn_memo_word {
 struct crn_memo {
     struct crn_stack_bounds bounds; /* of the stack */
     uint32_t count, capacity;
+    uint32_t epoch;                 /* of the rules by which the walk went */
     struct crn_memo_entry *entries; /* outermost first, `count` of them */
     struct crn_memo_word *words;    /* what led to them, in the same order */
 };
