@@ -379,8 +379,11 @@ static CRN_COLD void careful_do(struct request *request)
     }
     uintptr_t sp = (uintptr_t)request->frame;
     if (self->is_busy || self->is_on_scratch) {
-        /* A handler on top of us: do it here and now, without a stack. */
+        /* A handler on top of us: do it here and now, without a stack; the memo is of another. */
+        uint32_t was_busy = self->is_busy;
+        self->is_busy = 1;
         request_do(request);
+        self->is_busy = was_busy;
         return;
     }
     if (sp - self->stack_start >= self->stack_span) {
