@@ -2,7 +2,8 @@
  * Every C++ operator new, by its mangled name (Itanium C++ ABI, _Zn*).
  *
  * C cannot throw.  When there is no memory the next definition behind ours (jemalloc's or
- * libstdc++'s) is asked: it runs the new-handler and throws std::bad_alloc as the program expects.
+ * libstdc++'s) is asked: it runs the new-handler and throws std::bad_alloc as the program expects,
+ * or answers NULL where that was promised.
  */
 #include "shim/fast.h"
 
@@ -18,6 +19,17 @@ static CRN_COLD void *throwing_aligned_new(const char *symbol, size_t bytes, siz
     return ((void *(*)(size_t, size_t))crn_shim_next(symbol))(bytes, alignment);
 }
 
+static CRN_COLD void *nothrow_new(const char *symbol, size_t bytes, const void *tag)
+{
+    return ((void *(*)(size_t, const void *))crn_shim_next(symbol))(bytes, tag);
+}
+
+static CRN_COLD void *nothrow_aligned_new(const char *symbol, size_t bytes, size_t alignment,
+                                          const void *tag)
+{
+    return ((void *(*)(size_t, size_t, const void *))crn_shim_next(symbol))(bytes, alignment, tag);
+}
+
 #define NEW(symbol)                                                                               \
     CRN_EXPORT void *symbol(size_t bytes);                                                        \
     CRN_EXPORT void *symbol(size_t bytes)                                                         \
@@ -29,8 +41,8 @@ static CRN_COLD void *throwing_aligned_new(const char *symbol, size_t bytes, siz
     CRN_EXPORT void *symbol(size_t bytes, const void *tag);                                       \
     CRN_EXPORT void *symbol(size_t bytes, const void *tag)                                        \
     {                                                                                             \
-        (void)tag;                                                                                \
-        return crn_allocate(bytes, FRAME);                                                        \
+        void *block = crn_allocate(bytes, FRAME);                                                 \
+        return CRN_LIKELY_TRUE(block != NULL) ? block : nothrow_new(#symbol, bytes, tag);         \
     }
 #define NEW_ALIGNED(symbol)                                                                       \
     CRN_EXPORT void *symbol(size_t bytes, size_t alignment);                                      \
@@ -45,8 +57,10 @@ static CRN_COLD void *throwing_aligned_new(const char *symbol, size_t bytes, siz
     CRN_EXPORT void *symbol(size_t bytes, size_t alignment, const void *tag);                     \
     CRN_EXPORT void *symbol(size_t bytes, size_t alignment, const void *tag)                      \
     {                                                                                             \
-        (void)tag;                                                                                \
-        return crn_allocate_aligned(alignment, bytes, FRAME);                                     \
+        void *block = crn_allocate_aligned(alignment, bytes, FRAME);                              \
+        return CRN_LIKELY_TRUE(block != NULL)                                                     \
+                   ? block                                                                        \
+                   : nothrow_aligned_new(#symbol, bytes, alignment, tag);                         \
     }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 /* new: plain, array; nothrow; aligned; aligned nothrow. */

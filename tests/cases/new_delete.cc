@@ -80,6 +80,10 @@ static void refusals()
     std::set_new_handler(give_up);
     REQUIRE(throws_bad_alloc([] { return operator new(huge); }));
     REQUIRE(handler_calls == 1);
+    std::set_new_handler(give_up);
+    REQUIRE(operator new(huge, std::nothrow) == nullptr && handler_calls == 2);
+    std::set_new_handler(give_up);
+    REQUIRE(operator new[](huge, wide, std::nothrow) == nullptr && handler_calls == 3);
 }
 
 NOINLINE static void lose_each()
