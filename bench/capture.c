@@ -27,7 +27,8 @@ static visit *visitor;
 static void capture(void)
 {
     const uintptr_t *frame = __builtin_frame_address(0);
-    last_node = crn_stack_capture(&tree, &walker, &memo, frame[1], (uintptr_t)(frame + 2), frame[0]);
+    last_node =
+        crn_stack_capture(&tree, &walker, &memo, frame[1], (uintptr_t)(frame + 2), frame[0]);
 }
 
 static void nothing(void)
@@ -37,28 +38,28 @@ static void nothing(void)
 }
 
 /* Two ways down, each of ten functions of different frame sizes. */
-#define INNER(way, n, below)                               \
-    NOINLINE static void inner_##way##_##n(unsigned left)  \
-    {                                                      \
-        char area[8 * ((n) % 5 + 1)], *used = area;        \
-        OPAQUE(used);                                      \
-        if (left == 0)                                     \
-            visitor();                                     \
-        else                                               \
-            below(left - 1);                               \
-        OPAQUE(used);                                      \
+#define INNER(way, n, below)                              \
+    NOINLINE static void inner_##way##_##n(unsigned left) \
+    {                                                     \
+        char area[8 * ((n) % 5 + 1)], *used = area;       \
+        OPAQUE(used);                                     \
+        if (left == 0)                                    \
+            visitor();                                    \
+        else                                              \
+            below(left - 1);                              \
+        OPAQUE(used);                                     \
     }
-#define WAY(way)                         \
-    INNER(way, 1, abort_instead)         \
-    INNER(way, 2, inner_##way##_1)       \
-    INNER(way, 3, inner_##way##_2)       \
-    INNER(way, 4, inner_##way##_3)       \
-    INNER(way, 5, inner_##way##_4)       \
-    INNER(way, 6, inner_##way##_5)       \
-    INNER(way, 7, inner_##way##_6)       \
-    INNER(way, 8, inner_##way##_7)       \
-    INNER(way, 9, inner_##way##_8)       \
-    INNER(way, 10, inner_##way##_9)      \
+#define WAY(way)                    \
+    INNER(way, 1, abort_instead)    \
+    INNER(way, 2, inner_##way##_1)  \
+    INNER(way, 3, inner_##way##_2)  \
+    INNER(way, 4, inner_##way##_3)  \
+    INNER(way, 5, inner_##way##_4)  \
+    INNER(way, 6, inner_##way##_5)  \
+    INNER(way, 7, inner_##way##_6)  \
+    INNER(way, 8, inner_##way##_7)  \
+    INNER(way, 9, inner_##way##_8)  \
+    INNER(way, 10, inner_##way##_9) \
     INNER(way, 11, inner_##way##_10)
 
 static void abort_instead(unsigned left)
@@ -81,13 +82,13 @@ NOINLINE static void outer_0(size_t count)
 }
 
 /* Calls the function below it, from a frame with room for some words. */
-#define OUTER(n, below)                            \
-    NOINLINE static void outer_##n(size_t count)   \
-    {                                              \
+#define OUTER(n, below)                             \
+    NOINLINE static void outer_##n(size_t count)    \
+    {                                               \
         char area[8 * ((n) % 7 + 1)], *used = area; \
-        OPAQUE(used);                              \
-        outer_##below(count);                      \
-        OPAQUE(used);                              \
+        OPAQUE(used);                               \
+        outer_##below(count);                       \
+        OPAQUE(used);                               \
     }
 OUTER(1, 0)
 OUTER(2, 1)
@@ -117,11 +118,11 @@ OUTER(25, 24)
 OUTER(26, 25)
 OUTER(27, 26)
 OUTER(28, 27)
-static void (*const outer[])(size_t) = {
-    outer_0,  outer_1,  outer_2,  outer_3,  outer_4,  outer_5,  outer_6,  outer_7,
-    outer_8,  outer_9,  outer_10, outer_11, outer_12, outer_13, outer_14, outer_15,
-    outer_16, outer_17, outer_18, outer_19, outer_20, outer_21, outer_22, outer_23,
-    outer_24, outer_25, outer_26, outer_27, outer_28};
+static void (*const outer[])(size_t) = {outer_0,  outer_1,  outer_2,  outer_3,  outer_4,  outer_5,
+                                        outer_6,  outer_7,  outer_8,  outer_9,  outer_10, outer_11,
+                                        outer_12, outer_13, outer_14, outer_15, outer_16, outer_17,
+                                        outer_18, outer_19, outer_20, outer_21, outer_22, outer_23,
+                                        outer_24, outer_25, outer_26, outer_27, outer_28};
 enum { OUTER_COUNT = sizeof outer / sizeof outer[0] };
 
 static double per_call_ns(visit *what, size_t count)

@@ -30,37 +30,36 @@ static CRN_COLD void *nothrow_aligned_new(const char *symbol, size_t bytes, size
     return ((void *(*)(size_t, size_t, const void *))crn_shim_next(symbol))(bytes, alignment, tag);
 }
 
-#define NEW(symbol)                                                                               \
-    CRN_EXPORT void *symbol(size_t bytes);                                                        \
-    CRN_EXPORT void *symbol(size_t bytes)                                                         \
-    {                                                                                             \
-        void *block = crn_fast_allocate(bytes, false, FRAME);                                     \
-        return CRN_LIKELY_TRUE(block != NULL) ? block : throwing_new(#symbol, bytes);             \
+#define NEW(symbol)                                                                   \
+    CRN_EXPORT void *symbol(size_t bytes);                                            \
+    CRN_EXPORT void *symbol(size_t bytes)                                             \
+    {                                                                                 \
+        void *block = crn_fast_allocate(bytes, false, FRAME);                         \
+        return CRN_LIKELY_TRUE(block != NULL) ? block : throwing_new(#symbol, bytes); \
     }
-#define NEW_NOTHROW(symbol)                                                                       \
-    CRN_EXPORT void *symbol(size_t bytes, const void *tag);                                       \
-    CRN_EXPORT void *symbol(size_t bytes, const void *tag)                                        \
-    {                                                                                             \
-        void *block = crn_allocate(bytes, FRAME);                                                 \
-        return CRN_LIKELY_TRUE(block != NULL) ? block : nothrow_new(#symbol, bytes, tag);         \
+#define NEW_NOTHROW(symbol)                                                               \
+    CRN_EXPORT void *symbol(size_t bytes, const void *tag);                               \
+    CRN_EXPORT void *symbol(size_t bytes, const void *tag)                                \
+    {                                                                                     \
+        void *block = crn_allocate(bytes, FRAME);                                         \
+        return CRN_LIKELY_TRUE(block != NULL) ? block : nothrow_new(#symbol, bytes, tag); \
     }
-#define NEW_ALIGNED(symbol)                                                                       \
-    CRN_EXPORT void *symbol(size_t bytes, size_t alignment);                                      \
-    CRN_EXPORT void *symbol(size_t bytes, size_t alignment)                                       \
-    {                                                                                             \
-        void *block = crn_allocate_aligned(alignment, bytes, FRAME);                              \
-        return CRN_LIKELY_TRUE(block != NULL)                                                     \
-                   ? block                                                                        \
-                   : throwing_aligned_new(#symbol, bytes, alignment);                             \
+#define NEW_ALIGNED(symbol)                                                                      \
+    CRN_EXPORT void *symbol(size_t bytes, size_t alignment);                                     \
+    CRN_EXPORT void *symbol(size_t bytes, size_t alignment)                                      \
+    {                                                                                            \
+        void *block = crn_allocate_aligned(alignment, bytes, FRAME);                             \
+        return CRN_LIKELY_TRUE(block != NULL) ? block                                            \
+                                              : throwing_aligned_new(#symbol, bytes, alignment); \
     }
-#define NEW_ALIGNED_NOTHROW(symbol)                                                               \
-    CRN_EXPORT void *symbol(size_t bytes, size_t alignment, const void *tag);                     \
-    CRN_EXPORT void *symbol(size_t bytes, size_t alignment, const void *tag)                      \
-    {                                                                                             \
-        void *block = crn_allocate_aligned(alignment, bytes, FRAME);                              \
-        return CRN_LIKELY_TRUE(block != NULL)                                                     \
-                   ? block                                                                        \
-                   : nothrow_aligned_new(#symbol, bytes, alignment, tag);                         \
+#define NEW_ALIGNED_NOTHROW(symbol)                                           \
+    CRN_EXPORT void *symbol(size_t bytes, size_t alignment, const void *tag); \
+    CRN_EXPORT void *symbol(size_t bytes, size_t alignment, const void *tag)  \
+    {                                                                         \
+        void *block = crn_allocate_aligned(alignment, bytes, FRAME);          \
+        return CRN_LIKELY_TRUE(block != NULL)                                 \
+                   ? block                                                    \
+                   : nothrow_aligned_new(#symbol, bytes, alignment, tag);     \
     }
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 /* new: plain, array; nothrow; aligned; aligned nothrow. */

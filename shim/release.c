@@ -18,11 +18,11 @@ CRN_EXPORT void cfree(void *block)
     crn_fast_release(block);
 }
 
-#define DELETE(symbol, ...)           \
+#define DELETE(symbol, ...)              \
     CRN_EXPORT void symbol(__VA_ARGS__); \
     CRN_EXPORT void symbol(__VA_ARGS__)  \
-    {                                 \
-        crn_fast_release(block);      \
+    {                                    \
+        crn_fast_release(block);         \
     }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"

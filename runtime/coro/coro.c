@@ -234,7 +234,7 @@ void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
         is_own = true;
     if (id != thread->coro)
         crn_coro_leave_loose_locked(thread);
-    if (id != thread->coro || thread->stack_span == 0 || is_own)
+    if (id != thread->coro || sp - thread->stack_start >= thread->stack_span || is_own)
         crn_coro_enter_locked(thread, is_own ? 0 : id);
     crn_lock_release(&crn_coros.lock);
 }

@@ -75,7 +75,7 @@ enum {
     CRN_SIGNAL_STACK_BYTES = 64 * 1024,
     CRN_STACK_RESERVE_BYTES = 8 * 1024,       /* what our work may need on the program's stack */
     CRN_STACK_SMALL_BYTES = 64 * 1024,        /* on one no larger than this: */
-    CRN_STACK_SMALL_RESERVE_BYTES = 4 * 1024, /* without libunwind, see crn_frame_stride */
+    CRN_STACK_SMALL_RESERVE_BYTES = 5 * 1024, /* without libunwind, see crn_frame_stride */
 };
 
 bool crn_threads_init(void);

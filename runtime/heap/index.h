@@ -47,10 +47,10 @@ struct crn_index {
     struct crn_record *records;
     /* Cold from here. */
     struct crn_span pages_span, records_span;
-    struct crn_lock lock;     /* guards what follows, and changes of a page's class */
-    uint32_t records_made;    /* record 0 is never used */
+    struct crn_lock lock;      /* guards what follows, and changes of a page's class */
+    uint32_t records_made;     /* record 0 is never used */
     uint32_t free_chunks[257]; /* by count of records: first free chunk, linked through `stack` */
-    bool full;                /* a page could not get records: some blocks are not known */
+    bool full;                 /* a page could not get records: some blocks are not known */
 };
 
 /* first << 32 | phase / 16 << 8 | class + 1: what a look-up needs first lies where it is cheap. */
@@ -113,16 +113,16 @@ CRN_INLINE bool crn_index_is_inside(const struct crn_index *index, uintptr_t add
  * The record of the block that starts exactly at `address` (inside the region), or NULL.
  *
  * Divides by multiplying with r = ceil(2^32 / bytes).  An offset of k blocks gives k 2^32 + k (r
- * bytes - 2^32), whose low half is below 2^14; one byte more gives r more, and r is at least 2^18 where
- * an offset can be other than 0.  So the low half tells whether the division was even.  A negative
- * offset, below the phase, is never even by this: a class with a phase is no power of two.  A page
- * without blocks has class 0, whose r is 0.
+ * bytes - 2^32), whose low half is below 2^14; one byte more gives r more, and r is at least 2^18
+ * where an offset can be other than 0.  So the low half tells whether the division was even.  A
+ * negative offset, below the phase, is never even by this: a class with a phase is no power of two.
+ * A page without blocks has class 0, whose r is 0.
  */
 CRN_INLINE struct crn_record *crn_index_slot(const struct crn_index *index, uintptr_t address,
                                              unsigned *class_index)
 {
-    uint64_t word = __atomic_load_n(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT],
-                                    __ATOMIC_RELAXED);
+    uint64_t word =
+        __atomic_load_n(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT], __ATOMIC_RELAXED);
     int64_t offset = (int64_t)(address & (CRN_PAGE_BYTES - 1)) - crn_page_phase(word);
     uint32_t reciprocal = crn_class_reciprocals[word & 0xff];
     int64_t product = offset * reciprocal;

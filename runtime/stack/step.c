@@ -28,8 +28,8 @@ static bool frame_pointer_step(struct crn_frame *frame, struct crn_stack_bounds 
                                struct crn_stride *stride)
 {
     uintptr_t bp = frame->bp;
-    if (frame->is_exact || bp < frame->sp || !is_inside(bp, bounds) ||
-        !is_inside(bp + 8, bounds) || (bp & 7) != 0)
+    if (frame->is_exact || bp < frame->sp || !is_inside(bp, bounds) || !is_inside(bp + 8, bounds) ||
+        (bp & 7) != 0)
         return false;
     stride->end_word = bp + 8;
     if (!is_code(word_at(bp + 8) - 1))
@@ -56,8 +56,8 @@ static bool signal_step(struct crn_frame *frame, struct crn_stack_bounds bounds,
     stride->is_proven = false;
     stride->slot = (uintptr_t)&registers[REG_RIP];
     stride->bp_from = (uintptr_t)&registers[REG_RBP];
-    *frame = (struct crn_frame){(uintptr_t)registers[REG_RIP], sp, (uintptr_t)registers[REG_RBP],
-                                true};
+    *frame =
+        (struct crn_frame){(uintptr_t)registers[REG_RIP], sp, (uintptr_t)registers[REG_RBP], true};
     return true;
 }
 
@@ -81,8 +81,8 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
 {
     struct crn_rule rule = crn_rule_get(frame->is_exact ? frame->pc : frame->pc - 1);
     uintptr_t cfa;
-    *stride = (struct crn_stride){
-        .uses_bp = rule.kind > CRN_RULE_RSP || rule.rbp == CRN_RBP_AT_RBP, .is_proven = true};
+    *stride = (struct crn_stride){.uses_bp = rule.kind > CRN_RULE_RSP || rule.rbp == CRN_RBP_AT_RBP,
+                                  .is_proven = true};
     switch (rule.kind) {
     case CRN_RULE_RSP:
         cfa = frame->sp + (uintptr_t)(intptr_t)rule.cfa_offset;
@@ -112,7 +112,8 @@ bool crn_frame_stride(struct crn_frame *frame, struct crn_stack_bounds bounds,
         return false;
     uintptr_t bp = frame->bp;
     if (rule.rbp != CRN_RBP_SAME) {
-        uintptr_t from = (rule.rbp == CRN_RBP_AT_CFA ? cfa : bp) + (uintptr_t)(intptr_t)rule.rbp_offset;
+        uintptr_t from =
+            (rule.rbp == CRN_RBP_AT_CFA ? cfa : bp) + (uintptr_t)(intptr_t)rule.rbp_offset;
         if (CRN_UNLIKELY(!is_inside(from, bounds)))
             return false;
         stride->bp_from = from;

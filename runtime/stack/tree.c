@@ -59,13 +59,15 @@ static void table_grow(struct crn_tree *tree, struct crn_tree_table *seen)
 /* A node that nobody can see yet; 0: there is no memory for it. */
 static uint32_t node_make(struct crn_tree *tree, uint32_t parent, uint64_t pc)
 {
-    uint32_t id = __atomic_fetch_add(&tree->node_count, 1, __ATOMIC_RELAXED);
-    if (id == UINT32_MAX ||
-        !crn_span_ensure(&tree->nodes, ((size_t)id + 1) * sizeof(struct crn_node))) {
-        __atomic_fetch_sub(&tree->node_count, 1, __ATOMIC_RELAXED);
-        tree->is_full = true;
-        return 0;
-    }
+    uint32_t id = tree->node_count;
+    do {
+        if (id == UINT32_MAX ||
+            !crn_span_ensure(&tree->nodes, ((size_t)id + 1) * sizeof(struct crn_node))) {
+            tree->is_full = true;
+            return 0;
+        }
+    } while (!__atomic_compare_exchange_n(&tree->node_count, &id, id + 1, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
     struct crn_node *node = (struct crn_node *)tree->nodes.base + id;
     node->pc = pc;
     node->parent = parent;
@@ -165,8 +167,7 @@ uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
     for (unsigned i = 0; i < CRN_NODE_CALLEES; i++) {
         uint64_t callee = __atomic_load_n(&caller->callees[i], __ATOMIC_ACQUIRE);
         if (callee == 0) {
-            if (made == 0 && is_over_budget(tree) &&
-                (made = recursion_find(tree, parent, pc)) != 0)
+            if (made == 0 && is_over_budget(tree) && (made = recursion_find(tree, parent, pc)) != 0)
                 is_earlier = tree->is_folded = true;
             if (made == 0 && (made = node_make(tree, parent, pc)) == 0)
                 return 0;

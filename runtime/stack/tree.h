@@ -36,20 +36,20 @@
 enum { CRN_NODE_CALLEES = 2 };
 
 struct crn_node {
-    uint64_t pc;     /* return address */
-    uint32_t parent; /* id; 0: the root */
-    uint32_t depth;  /* frames from the root, this one included */
+    uint64_t pc;                                /* return address */
+    uint32_t parent;                            /* id; 0: the root */
+    uint32_t depth;                             /* frames from the root, this one included */
     _Atomic uint64_t callees[CRN_NODE_CALLEES]; /* id << 32 | low half of its pc; 0: none yet */
 };
 
 struct crn_tree_table {
     struct crn_tree_table *older;
-    uint64_t mask;          /* slots - 1 */
+    uint64_t mask;            /* slots - 1 */
     _Atomic uint32_t slots[]; /* node ids; 0: empty */
 };
 
 struct crn_tree {
-    struct crn_span nodes;             /* of struct crn_node; id 0 is the root, "unknown" */
+    struct crn_span nodes; /* of struct crn_node; id 0 is the root, "unknown" */
     _Atomic uint32_t node_count;
     _Atomic uint32_t table_count; /* of nodes in the table */
     struct crn_tree_table *_Atomic table;
@@ -60,7 +60,7 @@ struct crn_tree {
 };
 
 /* What nodes may take in any case. */
-enum { CRN_TREE_BUDGET_LEAST_BYTES = 4 << 20 };
+enum { CRN_TREE_BUDGET_LEAST_BYTES = 2 << 20 };
 
 /* The tree of this process. */
 extern struct crn_tree crn_tree;

@@ -1,10 +1,10 @@
 /*
  * Walks stacks and remembers the last walk.  See unwind.h.
  *
- * What the loop touches for a new frame: its row (16 bytes), its return address, an entry of `fresh`
- * and its node.  What costs is less the work than branches that cannot be foretold, of which each
- * is worth some ten such frames; so frames are looked up in the tree together, not one by one.  A
- * remembered frame costs one comparison, four of them at a time.
+ * What the loop touches for a new frame: its row (16 bytes), its return address, an entry of
+ * `fresh` and its node.  What costs is less the work than branches that cannot be foretold, of
+ * which each is worth some ten such frames; so frames are looked up in the tree together, not one
+ * by one.  A remembered frame costs one comparison, four of them at a time.
  */
 #include "stack/unwind.h"
 
@@ -15,8 +15,8 @@ struct crn_fresh_frame {
     uintptr_t slot, pc, bp;
     uintptr_t bp_from, cfa_from; /* how it was reached: see struct crn_stride */
     uint32_t node;
-    bool uses_bp;                /* the step to its caller does */
-    bool is_proven;              /* the step that reached it is */
+    bool uses_bp;   /* the step to its caller does */
+    bool is_proven; /* the step that reached it is */
 };
 
 /* Of struct crn_step.  SLOW: by crn_frame_stride. */
@@ -102,25 +102,23 @@ static void eviction_note(struct crn_walker *walker, uint32_t weight)
 /* Makes the walker's rows usable: empty, since they may be of code that is gone, or too few. */
 static CRN_COLD bool walker_renew(struct crn_walker *walker, uint32_t epoch)
 {
-    if (walker->steps != NULL && !has_too_few(walker)) {
-        memset(walker->steps, 0, sizeof *walker->steps << walker->step_bits);
-    } else {
-        struct crn_walker larger = {.step_bits = STEP_BITS_FIRST};
-        if (walker->steps != NULL)
-            larger.step_bits = walker->step_bits + 1;
+    struct crn_walker larger = {.step_bits = STEP_BITS_FIRST};
+    if (walker->steps != NULL)
+        larger.step_bits = walker->step_bits + has_too_few(walker);
+    if (walker->steps == NULL || larger.step_bits != walker->step_bits)
         larger.steps = crn_vm_map(steps_bytes(&larger));
-        if (larger.steps == NULL)
-            return false;
+    if (larger.steps != NULL) {
         if (walker->steps != NULL)
             crn_vm_unmap(walker->steps, steps_bytes(walker));
         walker->steps = larger.steps;
         walker->step_bits = larger.step_bits;
         walker->leaves = (struct crn_leaf *)(walker->steps + ((size_t)1 << walker->step_bits));
     }
-    walker->evictions = 0;
-    if (walker->fresh == NULL && !fresh_grow(walker))
+    if (walker->steps == NULL || (walker->fresh == NULL && !fresh_grow(walker)))
         return false;
+    memset(walker->steps, 0, sizeof *walker->steps << walker->step_bits);
     walker->steps[0].pc = 1; /* nobody's: where `next` of a new row points; its step is SLOW */
+    walker->evictions = 0;
     walker->epoch = epoch;
     return true;
 }
@@ -151,9 +149,10 @@ void crn_walker_fini(struct crn_walker *walker)
 static uint8_t how_of(struct crn_rule rule)
 {
     enum { FRAME_MAX = 1 << 20 };
-    bool is_plain = rule.cfa_offset >= 8 && rule.cfa_offset <= FRAME_MAX && rule.cfa_offset % 8 == 0;
-    bool is_saved = rule.rbp == CRN_RBP_AT_CFA && rule.rbp_offset <= -16 &&
-                    -rule.rbp_offset <= rule.cfa_offset;
+    bool is_plain =
+        rule.cfa_offset >= 8 && rule.cfa_offset <= FRAME_MAX && rule.cfa_offset % 8 == 0;
+    bool is_saved =
+        rule.rbp == CRN_RBP_AT_CFA && rule.rbp_offset <= -16 && -rule.rbp_offset <= rule.cfa_offset;
     if (!is_plain)
         return STEP_SLOW;
     if (rule.kind == CRN_RULE_RSP)
@@ -379,8 +378,7 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
     }
 
     uint32_t kept = (uint32_t)(met - memo->entries);
-    if (CRN_UNLIKELY(kept + fresh_count > memo->capacity) &&
-        !memo_grow(memo, kept + fresh_count)) {
+    if (CRN_UNLIKELY(kept + fresh_count > memo->capacity) && !memo_grow(memo, kept + fresh_count)) {
         is_whole = false;
         kept = 0;
     }
@@ -413,7 +411,8 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
     }
     node = nodes_find(tree, walker, fresh_count, node, hash);
     uintptr_t outer_bp_from = kept > 0 ? stride.bp_from : 1; /* 1: there is nobody further out */
-    for (const struct crn_fresh_frame *fresh = walker->fresh + fresh_count; fresh-- > walker->fresh;) {
+    for (const struct crn_fresh_frame *fresh = walker->fresh + fresh_count;
+         fresh-- > walker->fresh;) {
         needs_bp = fresh->uses_bp || (outer_bp_from == 0 && needs_bp);
         if (CRN_UNLIKELY(!fresh->is_proven) && entry - memo->entries < remembered)
             remembered = (uint32_t)(entry - memo->entries);

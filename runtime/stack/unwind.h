@@ -19,9 +19,9 @@
  * induction equal words are an equal walk.  Through a signal frame nothing is proven, since rsp is
  * loaded as well: a memo ends before the interrupted frame.
  *
- * A walk itself is mostly foreseen: each thread remembers for a return address how to go on, and for
- * the frames that were new together the node they came to.  Such a node is believed when the tree
- * says that it has just these frames.
+ * A walk itself is mostly foreseen: each thread remembers for a return address how to go on, and
+ * for the frames that were new together the node they came to.  Such a node is believed when the
+ * tree says that it has just these frames.
  */
 #include "stack/rules.h"
 #include "stack/tree.h"
