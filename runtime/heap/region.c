@@ -14,7 +14,7 @@ static const size_t HUGE_BYTES = (size_t)2 << 20;
  * faults and misses of the TLB are then a large part of what memory costs the program, and of a
  * check, and the page that is never filled is small beside it.
  */
-static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
+static const size_t HUGE_FROM_BYTES = (size_t)16 << 20;
 
 bool crn_region_init(struct crn_region *region)
 {

@@ -267,7 +267,9 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
     uint32_t fresh_count = 0;
     bool is_compared = false; /* the words of all that may be met are known to be unchanged */
     bool is_whole = true;
-    struct crn_stride stride = {.is_proven = true}; /* what led to (pc, sp, bp) */
+    uintptr_t bp_from = 0, cfa_from = 0; /* what led to (pc, sp, bp): see struct crn_stride */
+    uintptr_t end_word = 0;
+    bool is_proven = true;
     uintptr_t slot = sp - 8;
     struct crn_step *row = NULL;
     uint64_t hash = 0; /* of the new frames */
@@ -297,32 +299,37 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
         fresh->slot = slot;
         fresh->pc = pc;
         fresh->bp = bp;
-        fresh->bp_from = stride.bp_from;
-        fresh->cfa_from = stride.cfa_from;
+        fresh->bp_from = bp_from;
+        fresh->cfa_from = cfa_from;
         hash = (hash << 7 | hash >> 57) ^ pc;
         fresh->uses_bp = false;
-        fresh->is_proven = stride.is_proven;
+        fresh->is_proven = is_proven;
         uintptr_t cfa;
         switch (row->how) {
         case STEP_RSP:
             cfa = sp + (uintptr_t)(intptr_t)row->cfa_offset;
-            stride.bp_from = 0;
+            bp_from = 0;
             break;
         case STEP_RSP_SAVED:
             cfa = sp + (uintptr_t)(intptr_t)row->cfa_offset;
-            stride.bp_from = cfa + (uintptr_t)(intptr_t)row->bp_offset;
+            bp_from = cfa + (uintptr_t)(intptr_t)row->bp_offset;
             break;
         case STEP_RBP_SAVED:
             cfa = bp + (uintptr_t)(intptr_t)row->cfa_offset;
-            stride.bp_from = cfa + (uintptr_t)(intptr_t)row->bp_offset;
+            bp_from = cfa + (uintptr_t)(intptr_t)row->bp_offset;
             fresh->uses_bp = true;
-            if (CRN_UNLIKELY(cfa <= sp || (cfa & 7) != 0 || stride.bp_from < bounds.start))
+            if (CRN_UNLIKELY(cfa <= sp || (cfa & 7) != 0 || bp_from < bounds.start))
                 goto ended;
             break;
         default: {
             struct crn_frame frame = {pc, sp, bp, row == steps};
+            struct crn_stride stride;
             bool has_caller = crn_frame_stride(&frame, bounds, true, &stride);
             fresh->uses_bp = stride.uses_bp;
+            bp_from = stride.bp_from;
+            cfa_from = stride.cfa_from;
+            end_word = stride.end_word;
+            is_proven = stride.is_proven;
             if (!has_caller)
                 goto ended_by_word;
             /* What a signal interrupted has no return address to be met by, and no row. */
@@ -336,13 +343,13 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
         }
         if (CRN_UNLIKELY(cfa > bounds.end))
             goto ended;
-        stride.cfa_from = 0;
-        stride.is_proven = true;
+        cfa_from = 0;
+        is_proven = true;
         slot = cfa - 8;
         pc = word_at(slot);
         sp = cfa;
-        if (stride.bp_from != 0)
-            bp = word_at(stride.bp_from);
+        if (bp_from != 0)
+            bp = word_at(bp_from);
         struct crn_step *foreseen = &steps[row->next];
         if (CRN_UNLIKELY(row->doubts >= DOUBTS_ENOUGH)) {
             if (pc == 0)
@@ -368,10 +375,10 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
         row = foreseen;
         continue;
     ended_by_zero:
-        stride.end_word = slot;
+        end_word = slot;
         goto ended_by_word;
     ended:
-        stride.end_word = 0;
+        end_word = 0;
     ended_by_word:
         met = memo->entries;
         break;
@@ -398,19 +405,18 @@ uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, str
         }
         needs_bp = last->needs_bp;
         last->bp = bp;
-        count = words_append(words, last->words, slot, pc, needs_bp ? stride.bp_from : 0, bp,
-                             stride.cfa_from);
-        if (CRN_UNLIKELY(!stride.is_proven))
+        count = words_append(words, last->words, slot, pc, needs_bp ? bp_from : 0, bp, cfa_from);
+        if (CRN_UNLIKELY(!is_proven))
             remembered = kept - 1;
-    } else if (stride.end_word != 0 && is_whole) {
-        words[count++] = (struct crn_memo_word){stride.end_word, word_at(stride.end_word)};
-        if (CRN_UNLIKELY(stride.cfa_from != 0))
-            words[count++] = (struct crn_memo_word){stride.cfa_from, word_at(stride.cfa_from)};
-    } else if (CRN_UNLIKELY(!stride.is_proven)) {
+    } else if (end_word != 0 && is_whole) {
+        words[count++] = (struct crn_memo_word){end_word, word_at(end_word)};
+        if (CRN_UNLIKELY(cfa_from != 0))
+            words[count++] = (struct crn_memo_word){cfa_from, word_at(cfa_from)};
+    } else if (CRN_UNLIKELY(!is_proven)) {
         remembered = 0; /* libunwind saw an end: nobody knows by which words */
     }
     node = nodes_find(tree, walker, fresh_count, node, hash);
-    uintptr_t outer_bp_from = kept > 0 ? stride.bp_from : 1; /* 1: there is nobody further out */
+    uintptr_t outer_bp_from = kept > 0 ? bp_from : 1; /* 1: there is nobody further out */
     for (const struct crn_fresh_frame *fresh = walker->fresh + fresh_count;
          fresh-- > walker->fresh;) {
         needs_bp = fresh->uses_bp || (outer_bp_from == 0 && needs_bp);
