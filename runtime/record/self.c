@@ -19,6 +19,7 @@ struct module_walk {
     struct crn_draft *draft;
     uint64_t inode;
     struct crn_record_module module; /* the one being collected; start 0: none */
+    uintptr_t most_end;              /* where its last segment ends, .bss included */
 };
 
 /* The build id among the notes at `address`, as hexadecimal; "" when there is none. */
@@ -50,9 +51,12 @@ static void build_id_read(uintptr_t address, size_t bytes, char *text)
     }
 }
 
-/* Reads the headers at the start of a module: its bias and build id.  False: no ELF there. */
-static bool headers_read(struct crn_draft *draft, uintptr_t start,
-                         struct crn_record_module *module)
+/*
+ * Reads the headers at the start of a module: its bias and build id, and where its last segment
+ * ends.  False: no ELF there.
+ */
+static bool headers_read(struct crn_draft *draft, uintptr_t start, struct crn_record_module *module,
+                         uintptr_t *most_end)
 {
     char bytes[HEADERS_BYTES] __attribute__((aligned(8)));
     char build_id[2 * BUILD_ID_BYTES_MAX + 1] = "";
@@ -73,9 +77,14 @@ static bool headers_read(struct crn_draft *draft, uintptr_t start,
             has_bias = true;
         }
     }
-    for (unsigned i = 0; i < header->e_phnum; i++)
+    *most_end = 0;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        uintptr_t end = module->bias + segments[i].p_vaddr + segments[i].p_memsz;
+        if (segments[i].p_type == PT_LOAD && end > *most_end)
+            *most_end = crn_align_up(end, CRN_PAGE_BYTES);
         if (segments[i].p_type == PT_NOTE && build_id[0] == 0)
             build_id_read(module->bias + segments[i].p_vaddr, segments[i].p_memsz, build_id);
+    }
     module->build_id = crn_draft_string(draft, build_id);
     return has_bias;
 }
@@ -96,10 +105,14 @@ static bool module_visit(const struct crn_map_entry *entry, void *user)
         return true;
     }
     if (!is_file) {
-        /* .bss belongs to the module it touches; other memory may lie between segments. */
+        /*
+         * .bss belongs to the module it touches; other memory may lie between segments.  The
+         * kernel joins .bss with what was mapped behind it: that is not the module's, and may lie
+         * where another one was before.
+         */
         if (walk->module.start != 0 && entry->start == walk->module.end && entry->path[0] == 0 &&
             (entry->flags & CRN_MAP_WRITE) != 0)
-            walk->module.end = entry->end;
+            walk->module.end = entry->end < walk->most_end ? entry->end : walk->most_end;
         else if (strcmp(entry->path, "[vdso]") != 0)
             return true;
     }
@@ -107,9 +120,11 @@ static bool module_visit(const struct crn_map_entry *entry, void *user)
         return true;
     module_end(walk);
     struct crn_record_module module = {.start = entry->start, .end = entry->end};
-    if (entry->offset == 0 && headers_read(walk->draft, entry->start, &module)) {
+    uintptr_t most_end = 0;
+    if (entry->offset == 0 && headers_read(walk->draft, entry->start, &module, &most_end)) {
         module.path = crn_draft_string(walk->draft, entry->path);
         walk->module = module;
+        walk->most_end = most_end;
         walk->inode = entry->inode;
     }
     return true;
