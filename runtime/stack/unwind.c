@@ -2,9 +2,9 @@
  * Walks stacks and remembers the last walk.  See unwind.h.
  *
  * What the loop touches for a new frame: its row (16 bytes), its return address, an entry of
- * `fresh` and its node.  What costs is less the work than branches that cannot be foretold, of
- * which each is worth some ten such frames; so frames are looked up in the tree together, not one
- * by one.  A remembered frame costs one comparison, four of them at a time.
+ * `fresh` and its node.  New frames are looked up in the tree together, not one by one: a look-up
+ * for each is a branch for each that cannot be foretold where callers alternate.  A remembered
+ * frame costs one comparison, four of them at a time.
  */
 #include "stack/unwind.h"
 
