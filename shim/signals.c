@@ -23,8 +23,6 @@
 
 static const int deadly[] = {SIGINT, SIGTERM, SIGHUP};
 
-static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
-
 /* What the program believes is installed, where that differs: for the deadly ones and the stop. */
 static struct sigaction program_stop_action;
 
@@ -42,7 +40,7 @@ static void deadly_handler(int signal, siginfo_t *info, void *context)
         crn_end_by_signal(signal, context);
     memset(&action, 0, sizeof action);
     action.sa_handler = SIG_DFL;
-    real_sigaction(signal, &action, NULL);
+    crn_sigaction_real(signal, &action, NULL);
     sigset_t only;
     sigemptyset(&only);
     sigaddset(&only, signal);
@@ -69,20 +67,7 @@ static void handler_install(int signal, void (*handler)(int, siginfo_t *, void *
     action.sa_sigaction = handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     sigfillset(&action.sa_mask);
-    real_sigaction(signal, &action, NULL);
-}
-
-static void real_find(void)
-{
-    if (real_sigaction == NULL)
-        real_sigaction =
-            (int (*)(int, const struct sigaction *, struct sigaction *))crn_shim_next("sigaction");
-}
-
-int crn_sigaction_real(int signal, const struct sigaction *action, struct sigaction *old)
-{
-    real_find();
-    return real_sigaction(signal, action, old);
+    crn_sigaction_real(signal, &action, NULL);
 }
 
 /* One's own alternate stack for the thread, unless it has one. */
@@ -106,12 +91,11 @@ void crn_signal_stack_give(struct crn_thread *self)
 void crn_signals_start(void)
 {
     struct sigaction current;
-    real_find();
     if (crn_shim.phase == CRN_SHIM_OFF)
         return;
     handler_install(CRN_STOP_SIGNAL, stop_handler);
     for (unsigned i = 0; i < CRN_COUNT_OF(deadly); i++)
-        if (real_sigaction(deadly[i], NULL, &current) == 0 && current.sa_handler == SIG_DFL &&
+        if (crn_sigaction_real(deadly[i], NULL, &current) == 0 && current.sa_handler == SIG_DFL &&
             !crn_shim.is_silenced)
             handler_install(deadly[i], deadly_handler);
     if (crn_self != NULL)
@@ -150,10 +134,10 @@ static void onstack_give_back(void)
     struct sigaction action;
     has_program_stack = true;
     for (int signal = 1; signal < 64; signal++) {
-        if ((onstack_withheld >> signal & 1) == 0 || real_sigaction(signal, NULL, &action) != 0)
+        if ((onstack_withheld >> signal & 1) == 0 || crn_sigaction_real(signal, NULL, &action) != 0)
             continue;
         action.sa_flags |= SA_ONSTACK;
-        real_sigaction(signal, &action, NULL);
+        crn_sigaction_real(signal, &action, NULL);
     }
     onstack_withheld = 0;
 }
@@ -161,7 +145,6 @@ static void onstack_give_back(void)
 static int action_set(int signal, const struct sigaction *action, struct sigaction *old)
 {
     struct sigaction copy, previous;
-    real_find();
     if (signal == CRN_STOP_SIGNAL && crn_shim.phase != CRN_SHIM_OFF) {
         if (old != NULL)
             *old = program_stop_action;
@@ -184,7 +167,7 @@ static int action_set(int signal, const struct sigaction *action, struct sigacti
     bool wants_default = action != NULL && is_deadly(signal) && !crn_shim.is_silenced &&
                          action->sa_handler == SIG_DFL && /* PHP asks so with SA_SIGINFO, too */
                          crn_shim.phase == CRN_SHIM_ON && crn_sys_getpid() == crn_shim.pid;
-    int result = real_sigaction(signal, wants_default ? NULL : action, &previous);
+    int result = crn_sigaction_real(signal, wants_default ? NULL : action, &previous);
     if (result == 0 && wants_default)
         handler_install(signal, deadly_handler);
     if (result == 0 && old != NULL) {
@@ -352,10 +335,8 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
         crn_coro_note_mapped(start, start + asked.ss_size, CRN_MAPPED_ONE_STACK, self->tid);
         self->is_busy = 0;
     }
-    if (is_enabled && !has_program_stack) {
-        real_find();
+    if (is_enabled && !has_program_stack)
         onstack_give_back();
-    }
     if (old != NULL) {
         result = crn_syscall2(SYS_sigaltstack, NULL, old); /* the kernel says if it is no memory */
         if (!crn_sys_failed(result))

@@ -84,16 +84,6 @@ void crn_shim_stand_down(const char *why)
     crn_shim.takes_stacks = CRN_STACKS_OFF;
 }
 
-void *crn_shim_next(const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-    if (found == NULL) {
-        crn_log("libc has no %s behind us; cannot go on", name);
-        abort();
-    }
-    return found;
-}
-
 struct scratch_call {
     void (*function)(void *);
     void *argument;

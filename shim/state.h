@@ -8,25 +8,11 @@
  * EARLY: blocks are recorded, without stacks; libc and the loader are still coming up.  OFF: the
  * program runs on over jemalloc, unwatched.
  */
+#include "shim/real.h"
 #include "coro/coro.h"
 #include "options/options.h"
 
 enum crn_shim_phase { CRN_SHIM_COLD, CRN_SHIM_EARLY, CRN_SHIM_ON, CRN_SHIM_OFF };
-
-/* jemalloc's and libc's own functions, where we have one of the same name. */
-struct crn_real {
-    void *(*je_malloc)(size_t);
-    void *(*je_calloc)(size_t, size_t);
-    void (*je_free)(void *);
-    void *(*je_mallocx)(size_t, int);
-    void *(*je_rallocx)(void *, size_t, int);
-    size_t (*je_xallocx)(void *, size_t, size_t, int);
-    size_t (*je_nallocx)(size_t, int);
-    void (*je_dallocx)(void *, int);
-    void (*je_sdallocx)(void *, size_t, int);
-    void (*libc_free)(void *);
-    void *(*libc_realloc)(void *, size_t);
-};
 
 struct crn_shim {
     _Atomic uint32_t phase; /* enum crn_shim_phase */
@@ -56,9 +42,6 @@ struct crn_thread *crn_shim_thread(void);
 /* Gives up watching; the program goes on.  `why` is a literal. */
 void crn_shim_stand_down(const char *why);
 
-/* The next definition of a libc function, behind ours; aborts the process when there is none. */
-void *crn_shim_next(const char *name);
-
 /*
  * The allocation stack of a block of this size, for crn_shim_is_due; 0: it gets none.
  *
@@ -79,10 +62,6 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame);
 /* Runs a function on the calling thread's scratch stack, or in place when that is in use. */
 void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void *argument);
 
-/* libc's sigaction, past ours: what is really installed. */
-struct sigaction;
-int crn_sigaction_real(int signal, const struct sigaction *action, struct sigaction *old);
-
 /* Has the calling thread's record given up when the thread ends. */
 void crn_shim_thread_watch(struct crn_thread *thread);
 
@@ -90,11 +69,5 @@ void crn_shim_thread_watch(struct crn_thread *thread);
 void crn_annotations_start(void);
 void crn_signals_start(void);
 void crn_process_start(void);
-
-/* Whether `caller` is code of jemalloc's. */
-bool crn_is_jemalloc(const void *caller);
-
-/* Fills in jemalloc's functions.  No libc calls: it comes before anything else. */
-void crn_jemalloc_find(struct crn_real *real);
 
 #endif
