@@ -4,6 +4,7 @@
  * Where a real sanitizer runtime is loaded behind us, its functions do all the work.
  */
 #include "coro/annotated.h"
+#include "shim/start.h"
 #include "shim/state.h"
 
 #include <dlfcn.h>

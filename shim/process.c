@@ -6,6 +6,7 @@
  */
 #include "shim/check.h"
 #include "shim/on_demand.h"
+#include "shim/start.h"
 #include "coro/probe.h"
 #include "base/sys.h"
 #include "record/modules.h"

@@ -7,6 +7,7 @@
  * the process dies by them: sigaction still shows SIG_DFL.
  */
 #include "shim/check.h"
+#include "shim/start.h"
 #include "shim/state.h"
 #include "base/sys.h"
 #include "snap/stop.h"

@@ -1,7 +1,8 @@
 #ifndef CRN_STATE_H
 #define CRN_STATE_H
 /*
- * The shim's own state, and how its parts start.
+ * The shim's own state: the phase, the options, the calling thread's record, its scratch stack and
+ * the stacks that it takes.
  *
  *     COLD --first allocation--> EARLY --constructor--> ON --fatal trouble--> OFF
  *
@@ -62,12 +63,10 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame);
 /* Runs a function on the calling thread's scratch stack, or in place when that is in use. */
 void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void *argument);
 
+/* Makes the key of thread_watch; false: there is none left, and records of threads stay. */
+void crn_shim_thread_watch_init(void);
+
 /* Has the calling thread's record given up when the thread ends. */
 void crn_shim_thread_watch(struct crn_thread *thread);
-
-/* Parts with a start of their own, called by the constructor. */
-void crn_annotations_start(void);
-void crn_signals_start(void);
-void crn_process_start(void);
 
 #endif
