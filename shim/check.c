@@ -280,8 +280,9 @@ static void begin_do(void *argument, const struct crn_saved_registers *registers
 static void begin(const ucontext_t *interrupted)
 {
     uint32_t expected = 0;
-    if (!is_watching() || !__atomic_compare_exchange_n(&end_has_begun, &expected, 1, false,
-                                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!is_watching() ||
+        !atomic_compare_exchange_strong_explicit(&end_has_begun, &expected, 1, memory_order_acq_rel,
+                                                 memory_order_relaxed))
         return;
     char *stack = crn_vm_map(REPORT_STACK_BYTES);
     if (stack == NULL)
@@ -481,8 +482,8 @@ static int finish(int exit_code, int exit_signal)
     uint32_t expected = 0;
     if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_shim.pid)
         return exit_code;
-    if (!__atomic_compare_exchange_n(&end_has_finished, &expected, FINISHING, false,
-                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+    if (!atomic_compare_exchange_strong_explicit(&end_has_finished, &expected, FINISHING,
+                                                 memory_order_acq_rel, memory_order_relaxed)) {
         /* Another thread is at it, and the process must not end under its hands. */
         if (finishing_tid != crn_sys_gettid())
             crn_futex_wait(&end_has_finished, FINISHING, (uint64_t)FINISH_LIMIT_S * 1000000000u);

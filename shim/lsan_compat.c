@@ -188,7 +188,7 @@ CRN_EXPORT int coroner_v1_lsan_check(int is_last)
 {
     if (!is_last)
         return crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_CHECK_JUDGED, NULL) > 0;
-    if (__atomic_exchange_n(&has_checked, 1, __ATOMIC_ACQ_REL) != 0 || !crn_end_now())
+    if (atomic_exchange_explicit(&has_checked, 1, memory_order_acq_rel) != 0 || !crn_end_now())
         return 0;
     int code = (int)crn_shim.options.error_exitcode;
     crn_end_finish(code != 0 ? code : -1);

@@ -34,8 +34,8 @@ static struct crn_thread *probe_begin(void)
     struct crn_thread *self = crn_shim_thread();
     if (CRN_UNLIKELY(self == NULL || self->is_busy))
         return NULL;
-    if (CRN_UNLIKELY(is_check_requested) && __atomic_exchange_n(&is_check_requested, 0,
-                                                                __ATOMIC_RELAXED) != 0)
+    if (CRN_UNLIKELY(is_check_requested) &&
+        atomic_exchange_explicit(&is_check_requested, 0, memory_order_relaxed) != 0)
         crn_check_on_demand((struct crn_occasion){.scope = 0}, CORONER_REPORT, NULL);
     return self;
 }
@@ -177,7 +177,7 @@ static void cancel_request(struct crn_probe *probe)
     if (probe->is_cancelled || probe->state == CRN_CORO_COMPLETED)
         return; /* once is enough, and too late is no mistake: somebody else was faster */
     probe->cancelled_ns = crn_now_ns();
-    __atomic_store_n(&probe->is_cancelled, 1, __ATOMIC_RELEASE);
+    atomic_store_explicit(&probe->is_cancelled, 1, memory_order_release);
 }
 
 static CRN_COLD void event_refuse(const struct crn_probe *probe, uint64_t handle, int event)

@@ -19,8 +19,8 @@ void crn_shim_start_early(void)
 {
     static _Atomic uint32_t under_way;
     uint32_t expected = 0;
-    if (!__atomic_compare_exchange_n(&under_way, &expected, 1, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE)) {
+    if (!atomic_compare_exchange_strong_explicit(&under_way, &expected, 1, memory_order_acq_rel,
+                                                 memory_order_acquire)) {
         while (crn_shim.phase == CRN_SHIM_COLD && under_way != 2)
             crn_syscall0(SYS_sched_yield);
         return;
@@ -33,7 +33,8 @@ void crn_shim_start_early(void)
         under_way = 2;
         return;
     }
-    bool is_ready = crn_heap_init(&crn_heap) & crn_threads_init();
+    bool is_ready = crn_heap_init(&crn_heap);
+    is_ready = crn_threads_init() && is_ready;
     size_t tree_bytes = crn_vm_modest((size_t)1 << 36);
     while (tree_bytes > 1 << 20 && crn_tree_init(&crn_tree, tree_bytes) != CRN_OK)
         tree_bytes /= 4;

@@ -16,7 +16,7 @@ static void slot_give(struct crn_thread_start *slot)
 {
     slot->function = NULL;
     slot->argument = NULL;
-    __atomic_store_n(&slot->is_used, 0, __ATOMIC_RELEASE);
+    atomic_store_explicit(&slot->is_used, 0, memory_order_release);
 }
 
 /* Begins on the new thread's own stack; its frame marks where TLS and descriptor lie above. */

@@ -3,6 +3,7 @@
 /*
  * The few words every layer uses.  Nothing here allocates, locks or touches errno.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

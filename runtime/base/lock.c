@@ -10,7 +10,7 @@ void crn_lock_wait(struct crn_lock *lock)
             return;
         __builtin_ia32_pause();
     }
-    while (__atomic_exchange_n(&lock->word, 2, __ATOMIC_ACQUIRE) != 0)
+    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
         crn_futex_wait(&lock->word, 2, UINT64_MAX);
 }
 
@@ -18,10 +18,12 @@ bool crn_lock_try_for(struct crn_lock *lock, int tid, uint64_t timeout_ns)
 {
     uint64_t deadline = crn_now_ns() + timeout_ns;
     while (!crn_lock_try(lock)) {
-        if (__atomic_load_n(&lock->owner, __ATOMIC_RELAXED) == tid || crn_now_ns() > deadline)
+        if (atomic_load_explicit(&lock->owner, memory_order_relaxed) == tid ||
+            crn_now_ns() > deadline)
             return false;
-        crn_futex_wait(&lock->word, __atomic_load_n(&lock->word, __ATOMIC_RELAXED), 1000000);
+        crn_futex_wait(&lock->word, atomic_load_explicit(&lock->word, memory_order_relaxed),
+                       1000000);
     }
-    __atomic_store_n(&lock->owner, tid, __ATOMIC_RELAXED);
+    atomic_store_explicit(&lock->owner, tid, memory_order_relaxed);
     return true;
 }

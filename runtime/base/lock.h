@@ -17,8 +17,8 @@ struct crn_lock {
 
 CRN_INLINE void crn_lock_init(struct crn_lock *lock)
 {
-    __atomic_store_n(&lock->word, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&lock->owner, 0, __ATOMIC_RELAXED);
+    atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
+    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
 }
 
 void crn_lock_wait(struct crn_lock *lock);
@@ -26,8 +26,8 @@ void crn_lock_wait(struct crn_lock *lock);
 CRN_INLINE bool crn_lock_try(struct crn_lock *lock)
 {
     uint32_t expected = 0;
-    return __atomic_compare_exchange_n(&lock->word, &expected, 1, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
+    return atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
 }
 
 /* `tid`: the calling thread's id, so that a signal handler can tell whether it interrupted us. */
@@ -35,13 +35,13 @@ CRN_INLINE void crn_lock_acquire(struct crn_lock *lock, int tid)
 {
     if (CRN_UNLIKELY(!crn_lock_try(lock)))
         crn_lock_wait(lock);
-    __atomic_store_n(&lock->owner, tid, __ATOMIC_RELAXED);
+    atomic_store_explicit(&lock->owner, tid, memory_order_relaxed);
 }
 
 CRN_INLINE void crn_lock_release(struct crn_lock *lock)
 {
-    __atomic_store_n(&lock->owner, 0, __ATOMIC_RELAXED);
-    if (CRN_UNLIKELY(__atomic_exchange_n(&lock->word, 0, __ATOMIC_RELEASE) == 2))
+    atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
+    if (CRN_UNLIKELY(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2))
         crn_futex_wake_all(&lock->word);
 }
 

@@ -24,10 +24,11 @@ enum { HUGE_FROM_BYTES = 2 << 20 };
 
 static void used_add(_Atomic size_t *used, size_t bytes)
 {
-    __atomic_fetch_add(used, bytes, __ATOMIC_RELAXED);
-    size_t now = __atomic_add_fetch(&used_bytes, bytes, __ATOMIC_RELAXED), seen = peak_bytes;
-    while (seen < now && !__atomic_compare_exchange_n(&peak_bytes, &seen, now, true,
-                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    atomic_fetch_add_explicit(used, bytes, memory_order_relaxed);
+    size_t now = (atomic_fetch_add_explicit(&used_bytes, bytes, memory_order_relaxed) + bytes),
+           seen = peak_bytes;
+    while (seen < now && !atomic_compare_exchange_weak_explicit(
+                             &peak_bytes, &seen, now, memory_order_relaxed, memory_order_relaxed))
         ;
 }
 
@@ -51,11 +52,12 @@ static void own_range_add(uintptr_t start, uintptr_t end, size_t bytes)
     for (unsigned i = 0; i < OWN_RANGES_MAX; i++) {
         uintptr_t expected = 0;
         if (own_ranges[i].start == 0 &&
-            __atomic_compare_exchange_n(&own_ranges[i].start, &expected, start, false,
-                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            atomic_compare_exchange_strong_explicit(&own_ranges[i].start, &expected, start,
+                                                    memory_order_relaxed, memory_order_relaxed)) {
             unsigned used = own_ranges_used;
-            while (used <= i && !__atomic_compare_exchange_n(&own_ranges_used, &used, i + 1, true,
-                                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            while (used <= i && !atomic_compare_exchange_weak_explicit(&own_ranges_used, &used,
+                                                                       i + 1, memory_order_relaxed,
+                                                                       memory_order_relaxed))
                 ;
             own_ranges[i].end = end;
             used_add(&own_ranges[i].used, bytes);
@@ -68,7 +70,7 @@ static void own_range_remove(uintptr_t start)
 {
     for (unsigned i = 0, used = own_ranges_used; i < used; i++) {
         if (own_ranges[i].start == start) {
-            __atomic_fetch_sub(&used_bytes, own_ranges[i].used, __ATOMIC_RELAXED);
+            atomic_fetch_sub_explicit(&used_bytes, own_ranges[i].used, memory_order_relaxed);
             own_ranges[i].used = 0;
             own_ranges[i].end = 0;
             own_ranges[i].start = 0;
@@ -182,8 +184,9 @@ bool crn_span_ensure_slow(struct crn_span *span, size_t bytes)
     if (!crn_vm_commit(span->base, wanted))
         return false;
     size_t seen = span->committed;
-    while (seen < wanted && !__atomic_compare_exchange_n(&span->committed, &seen, wanted, false,
-                                                         __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+    while (seen < wanted &&
+           !atomic_compare_exchange_strong_explicit(&span->committed, &seen, wanted,
+                                                    memory_order_release, memory_order_relaxed))
         ;
     if (seen < wanted)
         own_range_grow((uintptr_t)span->base, wanted - seen);

@@ -53,7 +53,7 @@ bool crn_span_init(struct crn_span *span, size_t bytes);
 bool crn_span_ensure_slow(struct crn_span *span, size_t bytes);
 CRN_INLINE bool crn_span_ensure(struct crn_span *span, size_t bytes)
 {
-    return CRN_LIKELY_TRUE(bytes <= __atomic_load_n(&span->committed, __ATOMIC_ACQUIRE)) ||
+    return CRN_LIKELY_TRUE(bytes <= atomic_load_explicit(&span->committed, memory_order_acquire)) ||
            crn_span_ensure_slow(span, bytes);
 }
 

@@ -38,7 +38,8 @@ static uint32_t probe_take_locked(void)
 static void scope_count(const struct crn_probe *probe, int by)
 {
     if (probe->scope != 0)
-        __atomic_fetch_add(&crn_scope_at(probe->scope)->live_coros, by, __ATOMIC_RELAXED);
+        atomic_fetch_add_explicit(&crn_scope_at(probe->scope)->live_coros, by,
+                                  memory_order_relaxed);
 }
 
 static bool is_alive(const struct crn_probe *probe)

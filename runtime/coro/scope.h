@@ -84,8 +84,8 @@ bool crn_scope_is_inside(uint32_t number, uint32_t scope);
 CRN_INLINE void crn_owner_count(uint32_t owner, int by)
 {
     if (CRN_UNLIKELY((owner & CRN_OWNER_SCOPE) != 0) && owner != CRN_OWNER_IGNORED)
-        __atomic_fetch_add(&crn_scope_at(owner & ~CRN_OWNER_SCOPE)->live_blocks, by,
-                           __ATOMIC_RELAXED);
+        atomic_fetch_add_explicit(&crn_scope_at(owner & ~CRN_OWNER_SCOPE)->live_blocks, by,
+                                  memory_order_relaxed);
 }
 
 /* The scope that is current on a thread; 0: none, or it was ended elsewhere. */

@@ -28,7 +28,7 @@ bool crn_threads_init(void)
 
 uint32_t crn_threads_count(void)
 {
-    return __atomic_load_n(&record_count, __ATOMIC_ACQUIRE);
+    return atomic_load_explicit(&record_count, memory_order_acquire);
 }
 
 struct crn_thread *crn_thread_at(uint32_t index)
@@ -53,8 +53,8 @@ static struct crn_thread *record_reuse(int tid)
         struct crn_thread *thread = crn_thread_at(i);
         uint32_t expected = CRN_THREAD_ENDING;
         if (thread->state == CRN_THREAD_ENDING && is_gone(thread, tid) &&
-            __atomic_compare_exchange_n(&thread->state, &expected, CRN_THREAD_ALIVE, false,
-                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+            atomic_compare_exchange_strong_explicit(&thread->state, &expected, CRN_THREAD_ALIVE,
+                                                    memory_order_acquire, memory_order_relaxed)) {
             ending_count--;
             return thread;
         }
@@ -68,8 +68,8 @@ static struct crn_thread *record_make(void)
     do {
         if (!crn_span_ensure(&records, ((size_t)index + 1) * sizeof(struct crn_thread)))
             return NULL;
-    } while (!__atomic_compare_exchange_n(&record_count, &index, index + 1, true, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED));
+    } while (!atomic_compare_exchange_weak_explicit(&record_count, &index, index + 1,
+                                                    memory_order_release, memory_order_relaxed));
     struct crn_thread *thread = crn_thread_at(index);
     thread->state = CRN_THREAD_ALIVE;
     return thread;
@@ -128,8 +128,8 @@ void crn_thread_note_ending(struct crn_thread *thread)
 {
     crn_heap_counts_flush(&crn_heap, &thread->counts);
     uint32_t expected = CRN_THREAD_ALIVE;
-    if (__atomic_compare_exchange_n(&thread->state, &expected, CRN_THREAD_ENDING, false,
-                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+    if (atomic_compare_exchange_strong_explicit(&thread->state, &expected, CRN_THREAD_ENDING,
+                                                memory_order_release, memory_order_relaxed))
         ending_count++;
 }
 
@@ -166,8 +166,8 @@ struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *
         struct crn_thread_start *expected = NULL;
         if (fresh == NULL)
             return NULL;
-        if (!__atomic_compare_exchange_n(&mapped, &expected, fresh, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_ACQUIRE))
+        if (!atomic_compare_exchange_strong_explicit(&mapped, &expected, fresh,
+                                                     memory_order_acq_rel, memory_order_acquire))
             crn_vm_unmap(fresh, STARTS_MAX * sizeof *fresh);
         starts = mapped;
     }
@@ -175,8 +175,8 @@ struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *
         struct crn_thread_start *start = &mapped[i];
         uint32_t expected = 0;
         if (start->is_used == 0 &&
-            __atomic_compare_exchange_n(&start->is_used, &expected, 1, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED)) {
+            atomic_compare_exchange_strong_explicit(&start->is_used, &expected, 1,
+                                                    memory_order_acquire, memory_order_relaxed)) {
             start->function = function;
             start->argument = argument;
             start->scope = crn_self != NULL ? crn_scope_current(crn_self) : 0;

@@ -19,8 +19,8 @@ static void birth_raise(struct crn_heap *heap, uint32_t wanted)
 {
     uint32_t seen = heap->birth_now;
     while (seen < wanted && wanted <= CRN_META_BIRTH_MAX &&
-           !__atomic_compare_exchange_n(&heap->birth_now, &seen, wanted, true, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED))
+           !atomic_compare_exchange_weak_explicit(&heap->birth_now, &seen, wanted,
+                                                  memory_order_relaxed, memory_order_relaxed))
         ;
 }
 
@@ -35,10 +35,11 @@ void crn_heap_counts_flush(struct crn_heap *heap, struct crn_heap_counts *counts
 {
     heap->allocations += counts->allocations;
     heap->frees += counts->frees;
-    int64_t live = heap->live_bytes += counts->live_bytes;
+    int64_t live = atomic_fetch_add(&heap->live_bytes, counts->live_bytes) + counts->live_bytes;
     int64_t peak = heap->peak_bytes;
-    while (live > peak && !__atomic_compare_exchange_n(&heap->peak_bytes, &peak, live, true,
-                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    while (live > peak &&
+           !atomic_compare_exchange_weak_explicit(&heap->peak_bytes, &peak, live,
+                                                  memory_order_relaxed, memory_order_relaxed))
         ;
     *counts = (struct crn_heap_counts){0, 0, 0};
     birth_raise(heap, (uint32_t)((crn_now_ns() - heap->started_ns) / 1000000000u) + 1);

@@ -85,7 +85,7 @@ struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t addres
             return NULL;
         }
         word = crn_page_word(first, class_index, phase);
-        __atomic_store_n(page, word, __ATOMIC_RELEASE);
+        atomic_store_explicit(page, word, memory_order_release);
     }
     record = &index->records[crn_page_first(word) +
                              (class->bytes < CRN_PAGE_BYTES ? (offset - phase) / class->bytes : 0)];

@@ -121,8 +121,8 @@ CRN_INLINE bool crn_index_is_inside(const struct crn_index *index, uintptr_t add
 CRN_INLINE struct crn_record *crn_index_slot(const struct crn_index *index, uintptr_t address,
                                              unsigned *class_index)
 {
-    uint64_t word =
-        __atomic_load_n(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT], __ATOMIC_RELAXED);
+    uint64_t word = atomic_load_explicit(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT],
+                                         memory_order_relaxed);
     int64_t offset = (int64_t)(address & (CRN_PAGE_BYTES - 1)) - crn_page_phase(word);
     uint32_t reciprocal = crn_class_reciprocals[word & 0xff];
     int64_t product = offset * reciprocal;

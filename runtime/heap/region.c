@@ -34,7 +34,8 @@ bool crn_region_init(struct crn_region *region)
         /* Programs that read just below their first block live on malloc; let them live here. */
         return crn_vm_commit(start + HUGE_BYTES - CRN_PAGE_BYTES, CRN_PAGE_BYTES);
     }
-    region->base = region->end = region->next = 0;
+    region->base = region->end = 0;
+    region->next = 0;
     return false;
 }
 
@@ -67,8 +68,8 @@ void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed)
             start = crn_align_up(seen, alignment);
             if (start > region->end || region->end - start < bytes)
                 return NULL;
-        } while (!__atomic_compare_exchange_n(&region->next, &seen, start + bytes, true,
-                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        } while (!atomic_compare_exchange_weak_explicit(
+            &region->next, &seen, start + bytes, memory_order_relaxed, memory_order_relaxed));
     }
     if (is_committed && !crn_vm_commit((void *)start, bytes))
         return NULL;

@@ -29,7 +29,7 @@ void crn_stop_handler(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
     (void)info;
-    uint32_t now = __atomic_load_n(&round_now, __ATOMIC_ACQUIRE);
+    uint32_t now = atomic_load_explicit(&round_now, memory_order_acquire);
     if ((now & 1) == 0)
         return;
     int saved_errno = errno;
@@ -39,7 +39,7 @@ void crn_stop_handler(int signal, siginfo_t *info, void *context)
         stopped[row] = (struct crn_stopped){crn_sys_gettid(), context};
         arrived++;
         crn_futex_wake_all(&arrived);
-        while (__atomic_load_n(&round_now, __ATOMIC_ACQUIRE) == now)
+        while (atomic_load_explicit(&round_now, memory_order_acquire) == now)
             crn_futex_wait(&round_now, now, UINT64_MAX);
     }
     inside--;

@@ -58,10 +58,10 @@ static void table_put(struct table *table, uintptr_t key, uint64_t rule)
         uintptr_t seen = row->key;
         if (seen == key)
             return;
-        if (seen == 0 && __atomic_compare_exchange_n(&row->key, &seen, 1, false, __ATOMIC_ACQUIRE,
-                                                     __ATOMIC_ACQUIRE)) {
+        if (seen == 0 && atomic_compare_exchange_strong_explicit(
+                             &row->key, &seen, 1, memory_order_acquire, memory_order_acquire)) {
             row->rule = rule;
-            __atomic_store_n(&row->key, key, __ATOMIC_RELEASE);
+            atomic_store_explicit(&row->key, key, memory_order_release);
             table->count++;
             return;
         }
@@ -80,7 +80,7 @@ static void table_grow(struct table *seen)
         for (size_t i = 0; seen != NULL && i <= seen->mask; i++)
             if (seen->rows[i].key > 1)
                 table_put(fresh, seen->rows[i].key, seen->rows[i].rule);
-        __atomic_store_n(&current, fresh, __ATOMIC_RELEASE);
+        atomic_store_explicit(&current, fresh, memory_order_release);
         /* The old table stays mapped: a reader may be in it. */
     }
     crn_lock_release(&lock);
@@ -88,11 +88,11 @@ static void table_grow(struct table *seen)
 
 struct crn_rule crn_rule_get(uintptr_t address)
 {
-    struct table *table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    struct table *table = atomic_load_explicit(&current, memory_order_acquire);
     if (CRN_LIKELY_TRUE(table != NULL)) {
         size_t at = crn_hash64(address) & table->mask;
         for (;; at = (at + 1) & table->mask) {
-            uintptr_t key = __atomic_load_n(&table->rows[at].key, __ATOMIC_ACQUIRE);
+            uintptr_t key = atomic_load_explicit(&table->rows[at].key, memory_order_acquire);
             if (CRN_LIKELY_TRUE(key == address))
                 return unpack(table->rows[at].rule);
             if (key == 0)
@@ -105,7 +105,7 @@ struct crn_rule crn_rule_get(uintptr_t address)
         return rule; /* a JIT's, and perhaps a library's tomorrow */
     if (table == NULL || table->count * 2 > table->mask) {
         table_grow(table);
-        table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+        table = atomic_load_explicit(&current, memory_order_acquire);
     }
     if (table != NULL && table->count * 4 < table->mask * 3)
         table_put(table, address, pack(rule));
@@ -123,7 +123,7 @@ void crn_rules_flush(void)
     struct table *table = current;
     for (size_t i = 0; table != NULL && i <= table->mask; i++)
         if (table->rows[i].key > 1)
-            __atomic_store_n(&table->rows[i].key, 0, __ATOMIC_RELEASE);
+            atomic_store_explicit(&table->rows[i].key, 0, memory_order_release);
     if (table != NULL)
         table->count = 0;
     crn_rules_epoch++;

@@ -51,7 +51,7 @@ static void table_grow(struct crn_tree *tree, struct crn_tree_table *seen)
             fresh->slots[at] = id;
         }
         fresh->older = old;
-        __atomic_store_n(&tree->table, fresh, __ATOMIC_RELEASE);
+        atomic_store_explicit(&tree->table, fresh, memory_order_release);
     }
     crn_lock_release(&tree->lock);
 }
@@ -66,8 +66,8 @@ static uint32_t node_make(struct crn_tree *tree, uint32_t parent, uint64_t pc)
             tree->is_full = true;
             return 0;
         }
-    } while (!__atomic_compare_exchange_n(&tree->node_count, &id, id + 1, true, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
+    } while (!atomic_compare_exchange_weak_explicit(&tree->node_count, &id, id + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
     struct crn_node *node = (struct crn_node *)tree->nodes.base + id;
     node->pc = pc;
     node->parent = parent;
@@ -102,7 +102,7 @@ static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, u
 {
     uint64_t at = hash_of(parent, pc) & table->mask;
     for (uint64_t probes = 0; probes <= table->mask; at = (at + 1) & table->mask, probes++) {
-        uint32_t found = __atomic_load_n(&table->slots[at], __ATOMIC_ACQUIRE);
+        uint32_t found = atomic_load_explicit(&table->slots[at], memory_order_acquire);
         if (found == 0) {
             if (*made == 0 && is_over_budget(tree)) {
                 uint32_t earlier = recursion_find(tree, parent, pc);
@@ -113,8 +113,8 @@ static uint32_t intern_in(struct crn_tree *tree, struct crn_tree_table *table, u
             }
             if (*made == 0 && (*made = node_make(tree, parent, pc)) == 0)
                 return 0;
-            if (__atomic_compare_exchange_n(&table->slots[at], &found, *made, false,
-                                            __ATOMIC_RELEASE, __ATOMIC_ACQUIRE)) {
+            if (atomic_compare_exchange_strong_explicit(
+                    &table->slots[at], &found, *made, memory_order_release, memory_order_acquire)) {
                 if (tree->table_count++ >= table->mask / 2)
                     table_grow(tree, table);
                 return *made;
@@ -137,7 +137,7 @@ static CRN_COLD uint32_t intern_when_grown(struct crn_tree *tree, struct crn_tre
 {
     enum { TRIES = 10000 };
     for (unsigned i = 0; i < TRIES && !tree->is_full; i++) {
-        struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
+        struct crn_tree_table *table = atomic_load_explicit(&tree->table, memory_order_acquire);
         if (table == full) {
             table_grow(tree, full);
             crn_syscall0(SYS_sched_yield);
@@ -154,7 +154,7 @@ static CRN_COLD uint32_t intern_when_grown(struct crn_tree *tree, struct crn_tre
 static CRN_NOINLINE uint32_t intern_in_table(struct crn_tree *tree, uint32_t parent, uint64_t pc,
                                              uint32_t made)
 {
-    struct crn_tree_table *table = __atomic_load_n(&tree->table, __ATOMIC_ACQUIRE);
+    struct crn_tree_table *table = atomic_load_explicit(&tree->table, memory_order_acquire);
     uint32_t id = intern_in(tree, table, parent, pc, &made);
     return CRN_LIKELY_TRUE(id != 0) ? id : intern_when_grown(tree, table, parent, pc, &made);
 }
@@ -165,15 +165,15 @@ uint32_t crn_tree_intern(struct crn_tree *tree, uint32_t parent, uint64_t pc)
     uint32_t made = 0;
     bool is_earlier = false;
     for (unsigned i = 0; i < CRN_NODE_CALLEES; i++) {
-        uint64_t callee = __atomic_load_n(&caller->callees[i], __ATOMIC_ACQUIRE);
+        uint64_t callee = atomic_load_explicit(&caller->callees[i], memory_order_acquire);
         if (callee == 0) {
             if (made == 0 && is_over_budget(tree) && (made = recursion_find(tree, parent, pc)) != 0)
-                is_earlier = tree->is_folded = true;
+                tree->is_folded = is_earlier = true;
             if (made == 0 && (made = node_make(tree, parent, pc)) == 0)
                 return 0;
-            if (__atomic_compare_exchange_n(&caller->callees[i], &callee,
-                                            (uint64_t)made << 32 | (uint32_t)pc, false,
-                                            __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            if (atomic_compare_exchange_strong_explicit(&caller->callees[i], &callee,
+                                                        (uint64_t)made << 32 | (uint32_t)pc,
+                                                        memory_order_acq_rel, memory_order_acquire))
                 return made;
         }
         if ((uint32_t)callee == (uint32_t)pc && crn_tree_node(tree, callee >> 32)->pc == pc)

@@ -250,7 +250,7 @@ CRN_INLINE uint32_t nodes_find(struct crn_tree *tree, struct crn_walker *walker,
 uint32_t crn_stack_capture(struct crn_tree *tree, struct crn_walker *walker, struct crn_memo *memo,
                            uintptr_t pc, uintptr_t sp, uintptr_t bp)
 {
-    uint32_t epoch = __atomic_load_n(&crn_rules_epoch, __ATOMIC_ACQUIRE);
+    uint32_t epoch = atomic_load_explicit(&crn_rules_epoch, memory_order_acquire);
     if (CRN_UNLIKELY(walker->epoch != epoch || walker->steps == NULL) &&
         !walker_renew(walker, epoch))
         return 0;
