@@ -21,7 +21,8 @@ struct crn_snap_builder {
     struct crn_snap *snap;
     size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, links_room,
         names_room;
-    const struct crn_stopped_list *stopped;
+    const struct crn_stopped *stopped; /* ascending by thread id */
+    uint32_t stopped_count;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
     struct crn_rings rings;
@@ -58,6 +59,9 @@ uint32_t crn_build_name(struct crn_snap_builder *builder, const char *format, ..
 /* Where the modules that crn_snap_exclude_module named lie; answers how many there are. */
 enum { CRN_EXCLUDED_MAX = 8 };
 size_t crn_snap_excluded_ranges(struct crn_range out[CRN_EXCLUDED_MAX]);
+
+/* The thread with this id among those that stopped; NULL: it did not. */
+const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *builder, int tid);
 
 /* The parts of a picture. */
 enum crn_status crn_build_mappings(struct crn_snap_builder *builder);

@@ -225,10 +225,9 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
             coro_add(builder, coro, id);
         }
     }
-    for (uint32_t i = 0; i < builder->stopped->count; i++)
-        if (builder->stopped->threads[i].tid != 0)
-            runner_note(snap, index_of,
-                        (uintptr_t)builder->stopped->threads[i].context->uc_mcontext.gregs[REG_RSP]);
+    for (uint32_t i = 0; i < builder->stopped_count; i++)
+        runner_note(snap, index_of,
+                    (uintptr_t)builder->stopped[i].context->uc_mcontext.gregs[REG_RSP]);
     runner_note(snap, index_of, crn_taker_sp(taker));
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_coro_context area;

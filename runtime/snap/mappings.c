@@ -44,14 +44,27 @@ struct mapping_walk {
     uintptr_t module_end;     /* where the last module mapping ended: .bss may follow */
 };
 
+/* The first of our own ranges that ends above an address. */
+static size_t own_above(const struct crn_snap_builder *builder, uintptr_t address)
+{
+    size_t low = 0, high = builder->own_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (builder->own[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Adds [start, end) without what lies in our own ranges and in thread stacks. */
 static void mapping_add(struct crn_snap_builder *builder, struct crn_root root)
 {
     enum { SPARSE_FROM_BYTES = 16 * 1024 }; /* asking costs as much as to touch one page */
-    for (size_t i = 0; i < builder->own_count && root.start < root.end; i++) {
+    for (size_t i = own_above(builder, root.start); i < builder->own_count && root.start < root.end;
+         i++) {
         const struct crn_range *own = &builder->own[i];
-        if (own->end <= root.start)
-            continue;
         if (own->start >= root.end)
             break;
         struct crn_root below = root;

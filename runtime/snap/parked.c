@@ -116,15 +116,11 @@ static void runner_note(struct search *search, struct crn_frame frame)
 
 static void runners_note(struct search *search, const struct crn_taker *taker)
 {
-    const struct crn_stopped_list *stopped = search->builder->stopped;
-    for (uint32_t i = 0; i < stopped->count; i++) {
-        const greg_t *registers = stopped->threads[i].tid != 0
-                                      ? stopped->threads[i].context->uc_mcontext.gregs
-                                      : NULL;
-        if (registers != NULL)
-            runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
-                                                   (uintptr_t)registers[REG_RSP],
-                                                   (uintptr_t)registers[REG_RBP], true});
+    for (uint32_t i = 0; i < search->builder->stopped_count; i++) {
+        const greg_t *registers = search->builder->stopped[i].context->uc_mcontext.gregs;
+        runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
+                                               (uintptr_t)registers[REG_RSP],
+                                               (uintptr_t)registers[REG_RBP], true});
     }
     if (taker->interrupted != NULL) {
         const greg_t *registers = taker->interrupted->uc_mcontext.gregs;
@@ -477,7 +473,7 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
     search.heap_start = builder->snap->heap->index.base;
     search.heap_bytes = builder->snap->heap_end - search.heap_start;
     crn_sort(territories, count, sizeof *territories, territory_less);
-    if (builder->stopped->unseen > 0) {
+    if (builder->snap->unseen_threads > 0) {
         /* Whoever looks parked may be running. */
         for (size_t i = 0; i < count; i++)
             crn_build_territory(builder, &territories[i], NULL, 0);

@@ -64,10 +64,10 @@ static uint32_t running_node_get(const struct crn_snap_builder *builder,
             thread = crn_thread_at(i);
     if (thread == NULL || thread->stack_span == 0)
         return 0;
-    const ucontext_t *context = thread == self ? taker->interrupted : NULL;
-    for (uint32_t i = 0; i < builder->stopped->count; i++)
-        if (builder->stopped->threads[i].tid == tid)
-            context = builder->stopped->threads[i].context;
+    const struct crn_stopped *stopped = crn_build_stopped_find(builder, tid);
+    const ucontext_t *context = stopped != NULL  ? stopped->context
+                                : thread == self ? taker->interrupted
+                                                 : NULL;
     if (context != NULL)
         frame = (struct crn_frame){(uintptr_t)context->uc_mcontext.gregs[REG_RIP],
                                    (uintptr_t)context->uc_mcontext.gregs[REG_RSP],

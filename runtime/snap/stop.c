@@ -1,8 +1,12 @@
 /*
  * Stopping threads.  See stop.h.
  *
- * One round at a time.  `round` is odd while threads shall stand still; a handler that finds it
+ * One round at a time.  `round_now` is odd while threads shall stand still; a handler that finds it
  * even was woken for a round that is over, and goes on at once.
+ *
+ * There may be ten thousand threads.  So whatever is looked up is looked up by thread id in a
+ * table, the taker is woken once, by the last one that it waits for, and it gives up only when
+ * nobody has come for CRN_STOP_LIMIT_MS: many threads are not slow ones.
  */
 #include "snap/stop.h"
 #include "base/sys.h"
@@ -14,11 +18,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Thread ids are below this on every 64-bit kernel (PID_MAX_LIMIT, linux/threads.h). */
+enum { TIDS_MAX = 1 << 22 };
+
 static _Atomic uint32_t round_now;
-static _Atomic uint32_t claimed; /* rows of stopped[] given to a handler, this round */
-static _Atomic uint32_t arrived; /* rows that are filled */
-static _Atomic uint32_t inside;  /* handlers that have not returned yet */
-static struct crn_stopped *stopped;
+static _Atomic uint32_t claimed;  /* rows of stopped[] given to a handler, this round */
+static _Atomic uint32_t arrived;  /* rows that are filled */
+static _Atomic uint32_t awaited;  /* how many the taker waits for; UINT32_MAX: it does not yet */
+static _Atomic uint32_t gathered; /* 1: so many have arrived */
+static _Atomic uint32_t inside;   /* handlers that have not returned yet */
+static struct crn_span rows;      /* of struct crn_stopped; made readable before anyone is called */
+static struct crn_span called;    /* of int: who was called this round, by thread id */
+
+CRN_INLINE struct crn_stopped *row_at(uint32_t row)
+{
+    return (struct crn_stopped *)rows.base + row;
+}
+
+/* Rows that handlers may have written: what is claimed behind the last one is nobody's. */
+static uint32_t rows_used(void)
+{
+    size_t most = rows.committed / sizeof(struct crn_stopped);
+    return claimed < most ? claimed : (uint32_t)most;
+}
 
 bool crn_stop_is_ours(const siginfo_t *info)
 {
@@ -35,10 +57,12 @@ void crn_stop_handler(int signal, siginfo_t *info, void *context)
     int saved_errno = errno;
     inside++;
     uint32_t row = claimed++;
-    if (row < CRN_STOPPED_MAX) {
-        stopped[row] = (struct crn_stopped){crn_sys_gettid(), context};
-        arrived++;
-        crn_futex_wake_all(&arrived);
+    if (row < rows_used()) {
+        *row_at(row) = (struct crn_stopped){crn_sys_gettid(), context};
+        if (++arrived >= awaited) {
+            gathered = 1;
+            crn_futex_wake_all(&gathered);
+        }
         while (atomic_load_explicit(&round_now, memory_order_acquire) == now)
             crn_futex_wait(&round_now, now, UINT64_MAX);
     }
@@ -61,50 +85,6 @@ static bool is_single(void)
     struct stat status;
     return crn_syscall2(SYS_stat, "/proc/self/task", &status) == 0 &&
            status.st_nlink == LINKS_OF_ONE;
-}
-
-/* Ids of the threads of this process; answers how many, at most `room`. */
-static uint32_t threads_list(int *tids, uint32_t room)
-{
-    char buffer[4096] __attribute__((aligned(8)));
-    uint32_t count = 0;
-    long bytes;
-    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/task",
-                               O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return 0;
-    while ((bytes = crn_syscall3(SYS_getdents64, fd, buffer, sizeof buffer)) > 0) {
-        for (long at = 0; at < bytes;) {
-            const struct linux_dirent *entry = (const void *)(buffer + at);
-            at += entry->bytes;
-            int tid = atoi(entry->name);
-            if (tid > 0 && count < room)
-                tids[count++] = tid;
-        }
-    }
-    crn_syscall1(SYS_close, fd);
-    return count;
-}
-
-static bool is_listed(const int *tids, uint32_t count, int tid)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (tids[i] == tid || tids[i] == -tid)
-            return true;
-    return false;
-}
-
-static uint32_t rows_used(void)
-{
-    return claimed < CRN_STOPPED_MAX ? claimed : CRN_STOPPED_MAX;
-}
-
-static bool is_stopped(int tid)
-{
-    for (uint32_t i = 0, count = rows_used(); i < count; i++)
-        if (stopped[i].tid == tid)
-            return true;
-    return false;
 }
 
 /*
@@ -143,62 +123,142 @@ static bool is_nobody(int tid)
            (flags != NULL && (strtoul(flags, NULL, 10) & io_worker) != 0);
 }
 
+/* What a round knows of a thread. */
+enum state { UNKNOWN, CALLED, NOBODY, STOPPED };
+
+struct roll {
+    uint8_t *states; /* by thread id */
+    uint32_t count;  /* of `called` */
+    uint32_t nobodies;
+};
+
+static int called_at(uint32_t index)
+{
+    return ((const int *)called.base)[index];
+}
+
+/* Calls a thread that was not called yet; answers whether it did. */
+static bool thread_call(struct roll *roll, int pid, int tid)
+{
+    size_t count = (size_t)roll->count + 1;
+    if (tid <= 0 || tid >= TIDS_MAX || roll->states[tid] != UNKNOWN ||
+        !crn_span_ensure(&rows, count * sizeof(struct crn_stopped)) ||
+        !crn_span_ensure(&called, count * sizeof(int)) ||
+        crn_syscall3(SYS_tgkill, pid, tid, CRN_STOP_SIGNAL) != 0)
+        return false;
+    roll->states[tid] = CALLED;
+    ((int *)called.base)[roll->count++] = tid;
+    return true;
+}
+
+/* Calls all threads that there are; answers whether any was new. */
+static bool threads_call(struct roll *roll, int pid, int self)
+{
+    char buffer[4096] __attribute__((aligned(8)));
+    bool was_new = false;
+    long bytes;
+    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/task",
+                               O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    while ((bytes = crn_syscall3(SYS_getdents64, fd, buffer, sizeof buffer)) > 0) {
+        for (long at = 0; at < bytes;) {
+            const struct linux_dirent *entry = (const void *)(buffer + at);
+            at += entry->bytes;
+            int tid = atoi(entry->name);
+            if (tid != self)
+                was_new |= thread_call(roll, pid, tid);
+        }
+    }
+    crn_syscall1(SYS_close, fd);
+    return was_new;
+}
+
+static void stopped_note(struct roll *roll)
+{
+    for (uint32_t i = 0, count = rows_used(); i < count; i++)
+        if (row_at(i)->tid != 0)
+            roll->states[row_at(i)->tid] = STOPPED;
+}
+
+static void nobodies_note(struct roll *roll)
+{
+    stopped_note(roll);
+    for (uint32_t i = 0; i < roll->count; i++) {
+        uint8_t *state = &roll->states[called_at(i)];
+        if (*state == CALLED && is_nobody(called_at(i))) {
+            *state = NOBODY;
+            roll->nobodies++;
+        }
+    }
+}
+
+/* Waits until all that were called have come, or nobody has for too long. */
+static void threads_await(struct roll *roll)
+{
+    const uint64_t look_ns = 5000000, limit_ns = (uint64_t)CRN_STOP_LIMIT_MS * 1000000;
+    uint32_t seen = arrived;
+    uint64_t last_came = crn_now_ns();
+    gathered = 0;
+    awaited = roll->count - roll->nobodies;
+    while (arrived < awaited && crn_now_ns() - last_came < limit_ns) {
+        crn_futex_wait(&gathered, 0, look_ns);
+        if (arrived != seen) {
+            seen = arrived;
+            last_came = crn_now_ns();
+        } else {
+            nobodies_note(roll);
+            awaited = roll->count - roll->nobodies;
+        }
+    }
+    awaited = UINT32_MAX;
+}
+
+static void unseen_note(const struct roll *roll, struct crn_stopped_list *list)
+{
+    for (uint32_t i = 0; i < roll->count; i++) {
+        int tid = called_at(i);
+        if (roll->states[tid] != CALLED || is_nobody(tid))
+            continue;
+        if (list->unseen < CRN_COUNT_OF(list->unseen_tids))
+            list->unseen_tids[list->unseen] = tid;
+        list->unseen++;
+    }
+}
+
+static bool tables_init(void)
+{
+    return rows.base != NULL ||
+           (crn_span_init(&called, crn_vm_modest(TIDS_MAX * sizeof(int))) &&
+            crn_span_init(&rows, crn_vm_modest(TIDS_MAX * sizeof(struct crn_stopped))));
+}
+
 void crn_threads_stop(struct crn_stopped_list *list)
 {
+    struct roll roll = {NULL, 0, 0};
     memset(list, 0, sizeof *list);
     if (is_single())
         return;
-    int self = crn_sys_gettid(), pid = crn_sys_getpid();
-    size_t tids_bytes = CRN_STOPPED_MAX * sizeof(int);
-    if (stopped == NULL)
-        stopped = crn_vm_map(CRN_STOPPED_MAX * sizeof *stopped);
-    int *listed = crn_vm_map(2 * tids_bytes);
-    if (stopped == NULL || listed == NULL) {
+    if (!tables_init() || (roll.states = crn_vm_map(TIDS_MAX)) == NULL) {
         list->unseen = 1;
         return;
     }
-    int *signalled = listed + CRN_STOPPED_MAX; /* negative: nobody, not waited for */
-    uint32_t signalled_count = 0, nobodies = 0;
+    int self = crn_sys_gettid(), pid = crn_sys_getpid();
     while (inside != 0) /* the last round's handlers have been woken and are leaving */
         crn_syscall0(SYS_sched_yield);
-    memset(stopped, 0, rows_used() * sizeof *stopped);
+    memset(rows.base, 0, rows_used() * sizeof(struct crn_stopped));
     claimed = arrived = 0;
+    awaited = UINT32_MAX;
     round_now++;
-    uint64_t deadline = crn_now_ns() + (uint64_t)CRN_STOP_LIMIT_MS * 1000000;
-    for (bool is_stable = false; !is_stable;) {
-        is_stable = true;
-        uint32_t count = threads_list(listed, CRN_STOPPED_MAX);
-        for (uint32_t i = 0; i < count; i++) {
-            if (listed[i] == self || is_listed(signalled, signalled_count, listed[i]))
-                continue;
-            if (crn_syscall3(SYS_tgkill, pid, listed[i], CRN_STOP_SIGNAL) == 0) {
-                signalled[signalled_count++] = listed[i];
-                is_stable = false;
-            }
-        }
-        uint32_t seen;
-        while ((seen = arrived) < signalled_count - nobodies && crn_now_ns() < deadline) {
-            crn_futex_wait(&arrived, seen, 5000000);
-            if (arrived != seen)
-                continue;
-            for (uint32_t i = 0; i < signalled_count; i++) {
-                if (signalled[i] > 0 && !is_stopped(signalled[i]) && is_nobody(signalled[i])) {
-                    signalled[i] = -signalled[i];
-                    nobodies++;
-                }
-            }
-        }
-        is_stable = is_stable || crn_now_ns() >= deadline;
+    while (threads_call(&roll, pid, self)) {
+        threads_await(&roll);
+        if (arrived < roll.count - roll.nobodies)
+            break;
     }
-    for (uint32_t i = 0; i < signalled_count; i++) {
-        if (signalled[i] < 0 || is_stopped(signalled[i]) || is_nobody(signalled[i]))
-            continue;
-        if (list->unseen < CRN_COUNT_OF(list->unseen_tids))
-            list->unseen_tids[list->unseen] = signalled[i];
-        list->unseen++;
-    }
-    crn_vm_unmap(listed, 2 * tids_bytes);
-    list->threads = stopped;
+    stopped_note(&roll);
+    unseen_note(&roll, list);
+    crn_vm_unmap(roll.states, TIDS_MAX);
+    list->threads = row_at(0);
     list->count = rows_used();
 }
 

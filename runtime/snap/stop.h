@@ -5,7 +5,8 @@
  *
  * Each gets a real-time signal of ours; its handler notes the interrupted registers and sleeps on
  * a futex.  The thread list is read again until nobody new is on it.  Whoever has not stopped
- * within the limit is an unseen thread: it runs on, and is counted.
+ * when nobody has come for the limit is an unseen thread: it runs on, and is counted.  Time and
+ * memory grow with the number of threads, which has no bound.
  */
 #include "base/base.h"
 
@@ -15,7 +16,6 @@
 enum {
     CRN_STOP_SIGNAL = 60, /* below SIGRTMAX, where programs seldom look */
     CRN_STOP_LIMIT_MS = 200,
-    CRN_STOPPED_MAX = 1 << 16,
 };
 
 /* A thread that stands still. */
@@ -25,7 +25,7 @@ struct crn_stopped {
 };
 
 struct crn_stopped_list {
-    const struct crn_stopped *threads;
+    const struct crn_stopped *threads; /* in the order in which they stopped */
     uint32_t count;
     unsigned unseen; /* threads that did not stop */
     int unseen_tids[8];

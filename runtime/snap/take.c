@@ -41,6 +41,31 @@ static bool own_collect(struct crn_snap_builder *builder)
     return true;
 }
 
+static bool stopped_less(const void *a, const void *b)
+{
+    return ((const struct crn_stopped *)a)->tid < ((const struct crn_stopped *)b)->tid;
+}
+
+/* The threads that stopped, by their ids: they are asked for by those. */
+static bool stopped_collect(struct crn_snap_builder *builder,
+                            const struct crn_stopped_list *stopped)
+{
+    struct crn_stopped *rows = NULL;
+    uint32_t count = 0;
+    if (stopped->count > 0) {
+        rows = crn_arena_alloc(&builder->snap->arena, stopped->count * sizeof *rows);
+        if (rows == NULL)
+            return false;
+        for (uint32_t i = 0; i < stopped->count; i++)
+            if (stopped->threads[i].tid != 0)
+                rows[count++] = stopped->threads[i];
+        crn_sort(rows, count, sizeof *rows, stopped_less);
+    }
+    builder->stopped = rows;
+    builder->stopped_count = count;
+    return true;
+}
+
 static bool outside_collect(struct crn_snap *snap)
 {
     const struct crn_outside *outside = &snap->heap->outside;
@@ -60,7 +85,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
                               const struct crn_taker *taker, const struct crn_occasion *occasion,
                               uint32_t birth_from, bool is_torn)
 {
-    struct crn_snap_builder builder = {.snap = snap, .stopped = stopped};
+    struct crn_snap_builder builder = {.snap = snap};
     memset(snap, 0, sizeof *snap);
     snap->heap = &crn_heap;
     snap->heap_end = crn_heap.region.next;
@@ -71,7 +96,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->occasion = *occasion;
     enum crn_status status = CRN_ERR_NO_MEMORY;
     crn_pages_open();
-    if (own_collect(&builder) && outside_collect(snap)) {
+    if (stopped_collect(&builder, stopped) && own_collect(&builder) && outside_collect(snap)) {
         crn_build_name(&builder, "%s", "");
         status = crn_build_mappings(&builder);
         crn_build_threads(&builder, taker);

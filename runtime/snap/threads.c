@@ -163,12 +163,18 @@ static void own_stack_add(struct crn_snap_builder *builder, const struct crn_thr
     }
 }
 
-static const struct crn_stopped *stopped_find(const struct crn_stopped_list *list, int tid)
+const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *builder, int tid)
 {
-    for (uint32_t i = 0; i < list->count; i++)
-        if (list->threads[i].tid == tid)
-            return &list->threads[i];
-    return NULL;
+    uint32_t low = 0, high = builder->stopped_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (builder->stopped[middle].tid < tid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < builder->stopped_count && builder->stopped[low].tid == tid ? &builder->stopped[low]
+                                                                           : NULL;
 }
 
 /* Is the stack of an ended thread still what it was: does its descriptor name itself? */
@@ -206,7 +212,7 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
     const struct crn_thread *self = crn_self;
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         const struct crn_thread *thread = crn_thread_at(i);
-        const struct crn_stopped *stopped = stopped_find(builder->stopped, thread->tid);
+        const struct crn_stopped *stopped = crn_build_stopped_find(builder, thread->tid);
         if (thread->own_end == 0 || thread->state == CRN_THREAD_FREE)
             continue;
         if (thread == self || stopped != NULL || crn_snap_thread_has_stack(thread))
@@ -226,10 +232,9 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
                       crn_build_name(builder, "stack of ended thread"));
         }
     }
-    for (uint32_t i = 0; i < builder->stopped->count; i++)
-        if (builder->stopped->threads[i].tid != 0)
-            registers_add(builder, builder->stopped->threads[i].context,
-                          thread_name(builder, builder->stopped->threads[i].tid));
+    for (uint32_t i = 0; i < builder->stopped_count; i++)
+        registers_add(builder, builder->stopped[i].context,
+                      thread_name(builder, builder->stopped[i].tid));
     if (taker->interrupted != NULL)
         registers_add(builder, taker->interrupted, 0);
     else
