@@ -5,6 +5,7 @@
  * function that is registered before any other, hence called after every one of them.
  */
 #include "shim/check.h"
+#include "shim/deadly.h"
 #include "shim/on_demand.h"
 #include "shim/start.h"
 #include "coro/probe.h"
@@ -113,6 +114,7 @@ CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
 
 static void child_begin(void)
 {
+    int parent_pid = crn_shim.pid;
     crn_shim.pid = crn_sys_getpid();
     crn_shim.is_forked = true;
     crn_shim.is_first = false;
@@ -134,6 +136,7 @@ static void child_begin(void)
     crn_threads_after_fork();
     crn_stop_after_fork();
     crn_end_after_fork();
+    crn_deadly_after_fork(parent_pid);
 }
 
 /* LD_PRELOAD, given as "LD_PRELOAD=…", without libcoroner.so; NULL: nothing is left of it. */

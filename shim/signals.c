@@ -3,10 +3,10 @@
  *
  * Two kinds are ours.  CRN_STOP_SIGNAL parks threads for a check: the program can neither block
  * nor take it, and what it installs for that number is kept and called for deliveries that are
- * not ours.  SIGINT, SIGTERM and SIGHUP with default disposition get a handler that checks before
- * the process dies by them: sigaction still shows SIG_DFL.
+ * not ours.  Deadly signals with default disposition get a handler that checks before the process
+ * dies by them (deadly.h): sigaction still shows SIG_DFL.
  */
-#include "shim/check.h"
+#include "shim/deadly.h"
 #include "shim/start.h"
 #include "shim/state.h"
 #include "base/sys.h"
@@ -22,32 +22,8 @@
 
 #undef sigwait
 
-static const int deadly[] = {SIGINT, SIGTERM, SIGHUP};
-
 /* What the program believes is installed, where that differs: for the deadly ones and the stop. */
 static struct sigaction program_stop_action;
-
-static bool is_deadly(int signal)
-{
-    return signal == SIGINT || signal == SIGTERM || signal == SIGHUP;
-}
-
-/* The handler for a deadly signal: check, report, and die as if we had not been here. */
-static void deadly_handler(int signal, siginfo_t *info, void *context)
-{
-    (void)info;
-    struct sigaction action;
-    if (crn_sys_getpid() == crn_shim.pid)
-        crn_end_by_signal(signal, context);
-    memset(&action, 0, sizeof action);
-    action.sa_handler = SIG_DFL;
-    crn_sigaction_real(signal, &action, NULL);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signal);
-    crn_syscall3(SYS_tgkill, crn_sys_getpid(), crn_sys_gettid(), signal);
-    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &only, NULL, 8);
-}
 
 static void stop_handler(int signal, siginfo_t *info, void *context)
 {
@@ -91,14 +67,10 @@ void crn_signal_stack_give(struct crn_thread *self)
 
 void crn_signals_start(void)
 {
-    struct sigaction current;
     if (crn_shim.phase == CRN_SHIM_OFF)
         return;
     handler_install(CRN_STOP_SIGNAL, stop_handler);
-    for (unsigned i = 0; i < CRN_COUNT_OF(deadly); i++)
-        if (crn_sigaction_real(deadly[i], NULL, &current) == 0 && current.sa_handler == SIG_DFL &&
-            !crn_shim.is_silenced)
-            handler_install(deadly[i], deadly_handler);
+    crn_deadly_start();
     if (crn_self != NULL)
         crn_signal_stack_give(crn_self);
     sigset_t ours;
@@ -165,15 +137,14 @@ static int action_set(int signal, const struct sigaction *action, struct sigacti
         copy.sa_flags &= withholds ? ~SA_ONSTACK : ~0;
         onstack_withheld = withholds ? onstack_withheld | bit : onstack_withheld & ~bit;
     }
-    bool wants_default = action != NULL && is_deadly(signal) && !crn_shim.is_silenced &&
-                         action->sa_handler == SIG_DFL && /* PHP asks so with SA_SIGINFO, too */
-                         crn_shim.phase == CRN_SHIM_ON && crn_sys_getpid() == crn_shim.pid;
+    bool wants_default = action != NULL && crn_deadly_stands_in(signal) &&
+                         action->sa_handler == SIG_DFL; /* PHP asks so with SA_SIGINFO, too */
     int result = crn_sigaction_real(signal, wants_default ? NULL : action, &previous);
     if (result == 0 && wants_default)
-        handler_install(signal, deadly_handler);
+        crn_deadly_install(signal);
     if (result == 0 && old != NULL) {
         *old = previous;
-        if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction == deadly_handler)
+        if (crn_deadly_is_ours(&previous))
             as_default(old);
         else if (was_withheld)
             old->sa_flags |= SA_ONSTACK;
@@ -194,10 +165,10 @@ CRN_EXPORT int sigaction(int signal, const struct sigaction *restrict action,
 static sighandler_t handler_set(const char *name, int signal, sighandler_t handler, int flags)
 {
     struct sigaction action, old;
-    if (signal != CRN_STOP_SIGNAL && (!is_deadly(signal) || handler != SIG_DFL)) {
+    if (signal != CRN_STOP_SIGNAL && (handler != SIG_DFL || !crn_deadly_stands_in(signal))) {
         sighandler_t before =
             ((sighandler_t(*)(int, sighandler_t))crn_shim_next(name))(signal, handler);
-        return (void (*)(void))before == (void (*)(void))deadly_handler ? SIG_DFL : before;
+        return crn_deadly_is_handler(before) ? SIG_DFL : before;
     }
     if (handler == SIG_ERR || signal < 1 || signal >= NSIG) {
         errno = EINVAL;

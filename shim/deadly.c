@@ -1,0 +1,89 @@
+/*
+ * The handler that stands in for the end that a signal brings by default.  See deadly.h.
+ */
+#include "shim/deadly.h"
+#include "shim/check.h"
+#include "shim/state.h"
+#include "base/signals.h"
+#include "base/sys.h"
+#include "snap/stop.h"
+
+#include <string.h>
+
+enum { PID_OF_INIT = 1 };
+
+static void default_set(int signal)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    crn_sigaction_real(signal, &action, NULL);
+}
+
+/* Checks, reports, and dies as if we had not been here. */
+static void deadly_handler(int signal, siginfo_t *info, void *context)
+{
+    (void)info;
+    if (crn_sys_getpid() == crn_shim.pid)
+        crn_end_by_signal(signal, context);
+    default_set(signal);
+    if (crn_sys_getpid() == PID_OF_INIT)
+        return; /* it was made by clone() without libc: nothing happens, as by default */
+    sigset_t only;
+    sigemptyset(&only);
+    sigaddset(&only, signal);
+    crn_syscall3(SYS_tgkill, crn_sys_getpid(), crn_sys_gettid(), signal);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &only, NULL, 8);
+}
+
+bool crn_deadly_is_handler(void (*handler)(int))
+{
+    return (void (*)(void))handler == (void (*)(void))deadly_handler;
+}
+
+bool crn_deadly_is_ours(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == deadly_handler;
+}
+
+bool crn_deadly_stands_in(int signal)
+{
+    int pid = crn_sys_getpid();
+    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL && !crn_shim.is_silenced &&
+           crn_shim.phase != CRN_SHIM_OFF && pid == crn_shim.pid && pid != PID_OF_INIT;
+}
+
+void crn_deadly_install(int signal)
+{
+    /* Faults stay open, for the handlers the program has for them, and the stop of a check. */
+    static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, CRN_STOP_SIGNAL};
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = deadly_handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigfillset(&action.sa_mask);
+    for (unsigned i = 0; i < CRN_COUNT_OF(open); i++)
+        sigdelset(&action.sa_mask, open[i]);
+    crn_sigaction_real(signal, &action, NULL);
+}
+
+void crn_deadly_start(void)
+{
+    struct sigaction current;
+    for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
+        if (crn_deadly_stands_in(signal) && crn_sigaction_real(signal, NULL, &current) == 0 &&
+            current.sa_handler == SIG_DFL)
+            crn_deadly_install(signal);
+}
+
+void crn_deadly_after_fork(int parent_pid)
+{
+    struct sigaction current;
+    if (crn_shim.pid == PID_OF_INIT) {
+        for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
+            if (crn_sigaction_real(signal, NULL, &current) == 0 && crn_deadly_is_ours(&current))
+                default_set(signal);
+    } else if (parent_pid == PID_OF_INIT) {
+        crn_deadly_start();
+    }
+}
