@@ -242,7 +242,7 @@ bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *gro
                         const struct crn_suspect *suspect)
 {
     const struct crn_occasion *occasion = &mark->snap->occasion;
-    if (occasion->scope == 0 || crn_owner_is_asked(occasion, suspect->record->coro))
+    if (crn_owner_is_inside(suspect->record->coro, occasion->scope))
         return true;
     uint32_t coro = group->example_coro;
     if (coro == 0 || coro > mark->snap->coro_count || mark->snap->coros[coro - 1].probe == 0)

@@ -21,14 +21,6 @@ static const char *const why_of[CRN_FINDING_COUNT] = {
         "it was cancelled while it waited for something that no hook ends",
 };
 
-bool crn_owner_is_asked(const struct crn_occasion *occasion, uint32_t owner)
-{
-    if (occasion->scope == 0)
-        return true;
-    return (owner & CRN_OWNER_SCOPE) != 0 && owner != CRN_OWNER_IGNORED &&
-           crn_scope_is_inside(owner & ~CRN_OWNER_SCOPE, occasion->scope);
-}
-
 static const char *scope_name(uint32_t scope)
 {
     return scope != 0 ? crn_scope_at(scope)->name : NULL;
@@ -63,7 +55,7 @@ static void captive_try(struct captive_search *search, uintptr_t word)
     struct crn_block block;
     const struct crn_snap *snap = search->mark->snap;
     if (crn_index_find(&snap->heap->index, word & (((uintptr_t)1 << 48) - 1), &block) &&
-        block.size > search->bytes && crn_owner_is_asked(&snap->occasion, block.record->coro)) {
+        block.size > search->bytes && crn_owner_is_inside(block.record->coro, snap->occasion.scope)) {
         search->start = block.start;
         search->bytes = block.size;
     }
@@ -71,7 +63,7 @@ static void captive_try(struct captive_search *search, uintptr_t word)
 
 static bool is_of_scope(const struct crn_record *record, void *user)
 {
-    return crn_owner_is_asked(user, record->coro);
+    return crn_owner_is_inside(record->coro, *(const uint32_t *)user);
 }
 
 static void captive_find(struct crn_mark *mark, uint32_t index, struct crn_found *found)
@@ -92,9 +84,9 @@ static void captive_find(struct crn_mark *mark, uint32_t index, struct crn_found
     }
     found->object = search.start;
     found->object_bytes = search.bytes;
-    struct crn_occasion occasion = snap->occasion;
+    uint32_t scope = snap->occasion.scope;
     if (search.start != 0)
-        found->object_retained = crn_mark_reach_bytes(mark, search.start, is_of_scope, &occasion);
+        found->object_retained = crn_mark_reach_bytes(mark, search.start, is_of_scope, &scope);
 }
 
 /* Which kinds of findings one coroutine gives, as a mask. */

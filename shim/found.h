@@ -34,7 +34,4 @@ void crn_founds_find(struct crn_founds *founds, struct crn_mark *mark, bool only
 /* Drafts one, with its coroutine and chain. */
 void crn_found_draft(struct crn_draft *draft, struct crn_mark *mark, const struct crn_found *found);
 
-/* Whether an owner (of a block's record) is of the scope that the occasion asks about. */
-bool crn_owner_is_asked(const struct crn_occasion *occasion, uint32_t owner);
-
 #endif

@@ -134,6 +134,14 @@ bool crn_scope_is_inside(uint32_t number, uint32_t scope)
     return false;
 }
 
+bool crn_owner_is_inside(uint32_t owner, uint32_t scope)
+{
+    if (scope == 0)
+        return true;
+    return (owner & CRN_OWNER_SCOPE) != 0 && owner != CRN_OWNER_IGNORED &&
+           crn_scope_is_inside(owner & ~CRN_OWNER_SCOPE, scope);
+}
+
 uint32_t crn_scope_current(const struct crn_thread *thread)
 {
     return crn_scope_number((uint64_t)thread->scope_generation << 32 | thread->scope);

@@ -80,6 +80,9 @@ CRN_INLINE uint32_t crn_scope_if_open(uint32_t number)
 /* Whether `number` is `scope` or lies inside it. */
 bool crn_scope_is_inside(uint32_t number, uint32_t scope);
 
+/* Whether a block with this owner belongs to `scope` or to one inside it; 0: every one does. */
+bool crn_owner_is_inside(uint32_t owner, uint32_t scope);
+
 /* A block with this owner came or went. */
 CRN_INLINE void crn_owner_count(uint32_t owner, int by)
 {
