@@ -3,128 +3,12 @@
  */
 #include "shim/findings.h"
 #include "shim/coro_rows.h"
-#include "shim/found.h"
 #include "shim/state.h"
 #include "coro/coro.h"
 #include "mark/why.h"
 #include "coro/probe.h"
 
 #include <string.h>
-
-enum { CHAINS_MAX = 1024 };
-
-/* Where in its stack or frame a word of a coroutine lies; 0: elsewhere. */
-static uint64_t offset_in_coro(const struct crn_snap *snap, uint32_t number, uintptr_t address)
-{
-    if (number < snap->coro_count) {
-        const struct crn_snap_coro *coro = &snap->coros[number];
-        uintptr_t in_stack = address - coro->stack_start;
-        return in_stack < coro->stack_end - coro->stack_start ? in_stack : 0;
-    }
-    const struct crn_snap_frame *frame = &snap->frames[number - snap->coro_count];
-    return address > frame->start + frame->offset ? address - frame->start - frame->offset : 0;
-}
-
-static void chain_link_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
-                           struct crn_record_link link)
-{
-    uint32_t row = crn_draft_link(draft, &link);
-    if (findings->group_link_counts[group]++ == 0)
-        findings->group_links[group] = row;
-}
-
-/* The name of the local that lies at an address of a coroutine; 0: none is named there. */
-static uint32_t local_name(struct crn_draft *draft, const struct crn_snap *snap, uintptr_t address)
-{
-    const struct crn_snap_local *local = crn_local_find(snap, address);
-    return local != NULL && local->name != NULL ? crn_draft_string(draft, local->name) : 0;
-}
-
-struct crn_record_link crn_step_link(struct crn_draft *draft, const struct crn_mark *mark,
-                                     const struct crn_chain_step *step)
-{
-    const struct crn_snap *snap = mark->snap;
-    struct crn_record_link link = {.address = step->address};
-    if (step->root != 0) {
-        const struct crn_root *root = &snap->roots[step->root - 1];
-        link.kind = CRN_LINK_ROOT;
-        link.root = root->kind;
-        link.name = root->name != 0 ? crn_draft_string(draft, snap->names + root->name) : 0;
-    } else if (step->coro != 0) {
-        link.kind = CRN_LINK_CORO;
-        link.coro = crn_link_coro_add(draft, snap, step->coro - 1);
-        link.offset = offset_in_coro(snap, step->coro - 1, step->address);
-        link.name = local_name(draft, snap, step->address);
-    } else {
-        struct crn_block block;
-        link.kind = CRN_LINK_BLOCK;
-        link.offset = step->address - step->block;
-        if (crn_index_find(&snap->heap->index, step->block, &block)) {
-            link.bytes = block.size;
-            link.alloc_node = crn_draft_node(draft, block.record->stack);
-        }
-    }
-    return link;
-}
-
-static void step_add(struct crn_findings *findings, struct crn_draft *draft, size_t group,
-                     const struct crn_chain_step *step)
-{
-    chain_link_add(findings, draft, group, crn_step_link(draft, findings->mark, step));
-}
-
-/* The end of every chain: the dead coroutine, and the block it holds. */
-static void chain_end_add(struct crn_findings *findings, struct crn_draft *draft, size_t index)
-{
-    const struct crn_mark *mark = findings->mark;
-    const struct crn_group *group = &mark->groups[index];
-    struct crn_block block = {.size = 0};
-    crn_index_find(&mark->snap->heap->index, group->example, &block);
-    chain_link_add(findings, draft, index,
-                   (struct crn_record_link){
-                       .kind = CRN_LINK_CORO,
-                       .coro = findings->holder_rows[group->holder - 1],
-                       .address = group->example_word,
-                       .name = local_name(draft, mark->snap, group->example_word),
-                       .offset = offset_in_coro(mark->snap, group->example_coro - 1,
-                                                group->example_word)});
-    chain_link_add(findings, draft, index,
-                   (struct crn_record_link){.kind = CRN_LINK_LEAK,
-                                            .address = group->example,
-                                            .bytes = block.size,
-                                            .alloc_node = crn_draft_node(draft, group->alloc_node)});
-}
-
-/* Whether something live leads to what holds it; the chain of an abandoned one starts there. */
-static bool has_chain(const struct crn_group *group)
-{
-    return group->verdict == CRN_VERDICT_COMPLETED || group->verdict == CRN_VERDICT_CANCELLED;
-}
-
-static void chains_add(struct crn_findings *findings, struct crn_draft *draft)
-{
-    struct crn_mark *mark = findings->mark;
-    uint32_t *coros = crn_arena_alloc(&mark->arena, CHAINS_MAX * sizeof *coros);
-    unsigned *step_counts = crn_arena_alloc(&mark->arena, CHAINS_MAX * sizeof *step_counts);
-    struct crn_chain_step(*steps)[CRN_CHAIN_STEPS_MAX] = NULL;
-    size_t wanted = 0;
-    for (size_t i = 0; i < mark->group_count && wanted < CHAINS_MAX && coros != NULL; i++)
-        if (has_chain(&mark->groups[i]))
-            coros[wanted++] = mark->groups[i].example_coro - 1;
-    if (wanted > 0 && step_counts != NULL &&
-        (steps = crn_arena_alloc(&mark->arena, wanted * sizeof *steps)) != NULL)
-        crn_mark_trace(mark, coros, wanted, steps, step_counts);
-    for (size_t i = 0, traced = 0; i < mark->group_count; i++) {
-        if (mark->groups[i].holder == 0)
-            continue;
-        if (has_chain(&mark->groups[i]) && traced < wanted) {
-            for (unsigned step = 0; steps != NULL && step < step_counts[traced]; step++)
-                step_add(findings, draft, i, &steps[traced][step]);
-            traced++;
-        }
-        chain_end_add(findings, draft, i);
-    }
-}
 
 /* So that one which runs again after all is noticed. */
 static void judged_note(const struct crn_mark *mark)
@@ -148,16 +32,16 @@ void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
     findings->mark = mark;
     findings->holder_rows =
         crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof(uint32_t));
-    findings->group_links =
+    findings->chains.first =
         crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
-    findings->group_link_counts =
+    findings->chains.counts =
         crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
     if (mark->arena.exhausted)
         return;
     crn_dead_coros_add(draft, mark, findings->holder_rows, lists_all);
     if (lists_all)
         crn_living_coros_add(draft, mark);
-    chains_add(findings, draft);
+    crn_chains_add(&findings->chains, mark, draft, findings->holder_rows);
     judged_note(mark);
 }
 
@@ -319,7 +203,7 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
     uint64_t suspected_blocks = 0, suspected_bytes = 0;
     uint8_t *is_refuted = crn_arena_alloc(&mark->arena, mark->holder_count + 1);
     uint32_t *rows = crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof *rows);
-    if (is_refuted == NULL || rows == NULL || findings->group_link_counts == NULL)
+    if (is_refuted == NULL || rows == NULL || findings->chains.counts == NULL)
         return;
     refuted_find(mark, is_refuted);
     for (size_t i = 0; i < mark->suspect_count; i++) {
@@ -352,8 +236,8 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
             .alloc_node = crn_draft_node(draft, group->alloc_node),
             .coro = group->holder != 0 ? findings->holder_rows[group->holder - 1] : 0,
             .coro_count = group->holder != 0 ? mark->holders[group->holder - 1].count : 0,
-            .first_link = findings->group_links[i],
-            .link_count = findings->group_link_counts[i],
+            .first_link = findings->chains.first[i],
+            .link_count = findings->chains.counts[i],
             .blocks = group->blocks,
             .bytes = group->bytes,
             .indirect_blocks = group->indirect_blocks,

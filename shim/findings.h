@@ -6,17 +6,12 @@
  * Chains, holders and counts are drafted while the picture is fresh (collect); which blocks are
  * leaked in the end is decided when the program has torn itself down (confirm).
  */
-#include "record/draft.h"
-
-/* One step of a chain as a link of the draft. */
-struct crn_record_link crn_step_link(struct crn_draft *draft, const struct crn_mark *mark,
-                                     const struct crn_chain_step *step);
+#include "shim/chains.h"
 
 struct crn_findings {
     struct crn_mark *mark;
-    uint32_t *holder_rows;  /* by holder: row in the draft + 1 */
-    uint32_t *group_links;  /* by group: its first link, and how many */
-    uint32_t *group_link_counts;
+    uint32_t *holder_rows; /* by holder: row in the draft + 1 */
+    struct crn_chains chains;
 };
 
 /* Drafts chains, coroutines and the counts of the mark.  `lists_all`: every coroutine, dead or not. */

@@ -2,8 +2,8 @@
  * Findings.  See found.h.
  */
 #include "shim/found.h"
+#include "shim/chains.h"
 #include "shim/coro_rows.h"
-#include "shim/findings.h"
 #include "shim/state.h"
 #include "base/sys.h"
 #include "coro/probe.h"
