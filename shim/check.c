@@ -302,7 +302,6 @@ void crn_end_after_fork(void)
     end_has_begun = end_has_finished = 0;
     crn_lock_init(&one_at_a_time);
     is_asked = is_settled = is_described = false;
-    crn_lsan_after_fork();
     if (first_pass.is_done)
         memset(&first_pass, 0, sizeof first_pass); /* the parent's; the copy is small */
     memset(&last_pass, 0, sizeof last_pass);

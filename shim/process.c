@@ -6,6 +6,7 @@
  */
 #include "shim/check.h"
 #include "shim/deadly.h"
+#include "shim/lsan_compat.h"
 #include "shim/on_demand.h"
 #include "shim/start.h"
 #include "coro/probe.h"
@@ -137,6 +138,7 @@ static void child_begin(void)
     crn_stop_after_fork();
     crn_end_after_fork();
     crn_deadly_after_fork(parent_pid);
+    crn_lsan_after_fork();
 }
 
 /* LD_PRELOAD, given as "LD_PRELOAD=…", without libcoroner.so; NULL: nothing is left of it. */
