@@ -5,7 +5,8 @@
  * A stack that is registered is exactly one stack.  Its number is its row, so that it can be taken
  * back or moved.
  */
-#include "shim/on_demand.h"
+#include "shim/state.h"
+#include "check/demand.h"
 #include "coro/coro.h"
 #include "base/sys.h"
 
@@ -114,12 +115,12 @@ static struct {
 CRN_EXPORT void coroner_v1_leak_check(int kind)
 {
     enum { FULL, QUICK, ADDED };
-    struct coroner_summary summary;
+    struct crn_demand_summary summary;
     const struct crn_occasion everything = {.scope = 0};
     size_t before = counted[0].bytes + counted[1].bytes;
-    crn_check_on_demand(everything, kind == FULL ? CORONER_REPORT : CORONER_SILENT, &summary);
+    crn_check_on_demand(everything, kind == FULL ? CRN_REPORT_ANY : CRN_REPORT_NEVER, &summary);
     if (kind == ADDED && summary.leaked_bytes > before)
-        crn_check_on_demand(everything, CORONER_REPORT, &summary);
+        crn_check_on_demand(everything, CRN_REPORT_ANY, &summary);
     counted[0].blocks = summary.leaked_blocks - summary.likely_blocks;
     counted[0].bytes = summary.leaked_bytes - summary.likely_bytes;
     counted[1].blocks = summary.likely_blocks;

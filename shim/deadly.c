@@ -2,7 +2,7 @@
  * The handler that stands in for the end that a signal brings by default.  See deadly.h.
  */
 #include "shim/deadly.h"
-#include "shim/check.h"
+#include "check/check.h"
 #include "shim/state.h"
 #include "base/signals.h"
 #include "base/sys.h"
@@ -24,7 +24,7 @@ static void default_set(int signal)
 static void deadly_handler(int signal, siginfo_t *info, void *context)
 {
     (void)info;
-    if (crn_sys_getpid() == crn_shim.pid)
+    if (crn_sys_getpid() == crn_shim.process.pid)
         crn_end_by_signal(signal, context);
     default_set(signal);
     if (crn_sys_getpid() == PID_OF_INIT)
@@ -49,8 +49,8 @@ bool crn_deadly_is_ours(const struct sigaction *action)
 bool crn_deadly_stands_in(int signal)
 {
     int pid = crn_sys_getpid();
-    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL && !crn_shim.is_silenced &&
-           crn_shim.phase != CRN_SHIM_OFF && pid == crn_shim.pid && pid != PID_OF_INIT;
+    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL && !crn_shim.process.is_silenced &&
+           crn_shim.phase != CRN_SHIM_OFF && pid == crn_shim.process.pid && pid != PID_OF_INIT;
 }
 
 void crn_deadly_install(int signal)
@@ -79,7 +79,7 @@ void crn_deadly_start(void)
 void crn_deadly_after_fork(int parent_pid)
 {
     struct sigaction current;
-    if (crn_shim.pid == PID_OF_INIT) {
+    if (crn_shim.process.pid == PID_OF_INIT) {
         for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
             if (crn_sigaction_real(signal, NULL, &current) == 0 && crn_deadly_is_ours(&current))
                 default_set(signal);

@@ -17,7 +17,8 @@
  * runtime do all the work.
  */
 #include "shim/lsan_compat.h"
-#include "shim/on_demand.h"
+#include "coroner/coroner.h"
+#include "check/demand.h"
 #include "options/lsan.h"
 #include "base/sys.h"
 #include "coro/scope.h"
@@ -187,7 +188,7 @@ CRN_EXPORT void coroner_v1_lsan_answer(const char *options, const char *suppress
 CRN_EXPORT int coroner_v1_lsan_check(int is_last)
 {
     if (!is_last)
-        return crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_CHECK_JUDGED, NULL) > 0;
+        return crn_check_judged();
     if (atomic_exchange_explicit(&has_checked, 1, memory_order_acq_rel) != 0 || !crn_end_now())
         return 0;
     int code = (int)crn_shim.options.error_exitcode;

@@ -3,9 +3,10 @@
  *
  * A handle that is not valid, or an event that cannot be, costs one line and changes nothing.
  */
-#include "shim/on_demand.h"
-#include "shim/malloc.h"
+#include "shim/state.h"
+#include "coroner/coroner.h"
 #include "base/sys.h"
+#include "check/demand.h"
 #include "coro/probe.h"
 
 #include <stdlib.h>
@@ -36,7 +37,7 @@ static struct crn_thread *probe_begin(void)
         return NULL;
     if (CRN_UNLIKELY(is_check_requested) &&
         atomic_exchange_explicit(&is_check_requested, 0, memory_order_relaxed) != 0)
-        crn_check_on_demand((struct crn_occasion){.scope = 0}, CORONER_REPORT, NULL);
+        crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL);
     return self;
 }
 
@@ -84,6 +85,28 @@ static bool has_left(uint32_t number)
            crn_probes.swallower_count > 0 || (crn_probes.watch_count > 0 && is_watched(number));
 }
 
+/* A check as enum coroner_check_flags wants it.  Aborts when they say so and something is proven. */
+static size_t check_ask(struct crn_occasion occasion, unsigned flags,
+                        struct coroner_summary *answer)
+{
+    struct crn_demand_summary summary;
+    size_t count = crn_check_on_demand(occasion,
+                                       (flags & CORONER_REPORT) != 0  ? CRN_REPORT_ANY
+                                       : (flags & CORONER_ABORT) != 0 ? CRN_REPORT_PROVEN
+                                                                      : CRN_REPORT_NEVER,
+                                       &summary);
+    if (answer != NULL)
+        *answer = (struct coroner_summary){.findings = summary.entries,
+                                           .leaked_blocks = summary.leaked_blocks,
+                                           .leaked_bytes = summary.leaked_bytes,
+                                           .likely_blocks = summary.likely_blocks,
+                                           .likely_bytes = summary.likely_bytes,
+                                           .pause_ns = summary.pause_ns};
+    if ((flags & CORONER_ABORT) != 0 && summary.proven > 0)
+        abort();
+    return count;
+}
+
 CRN_EXPORT size_t coroner_v1_scope_end(uint64_t handle, unsigned flags)
 {
     struct crn_thread *self = probe_begin();
@@ -104,8 +127,8 @@ CRN_EXPORT size_t coroner_v1_scope_end(uint64_t handle, unsigned flags)
         crn_scope_enter(self, crn_scope_if_open(parent));
     size_t count = 0;
     if (has_left(number) && (flags & CORONER_LATER) == 0)
-        count = crn_check_on_demand((struct crn_occasion){.scope = number, .is_scope_end = true},
-                                    flags, NULL);
+        count = check_ask((struct crn_occasion){.scope = number, .is_scope_end = true}, flags,
+                          NULL);
     uint32_t orphans;
     self->is_busy = 1;
     bool is_ended = crn_scope_end(handle, self->tid, &orphans);
@@ -369,7 +392,7 @@ CRN_EXPORT size_t coroner_v1_check(uint64_t handle, unsigned flags,
         return 0;
     if (handle != 0 && (number = scope_of(self, handle, "coroner_check_scope")) == 0)
         return 0;
-    return crn_check_on_demand((struct crn_occasion){.scope = number}, flags, summary);
+    return check_ask((struct crn_occasion){.scope = number}, flags, summary);
 }
 
 CRN_EXPORT void coroner_v1_check_request(void)
@@ -379,7 +402,30 @@ CRN_EXPORT void coroner_v1_check_request(void)
 
 CRN_EXPORT int coroner_v1_finding(size_t index, struct coroner_finding *finding)
 {
-    return finding != NULL && crn_finding_read(index, finding);
+    static const char *const verdicts[CRN_VERDICT_COUNT] = {"live",      "stale",     "completed",
+                                                            "cancelled", "abandoned", "lost"};
+    static const enum coroner_finding_kind kinds[CRN_FINDING_COUNT] = {
+        [CRN_FINDING_OUTLIVED] = CORONER_OUTLIVED,
+        [CRN_FINDING_ZOMBIE] = CORONER_ZOMBIE,
+        [CRN_FINDING_SWALLOWED] = CORONER_SWALLOWED,
+        [CRN_FINDING_NO_CANCEL_HOOK] = CORONER_NO_CANCEL_HOOK,
+        [CRN_FINDING_UNFINISHED_WATCH] = CORONER_UNFINISHED_WATCH,
+    };
+    struct crn_demand_entry entry;
+    if (finding == NULL || !crn_demand_entry_read(index, &entry))
+        return 0;
+    *finding = (struct coroner_finding){
+        .kind = entry.is_leak ? CORONER_LEAK : kinds[entry.finding],
+        .verdict = entry.is_leak ? verdicts[entry.verdict] : NULL,
+        .is_proven = entry.is_proven,
+        .coroutine = entry.coroutine,
+        .local = entry.local,
+        .why = entry.why,
+        .address = (const void *)entry.address,
+        .blocks = entry.blocks,
+        .bytes = entry.bytes,
+    };
+    return 1;
 }
 
 CRN_EXPORT void coroner_v1_region(const void *start, size_t bytes, int is_root)
@@ -413,7 +459,7 @@ CRN_EXPORT void coroner_v1_assert_failed(const char *file, int line, size_t coun
 {
     struct crn_thread *self = probe_begin();
     if (self != NULL)
-        crn_check_on_demand((struct crn_occasion){.scope = 0}, CORONER_REPORT, NULL);
+        crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL);
     crn_log("%s:%d: CORONER_ASSERT_NONE: %zu found", file, line, count);
     abort();
 }

@@ -4,11 +4,11 @@
  * main is wrapped, so that the mark is taken when it returns.  The confirmation is an on_exit
  * function that is registered before any other, hence called after every one of them.
  */
-#include "shim/check.h"
 #include "shim/deadly.h"
 #include "shim/lsan_compat.h"
-#include "shim/on_demand.h"
 #include "shim/start.h"
+#include "shim/state.h"
+#include "check/check.h"
 #include "coro/probe.h"
 #include "base/sys.h"
 #include "record/modules.h"
@@ -40,7 +40,7 @@ static int main_wrapped(int argc, char **argv, char **environment)
 static void very_last(int status, void *unused)
 {
     (void)unused;
-    if (crn_sys_getpid() != crn_shim.pid)
+    if (crn_sys_getpid() != crn_shim.process.pid)
         return;
     int code = crn_end_finish(status & 0xff);
     if (code != (status & 0xff)) {
@@ -66,7 +66,7 @@ CRN_EXPORT __attribute__((noreturn)) void exit(int code)
     static void (*real)(int);
     if (real == NULL)
         real = (void (*)(int))crn_shim_next("exit");
-    if (crn_sys_getpid() == crn_shim.pid)
+    if (crn_sys_getpid() == crn_shim.process.pid)
         crn_end_begin(code);
     real(code);
     __builtin_unreachable();
@@ -75,7 +75,7 @@ CRN_EXPORT __attribute__((noreturn)) void exit(int code)
 /* Without libc: its _exit does nothing else. */
 static __attribute__((noreturn)) void end_now(int code)
 {
-    if (crn_sys_getpid() == crn_shim.pid) {
+    if (crn_sys_getpid() == crn_shim.process.pid) {
         crn_end_begin(code);
         code = crn_end_finish(code & 0xff);
     }
@@ -105,7 +105,7 @@ CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
     static void (*real)(int);
     if (real == NULL)
         real = (void (*)(int))crn_shim_next("quick_exit");
-    if (crn_sys_getpid() == crn_shim.pid) {
+    if (crn_sys_getpid() == crn_shim.process.pid) {
         quick_code = code;
         crn_end_begin(code);
     }
@@ -115,17 +115,17 @@ CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
 
 static void child_begin(void)
 {
-    int parent_pid = crn_shim.pid;
-    crn_shim.pid = crn_sys_getpid();
-    crn_shim.is_forked = true;
-    crn_shim.is_first = false;
-    crn_shim.is_silenced |= !crn_shim.options.follow_children;
+    int parent_pid = crn_shim.process.pid;
+    crn_shim.process.pid = crn_sys_getpid();
+    crn_shim.process.is_forked = true;
+    crn_shim.process.is_first = false;
+    crn_shim.process.is_silenced |= !crn_shim.options.follow_children;
     /* A daemon closes standard error to let go of whoever reads it: a copy must not hold on. */
     if (crn_shim.saved_stderr >= 0)
         crn_syscall1(SYS_close, crn_shim.saved_stderr);
     crn_shim.saved_stderr = -1;
-    crn_shim.started_unix_ns = crn_unix_now_ns();
-    crn_shim.started_ns = crn_now_ns();
+    crn_shim.process.started_unix_ns = crn_unix_now_ns();
+    crn_shim.process.started_ns = crn_now_ns();
     crn_heap_after_fork(&crn_heap);
     crn_tree_after_fork(&crn_tree);
     crn_rules_after_fork();
@@ -188,7 +188,7 @@ static bool first_decide(void)
 {
     char number[16];
     const char *first = getenv("CORONER_FIRST");
-    snprintf(number, sizeof number, "%d", crn_shim.pid);
+    snprintf(number, sizeof number, "%d", crn_shim.process.pid);
     if (first == NULL && crn_shim.options.follow_children)
         setenv("CORONER_FIRST", number, 1);
     return first == NULL || strcmp(first, number) == 0;
@@ -199,7 +199,7 @@ void crn_process_start(void)
     on_exit(very_last, NULL);
     pthread_atfork(NULL, NULL, child_begin);
     at_quick_exit(quick_last);
-    crn_shim.is_first = first_decide();
+    crn_shim.process.is_first = first_decide();
     if (!crn_shim.options.follow_children)
         environment_clean();
 }

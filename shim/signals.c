@@ -9,6 +9,7 @@
 #include "shim/deadly.h"
 #include "shim/start.h"
 #include "shim/state.h"
+#include "check/check.h"
 #include "base/sys.h"
 #include "snap/stop.h"
 

@@ -61,7 +61,7 @@ static void options_read(void)
         else
             crn_options_parse(&crn_shim.options, strcpy(text, given), option_warn, NULL);
     }
-    crn_shim.session = variable_copy("CORONER_SESSION", session, sizeof session);
+    crn_shim.process.session = variable_copy("CORONER_SESSION", session, sizeof session);
     crn_shim.launcher = variable_copy("CORONER_LAUNCHER", launcher, sizeof launcher);
     crn_lsan_start(&crn_shim.options);
 }
@@ -74,7 +74,7 @@ static void stderr_save(void)
         return;
     crn_shim.stderr_inode = status.st_ino;
     crn_shim.stderr_device = status.st_dev;
-    if (crn_shim.session == NULL)
+    if (crn_shim.process.session == NULL)
         crn_shim.saved_stderr = fcntl(2, F_DUPFD_CLOEXEC, 230);
 }
 
@@ -122,8 +122,8 @@ __attribute__((constructor)) static void shim_start(void)
     struct crn_thread *self = crn_shim_thread();
     if (self != NULL)
         self->is_busy = 1; /* what follows allocates; it is nobody's leak */
-    crn_shim.started_unix_ns = crn_unix_now_ns();
-    crn_shim.started_ns = crn_now_ns();
+    crn_shim.process.started_unix_ns = crn_unix_now_ns();
+    crn_shim.process.started_ns = crn_now_ns();
     options_read();
     crn_shim.real.libc_free = (void (*)(void *))dlsym(RTLD_NEXT, "__libc_free");
     crn_shim.real.libc_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "__libc_realloc");

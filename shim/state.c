@@ -25,10 +25,10 @@ void crn_shim_start_early(void)
             crn_syscall0(SYS_sched_yield);
         return;
     }
-    crn_shim.pid = crn_sys_getpid();
+    crn_shim.process.pid = crn_sys_getpid();
     crn_jemalloc_find(&crn_shim.real);
     if (crn_vm_limit() < LEAST_ADDRESS_SPACE) {
-        crn_shim.trouble = "the address space is limited too tightly (ulimit -v, RLIMIT_AS)";
+        crn_shim.process.trouble = "the address space is limited too tightly (ulimit -v, RLIMIT_AS)";
         crn_shim.phase = CRN_SHIM_OFF;
         under_way = 2;
         return;
@@ -43,7 +43,7 @@ void crn_shim_start_early(void)
     crn_scopes_init();
     crn_probes_init();
     if (!is_ready)
-        crn_shim.trouble = "there is no address space for its tables (ulimit -v?)";
+        crn_shim.process.trouble = "there is no address space for its tables (ulimit -v?)";
     crn_shim.phase = is_ready ? CRN_SHIM_EARLY : CRN_SHIM_OFF;
     under_way = 2;
 }
@@ -69,8 +69,8 @@ struct crn_thread *crn_shim_thread(void)
 
 void crn_shim_stand_down(const char *why)
 {
-    if (crn_shim.trouble == NULL)
-        crn_shim.trouble = why;
+    if (crn_shim.process.trouble == NULL)
+        crn_shim.process.trouble = why;
     crn_shim.phase = CRN_SHIM_OFF;
     crn_shim.takes_stacks = CRN_STACKS_OFF;
 }

@@ -10,6 +10,7 @@
  * program runs on over jemalloc, unwatched.
  */
 #include "shim/real.h"
+#include "check/host.h"
 #include "coro/coro.h"
 #include "options/options.h"
 
@@ -21,16 +22,10 @@ struct crn_shim {
     bool verifies_stacks;   /* a test mode: stack/verify.h */
     struct crn_real real;
     struct crn_options options;
-    int pid;                 /* the process we watch: a vfork child has another */
-    bool is_forked;          /* by fork, without exec */
-    bool is_first;           /* PROGRAM itself: its exit code may change */
-    bool is_silenced;        /* --follow-children=no, and we are one */
-    const char *session;     /* directory of the launcher; NULL in a plain preload */
-    const char *launcher;    /* the coroner command, for a plain preload; NULL: look beside us */
-    int saved_stderr;        /* a copy, in a plain preload; -1: none */
+    struct crn_process_facts process;
+    const char *launcher; /* the coroner command, for a plain preload; NULL: look beside us */
+    int saved_stderr;     /* a copy, in a plain preload; -1: none */
     uint64_t stderr_inode, stderr_device; /* what it was, to know it again */
-    uint64_t started_unix_ns, started_ns;
-    const char *trouble;     /* why we stood down; NULL: we did not */
 };
 extern struct crn_shim crn_shim;
 

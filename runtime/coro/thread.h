@@ -55,7 +55,7 @@ struct crn_thread {
     uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
     uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
 
-    void *findings;        /* of its last check (struct coroner_finding); it owns the mapping */
+    void *findings;        /* of its last check (check/demand.h); it owns the mapping */
     size_t findings_count, findings_bytes;
     uint32_t scope;      /* the current one; 0: none */
     uint32_t scope_generation; /* of its row, to know whether it has ended */

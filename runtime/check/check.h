@@ -9,9 +9,9 @@
  *
  * Each happens once a process; what comes too late, or in a vfork child, does nothing.
  */
-#include "shim/findings.h"
-#include "shim/found.h"
-#include "shim/state.h"
+#include "check/leaks.h"
+#include "check/findings.h"
+#include "check/host.h"
 #include "snap/snap.h"
 
 #include <ucontext.h>
@@ -20,17 +20,17 @@
 struct crn_check {
     struct crn_draft *draft; /* gets warnings, chains and coroutines */
     struct crn_occasion occasion;
-    uint32_t birth_from;           /* judge only blocks born at or after */
-    const ucontext_t *interrupted; /* in a signal handler: what it interrupted */
+    uint32_t birth_from;                         /* judge only blocks born at or after */
+    const ucontext_t *interrupted;               /* in a signal handler: what it interrupted */
     const struct crn_saved_registers *registers; /* where the program called; NULL: the caller's */
-    bool lists_all;                /* every coroutine, dead or not */
-    bool only_new;                 /* findings that no earlier check told */
+    bool lists_all;                              /* every coroutine, dead or not */
+    bool only_new;                               /* findings that no earlier check told */
 
     bool is_done; /* there is a verdict; the rest is filled in then */
     struct crn_snap snap;
     struct crn_mark mark;
-    struct crn_findings findings;
-    struct crn_founds founds;
+    struct crn_check_leaks leaks;
+    struct crn_check_findings findings;
     uint64_t pause_ns, check_ns;
     size_t own_bytes; /* the most memory it took */
     unsigned unseen;
@@ -85,25 +85,5 @@ void crn_end_by_signal(int signal, const ucontext_t *interrupted);
 
 /* In a forked child: its end has not begun. */
 void crn_end_after_fork(void);
-
-/*
- * Has the recording at `path` rendered by the coroner command, if `has_news`, and deletes it.
- * Answers the code to exit with: `exit_code`, or --error-exitcode when it finds proven leaks; when
- * it cannot be run, `leak_code`.
- */
-int crn_render(const char *path, int exit_code, int leak_code, bool has_news);
-
-/*
- * Whether the recording at `path` has a leak that counts for the exit code and no suppression
- * silences; if `is_said`, it is then rendered, too, where --output says.  `fallback` is answered
- * where the command cannot be run.
- */
-bool crn_render_judge(const char *path, bool is_said, bool fallback);
-
-/* Has the recording at `path` printed as text to standard error; it stays.  False: not possible. */
-bool crn_render_text(const char *path);
-
-/* TMPDIR, as it was when the process began; NULL: not set. */
-const char *crn_shim_temporary(void);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Coroutines as rows of the recording.  See coro_rows.h.
+ * Coroutines as rows of the recording.  See coros.h.
  */
-#include "shim/coro_rows.h"
+#include "check/coros.h"
 #include "base/maps.h"
 #include "coro/probe.h"
 #include "mark/retained.h"
@@ -82,10 +82,10 @@ static void dead_touched_add(const struct crn_mark *mark, uint64_t *touched, boo
             touched[mark->holder_of[i] - 1] += touched_bytes(mark->snap, i, 0);
 }
 
-void crn_dead_coros_add(struct crn_draft *draft, struct crn_mark *mark, uint32_t *rows, bool is_list)
+void crn_dead_coros_add(struct crn_draft *draft, struct crn_mark *mark, uint32_t *rows,
+                        bool is_list)
 {
-    uint64_t *touched =
-        crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof *touched);
+    uint64_t *touched = crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof *touched);
     if (touched == NULL)
         return;
     for (size_t i = 0; i < mark->suspect_count; i++) {

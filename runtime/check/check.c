@@ -1,9 +1,8 @@
 /*
  * Marks, confirms, reports.  See check.h.
  */
-#include "shim/check.h"
-#include "shim/guard.h"
-#include "shim/lsan_compat.h"
+#include "check/check.h"
+#include "check/guard.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
@@ -19,16 +18,17 @@ enum { FINISHING = 1, FINISHED = 2, FINISH_LIMIT_S = 30 };
 
 static _Atomic uint32_t end_has_begun, end_has_finished;
 static int finishing_tid; /* who reports; to know a signal handler on top of it */
-static struct crn_check first_pass, last_pass; /* when the end begins, and for what was born since */
+static struct crn_check first_pass,
+    last_pass; /* when the end begins, and for what was born since */
 static struct crn_draft draft;
 static bool draft_is_open;
 static uint32_t born_after; /* blocks with at least this birth were made during teardown */
 static uint64_t pause_ns, check_ns;
-static size_t check_bytes; /* of the check that took most */
+static size_t check_bytes;        /* of the check that took most */
 static uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
 static unsigned unseen_threads;
-static bool is_asked;   /* the program asked for its last check before its end */
-static bool is_settled; /* and that has been confirmed */
+static bool is_asked;     /* the program asked for its last check before its end */
+static bool is_settled;   /* and that has been confirmed */
 static bool is_described; /* the draft says what process this is */
 
 static struct crn_lock one_at_a_time;
@@ -73,15 +73,14 @@ static void picture_mark(void *argument)
 {
     struct picture *picture = argument;
     struct crn_check *check = picture->check;
-    picture->status =
-        crn_snap_take(&check->snap, picture->stopped, &picture->taker, &check->occasion,
-                      check->birth_from, picture->is_torn);
+    picture->status = crn_snap_take(&check->snap, picture->stopped, &picture->taker,
+                                    &check->occasion, check->birth_from, picture->is_torn);
     if (picture->status == CRN_OK)
         picture->status = crn_mark_run(&check->mark, &check->snap);
     if (picture->status != CRN_OK)
         return;
-    crn_findings_collect(&check->findings, &check->mark, check->draft, check->lists_all);
-    crn_founds_find(&check->founds, &check->mark, check->only_new);
+    crn_leaks_collect(&check->leaks, &check->mark, check->draft, check->lists_all);
+    crn_findings_find(&check->findings, &check->mark, check->only_new);
 }
 
 /* Coroutines that were never destroyed, though their frames are gone; said once of each. */
@@ -157,7 +156,7 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
 
 void crn_check_perform(struct crn_check *check)
 {
-    struct crn_thread *self = crn_shim_thread();
+    struct crn_thread *self = crn_host.thread();
     size_t used_before = crn_vm_used_bytes();
     crn_vm_peak_reset();
     void *stack = crn_vm_map(CHECK_STACK_BYTES);
@@ -198,7 +197,7 @@ static void end_check_do(void *argument, const struct crn_saved_registers *regis
     check->birth_from = end->birth_from;
     check->interrupted = end->interrupted;
     check->registers = registers;
-    check->lists_all = crn_shim.options.coroutines && check == &first_pass;
+    check->lists_all = crn_host.options->coroutines && check == &first_pass;
     check->only_new = true;
     crn_check_perform(check);
     check->registers = NULL;
@@ -209,8 +208,8 @@ static void end_check_do(void *argument, const struct crn_saved_registers *regis
 }
 
 /*
- * On a stack of its own from here on: what our frames happen to find on the program's, left there by
- * popped ones, would else count as held.
+ * On a stack of its own from here on: what our frames happen to find on the program's, left there
+ * by popped ones, would else count as held.
  */
 static void end_check(struct end_check end)
 {
@@ -241,28 +240,28 @@ static bool any_born_since(uint32_t birth)
 /* Whether there is something to say at the end, be it only why we stood down. */
 static bool is_watching(void)
 {
-    return crn_shim.phase >= CRN_SHIM_ON && !crn_shim.is_silenced;
+    return crn_host.phase() != CRN_HOST_COMES_UP && !crn_host.process->is_silenced;
 }
 
 /* Why there is no check at the end; NULL: there is one. */
 static const char *check_obstacle(void)
 {
-    if (!crn_shim.options.detect_leaks)
+    if (!crn_host.options->detect_leaks)
         return "leak detection is turned off";
-    return crn_shim.options.leak_check_at_exit || is_asked ? NULL : "leak_check_at_exit is off";
+    return crn_host.options->leak_check_at_exit || is_asked ? NULL : "leak_check_at_exit is off";
 }
 
 static void begin_alone(const ucontext_t *interrupted, const struct crn_saved_registers *registers)
 {
     crn_process_draft();
     born_after = crn_heap_line_draw(&crn_heap);
-    if (crn_shim.phase == CRN_SHIM_ON && check_obstacle() == NULL &&
-        (!crn_shim.is_forked || any_born_since(crn_heap.birth_line))) {
+    if (crn_host.phase() == CRN_HOST_WATCHES && check_obstacle() == NULL &&
+        (!crn_host.process->is_forked || any_born_since(crn_heap.birth_line))) {
         struct end_check end = {&first_pass, crn_heap.birth_line, interrupted};
         end_check_do(&end, registers);
         destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
-        for (size_t i = 0; i < first_pass.founds.count; i++)
-            crn_found_draft(&draft, &first_pass.mark, &first_pass.founds.rows[i]);
+        for (size_t i = 0; i < first_pass.findings.count; i++)
+            crn_finding_draft(&draft, &first_pass.mark, &first_pass.findings.rows[i]);
     }
 }
 
@@ -322,13 +321,13 @@ static void process_fill(int exit_code, int exit_signal)
     process->allocations += crn_heap.allocations;
     process->frees += crn_heap.frees;
     process->peak_bytes = (uint64_t)(crn_heap.peak_bytes > 0 ? crn_heap.peak_bytes : 0);
-    process->flags = (first_pass.is_done || crn_shim.is_forked ? CRN_PROCESS_CHECKED : 0) |
-                     (crn_shim.is_first ? CRN_PROCESS_FIRST : 0) |
-                     (crn_shim.is_forked ? CRN_PROCESS_FORKED : 0);
+    process->flags = (first_pass.is_done || crn_host.process->is_forked ? CRN_PROCESS_CHECKED : 0) |
+                     (crn_host.process->is_first ? CRN_PROCESS_FIRST : 0) |
+                     (crn_host.process->is_forked ? CRN_PROCESS_FORKED : 0);
     process->exit_code = exit_signal != 0 ? -1 : exit_code;
     process->exit_signal = exit_signal;
-    process->started_unix_ns = crn_shim.started_unix_ns;
-    process->duration_ns = crn_now_ns() - crn_shim.started_ns;
+    process->started_unix_ns = crn_host.process->started_unix_ns;
+    process->duration_ns = crn_now_ns() - crn_host.process->started_ns;
     process->unseen_threads = unseen_threads;
     process->check_pause_ns = pause_ns;
     process->check_ns = check_ns;
@@ -337,7 +336,7 @@ static void process_fill(int exit_code, int exit_signal)
     process->coroutines_seen = 0;
     for (unsigned i = 0; i < CRN_CORO_STATE_COUNT; i++)
         process->coroutines_seen += process->coroutines[i];
-    if (!first_pass.is_done && !crn_shim.is_forked)
+    if (!first_pass.is_done && !crn_host.process->is_forked)
         process->coroutines_seen = crn_coros.seen + crn_probes.seen;
     if (process->peak_bytes < process->live_bytes)
         process->peak_bytes = process->live_bytes;
@@ -345,9 +344,9 @@ static void process_fill(int exit_code, int exit_signal)
         process->flags &= ~(uint32_t)CRN_PROCESS_CHECKED;
         crn_draft_warning(&draft, "not checked: %s", check_obstacle());
     }
-    if (crn_shim.trouble != NULL) {
+    if (crn_host.process->trouble != NULL) {
         process->flags = (process->flags & ~(uint32_t)CRN_PROCESS_CHECKED) | CRN_PROCESS_INCOMPLETE;
-        crn_draft_warning(&draft, "Coroner stood down: %s", crn_shim.trouble);
+        crn_draft_warning(&draft, "Coroner stood down: %s", crn_host.process->trouble);
     }
 }
 
@@ -356,7 +355,7 @@ static void draft_describe(void)
 {
     if (!is_described) {
         crn_draft_self(&draft);
-        crn_lsan_describe(&draft);
+        crn_host.describe(&draft);
     }
     is_described = true;
 }
@@ -365,24 +364,24 @@ static void draft_describe(void)
 static bool check_write(struct crn_check *check, char *path, size_t path_bytes)
 {
     static _Atomic uint32_t number;
-    const char *place = crn_shim_temporary();
-    snprintf(path, path_bytes, "%s/coroner-%d.%u.crn", place != NULL ? place : "/tmp", crn_shim.pid,
-             number++);
+    const char *place = crn_host.temporary();
+    snprintf(path, path_bytes, "%s/coroner-%d.%u.crn", place != NULL ? place : "/tmp",
+             crn_host.process->pid, number++);
     crn_draft_self(check->draft);
-    crn_lsan_describe(check->draft);
+    crn_host.describe(check->draft);
     check->draft->process.flags |= CRN_PROCESS_CHECKED;
     check->draft->process.exit_code = -1;
     check->draft->process.check_pause_ns = check->pause_ns;
     check->draft->process.check_ns = check->check_ns;
     check->draft->process.check_bytes = check->own_bytes;
-    check->draft->process.duration_ns = crn_now_ns() - crn_shim.started_ns;
+    check->draft->process.duration_ns = crn_now_ns() - crn_host.process->started_ns;
     return crn_draft_write(check->draft, path) == 0;
 }
 
 void crn_check_render(struct crn_check *check)
 {
     char path[4096];
-    if (!check_write(check, path, sizeof path) || !crn_render_text(path))
+    if (!check_write(check, path, sizeof path) || !crn_host.deliver_text(path))
         crn_log("the report of a check could not be printed");
     crn_syscall3(SYS_unlinkat, -100, path, 0);
 }
@@ -393,7 +392,7 @@ static bool has_leak(const struct crn_draft *of)
     const struct crn_draft_section *leaks = &of->sections[CRN_SECTION_LEAKS];
     for (size_t i = 0; i < leaks->count; i++)
         if (((const struct crn_record_leak *)leaks->rows)[i].confidence == CRN_PROVEN ||
-            crn_shim.options.strict)
+            crn_host.options->strict)
             return true;
     return false;
 }
@@ -403,7 +402,8 @@ bool crn_check_judge(struct crn_check *check)
     char path[4096];
     if (!has_leak(check->draft))
         return false;
-    bool is_bad = check_write(check, path, sizeof path) ? crn_render_judge(path, true, true) : true;
+    bool is_bad =
+        check_write(check, path, sizeof path) ? crn_host.deliver_judged(path, true, true) : true;
     crn_syscall3(SYS_unlinkat, -100, path, 0);
     return is_bad;
 }
@@ -412,9 +412,10 @@ bool crn_check_judge(struct crn_check *check)
 static bool recording_write(char *path, size_t path_bytes)
 {
     static const char *const places[] = {NULL, "/tmp", "/var/tmp", "."};
-    if (crn_shim.session != NULL) {
+    if (crn_host.process->session != NULL) {
         for (unsigned n = 0; n < 64; n++) {
-            snprintf(path, path_bytes, "%s/%d.%u.crn", crn_shim.session, crn_shim.pid, n);
+            snprintf(path, path_bytes, "%s/%d.%u.crn", crn_host.process->session,
+                     crn_host.process->pid, n);
             if (crn_syscall3(SYS_faccessat, -100, path, 0) == 0)
                 continue; /* what this process was before it called exec */
             if (crn_draft_write(&draft, path) == 0)
@@ -423,10 +424,10 @@ static bool recording_write(char *path, size_t path_bytes)
         }
     }
     for (unsigned i = 0; i < CRN_COUNT_OF(places); i++) {
-        const char *place = i == 0 ? crn_shim_temporary() : places[i];
+        const char *place = i == 0 ? crn_host.temporary() : places[i];
         if (place == NULL)
             continue;
-        snprintf(path, path_bytes, "%s/coroner-%d.crn", place, crn_shim.pid);
+        snprintf(path, path_bytes, "%s/coroner-%d.crn", place, crn_host.process->pid);
         if (crn_draft_write(&draft, path) == 0)
             return false;
     }
@@ -437,8 +438,8 @@ static bool recording_write(char *path, size_t path_bytes)
 /* The exit code as far as we can tell without names, hence without suppressions. */
 static int leak_code(int exit_code)
 {
-    return has_leak(&draft) && crn_shim.options.error_exitcode != 0
-               ? (int)crn_shim.options.error_exitcode
+    return has_leak(&draft) && crn_host.options->error_exitcode != 0
+               ? (int)crn_host.options->error_exitcode
                : exit_code;
 }
 
@@ -457,14 +458,14 @@ static void report_do(void *argument, const struct crn_saved_registers *register
     process_fill(ending->exit_code, ending->exit_signal);
     bool is_launchers = recording_write(path, sizeof path);
     bool has_news = draft.sections[CRN_SECTION_LEAKS].count > 0 ||
-                    (crn_shim.is_first && check_obstacle() == NULL) ||
-                    crn_shim.options.output[0] != 0;
+                    (crn_host.process->is_first && check_obstacle() == NULL) ||
+                    crn_host.options->output[0] != 0;
     int code = ending->exit_code;
     if (path[0] == 0)
         crn_log("the recording could not be written anywhere; there is no report");
     else if (!is_launchers)
-        code = crn_render(path, ending->exit_code, leak_code(ending->exit_code), has_news);
-    if (crn_shim.is_first && !is_launchers)
+        code = crn_host.deliver(path, ending->exit_code, leak_code(ending->exit_code), has_news);
+    if (crn_host.process->is_first && !is_launchers)
         ending->code = code;
 }
 
@@ -472,14 +473,14 @@ static void first_pass_confirm(void)
 {
     uint64_t confirming = crn_now_ns();
     if (first_pass.is_done)
-        crn_findings_confirm(&first_pass.findings, &draft, born_after, true);
+        crn_leaks_confirm(&first_pass.leaks, &draft, born_after, true);
     check_ns += crn_now_ns() - confirming;
 }
 
 static int finish(int exit_code, int exit_signal)
 {
     uint32_t expected = 0;
-    if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_shim.pid)
+    if (end_has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_host.process->pid)
         return exit_code;
     if (!atomic_compare_exchange_strong_explicit(&end_has_finished, &expected, FINISHING,
                                                  memory_order_acq_rel, memory_order_relaxed)) {
@@ -489,7 +490,7 @@ static int finish(int exit_code, int exit_signal)
         return exit_code;
     }
     finishing_tid = crn_sys_gettid();
-    if (check_obstacle() != NULL && !crn_shim.is_first &&
+    if (check_obstacle() != NULL && !crn_host.process->is_first &&
         draft.sections[CRN_SECTION_FINDINGS].count == 0)
         return exit_code;
     if (!is_settled)
@@ -497,7 +498,7 @@ static int finish(int exit_code, int exit_signal)
     if (first_pass.is_done && !is_settled && any_born_since(born_after)) {
         end_check((struct end_check){&last_pass, born_after, NULL});
         if (last_pass.is_done)
-            crn_findings_confirm(&last_pass.findings, &draft, UINT32_MAX, false);
+            crn_leaks_confirm(&last_pass.leaks, &draft, UINT32_MAX, false);
     }
     draft.process.coroutines_resurrected = crn_coros.resurrected + crn_probes.resurrected;
     struct ending ending = {exit_code, exit_signal, exit_code};
@@ -515,24 +516,24 @@ static int finish(int exit_code, int exit_signal)
 
 static void now_judge(void *argument, const struct crn_saved_registers *registers)
 {
-    const char *place = crn_shim_temporary();
+    const char *place = crn_host.temporary();
     char path[4096];
     (void)registers;
     if (!has_leak(&draft))
         return;
     snprintf(path, sizeof path, "%s/coroner-%d.end.crn", place != NULL ? place : "/tmp",
-             crn_shim.pid);
+             crn_host.process->pid);
     draft_describe();
     process_fill(-1, 0);
     *(bool *)argument =
-        crn_draft_write(&draft, path) == 0 ? crn_render_judge(path, false, true) : true;
+        crn_draft_write(&draft, path) == 0 ? crn_host.deliver_judged(path, false, true) : true;
     crn_syscall3(SYS_unlinkat, -100, path, 0);
 }
 
 bool crn_end_now(void)
 {
     bool is_bad = false;
-    struct crn_thread *self = crn_shim_thread();
+    struct crn_thread *self = crn_host.thread();
     char *stack = crn_vm_map(REPORT_STACK_BYTES);
     if (stack == NULL || self == NULL || end_has_begun != 0)
         return false;
@@ -553,14 +554,14 @@ bool crn_end_now(void)
 int crn_end_finish(int exit_code)
 {
     crn_end_begin(exit_code); /* exit() from inside libc, say of the last thread */
-    crn_verify_end(crn_shim.options.verify_output);
+    crn_verify_end(crn_host.options->verify_output);
     return finish(exit_code, 0);
 }
 
 void crn_end_by_signal(int signal, const ucontext_t *interrupted)
 {
     begin(interrupted);
-    crn_verify_end(crn_shim.options.verify_output);
+    crn_verify_end(crn_host.options->verify_output);
     int code = finish(-1, signal);
     if (code >= 0)
         crn_syscall1(SYS_exit_group, code);

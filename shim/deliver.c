@@ -5,7 +5,8 @@
  * signal 0) is not seen by wait() nor by SIGCHLD; it starts the command as its own child, since
  * exec would give it SIGCHLD back, and hands the exit status to us through a pipe.
  */
-#include "shim/check.h"
+#include "shim/deliver.h"
+#include "shim/state.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -107,10 +108,10 @@ static void command_fill(struct command *command, const char *launcher, const ch
     argument_add(command, "%s", launcher);
     argument_add(command, "%s", "report");
     argument_add(command, "--format=%s", options->format);
-    if (options->output[0] != 0 && crn_shim.session != NULL &&
+    if (options->output[0] != 0 && crn_shim.process.session != NULL &&
         strstr(options->output, "%p") == NULL) {
         /* The launcher has reported and gone: ours goes beside its file. */
-        snprintf(number, sizeof number, ".%d", crn_shim.pid);
+        snprintf(number, sizeof number, ".%d", crn_shim.process.pid);
         char path[2048];
         snprintf(path, sizeof path, "%s%s", options->output, number);
         argument_add(command, "--output=%s", path);
@@ -226,7 +227,7 @@ static int command_run(const struct command *command)
     return status >> 8 & 0xff;
 }
 
-int crn_render(const char *path, int exit_code, int leak_code, bool has_news)
+int crn_deliver(const char *path, int exit_code, int leak_code, bool has_news)
 {
     static struct command command;
     char launcher[4096];
@@ -256,7 +257,7 @@ int crn_render(const char *path, int exit_code, int leak_code, bool has_news)
     return code;
 }
 
-bool crn_render_text(const char *path)
+bool crn_deliver_text(const char *path)
 {
     struct command *command = crn_vm_map(sizeof *command);
     char launcher[4096];
@@ -271,7 +272,7 @@ bool crn_render_text(const char *path)
     return result >= 0 && result != NO_LAUNCHER;
 }
 
-bool crn_render_judge(const char *path, bool is_said, bool fallback)
+bool crn_deliver_judged(const char *path, bool is_said, bool fallback)
 {
     enum { IS_BAD = 1 }; /* an exit status that the command has no other use for */
     struct command *command = crn_vm_map(sizeof *command);

@@ -1,9 +1,9 @@
 /*
- * From a mark to rows of the recording.  See findings.h.
+ * From a mark to rows of the recording.  See leaks.h.
  */
-#include "shim/findings.h"
-#include "shim/coro_rows.h"
-#include "shim/state.h"
+#include "check/leaks.h"
+#include "check/coros.h"
+#include "check/host.h"
 #include "coro/coro.h"
 #include "mark/why.h"
 #include "coro/probe.h"
@@ -25,23 +25,21 @@ static void judged_note(const struct crn_mark *mark)
     }
 }
 
-void crn_findings_collect(struct crn_findings *findings, struct crn_mark *mark,
-                          struct crn_draft *draft, bool lists_all)
+void crn_leaks_collect(struct crn_check_leaks *leaks, struct crn_mark *mark,
+                       struct crn_draft *draft, bool lists_all)
 {
-    memset(findings, 0, sizeof *findings);
-    findings->mark = mark;
-    findings->holder_rows =
-        crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof(uint32_t));
-    findings->chains.first =
-        crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
-    findings->chains.counts =
+    memset(leaks, 0, sizeof *leaks);
+    leaks->mark = mark;
+    leaks->holder_rows = crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof(uint32_t));
+    leaks->chains.first = crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
+    leaks->chains.counts =
         crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof(uint32_t));
     if (mark->arena.exhausted)
         return;
-    crn_dead_coros_add(draft, mark, findings->holder_rows, lists_all);
+    crn_dead_coros_add(draft, mark, leaks->holder_rows, lists_all);
     if (lists_all)
         crn_living_coros_add(draft, mark);
-    crn_chains_add(&findings->chains, mark, draft, findings->holder_rows);
+    crn_chains_add(&leaks->chains, mark, draft, leaks->holder_rows);
     judged_note(mark);
 }
 
@@ -106,8 +104,8 @@ const char *crn_group_why(const struct crn_mark *mark, const struct crn_group *g
 static const char *why_text(const struct crn_mark *mark, const struct crn_group *group, char *text,
                             size_t text_bytes)
 {
-    const char *why =
-        group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it" : crn_group_why(mark, group);
+    const char *why = group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it"
+                                                         : crn_group_why(mark, group);
     if (mark->snap->unknown_holder == NULL)
         return crn_group_why(mark, group);
     __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, mark->snap->unknown_holder);
@@ -162,10 +160,12 @@ static void sample_add(struct crn_draft *draft, uint32_t *recent, struct crn_rec
                     crn_hash64((uint64_t)sample.node << 32 | sample.leak);
     uint32_t *slot = &recent[hash % RECENT_SAMPLES];
     struct crn_record_sample *row =
-        *slot != 0 ? (struct crn_record_sample *)draft->sections[CRN_SECTION_SAMPLES].rows + *slot - 1
-                   : NULL;
+        *slot != 0
+            ? (struct crn_record_sample *)draft->sections[CRN_SECTION_SAMPLES].rows + *slot - 1
+            : NULL;
     if (row != NULL && row->leak == sample.leak && row->node == sample.node &&
-        row->bytes == sample.bytes && row->is_indirect == sample.is_indirect && row->blocks < UINT32_MAX) {
+        row->bytes == sample.bytes && row->is_indirect == sample.is_indirect &&
+        row->blocks < UINT32_MAX) {
         row->blocks++;
         return;
     }
@@ -196,14 +196,14 @@ static void samples_add(struct crn_mark *mark, struct crn_draft *draft, const ui
     }
 }
 
-void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft,
-                          uint32_t born_before, bool has_totals)
+void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, uint32_t born_before,
+                       bool has_totals)
 {
-    struct crn_mark *mark = findings->mark;
+    struct crn_mark *mark = leaks->mark;
     uint64_t suspected_blocks = 0, suspected_bytes = 0;
     uint8_t *is_refuted = crn_arena_alloc(&mark->arena, mark->holder_count + 1);
     uint32_t *rows = crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof *rows);
-    if (is_refuted == NULL || rows == NULL || findings->chains.counts == NULL)
+    if (is_refuted == NULL || rows == NULL || leaks->chains.counts == NULL)
         return;
     refuted_find(mark, is_refuted);
     for (size_t i = 0; i < mark->suspect_count; i++) {
@@ -234,10 +234,10 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
             .confidence = group->confidence,
             .why = crn_draft_string(draft, why_text(mark, group, why, sizeof why)),
             .alloc_node = crn_draft_node(draft, group->alloc_node),
-            .coro = group->holder != 0 ? findings->holder_rows[group->holder - 1] : 0,
+            .coro = group->holder != 0 ? leaks->holder_rows[group->holder - 1] : 0,
             .coro_count = group->holder != 0 ? mark->holders[group->holder - 1].count : 0,
-            .first_link = findings->chains.first[i],
-            .link_count = findings->chains.counts[i],
+            .first_link = leaks->chains.first[i],
+            .link_count = leaks->chains.counts[i],
             .blocks = group->blocks,
             .bytes = group->bytes,
             .indirect_blocks = group->indirect_blocks,
@@ -248,10 +248,10 @@ void crn_findings_confirm(struct crn_findings *findings, struct crn_draft *draft
         crn_draft_leak(draft, &leak);
         rows[i] = (uint32_t)draft->sections[CRN_SECTION_LEAKS].count;
     }
-    if (crn_shim.options.report_objects)
+    if (crn_host.options->report_objects)
         objects_add(mark, draft, rows, born_before);
-    if (crn_shim.options.stacks == CRN_STACKS_SAMPLED) {
-        draft->process.sample_bytes = crn_shim.options.sample_bytes;
+    if (crn_host.options->stacks == CRN_STACKS_SAMPLED) {
+        draft->process.sample_bytes = crn_host.options->sample_bytes;
         samples_add(mark, draft, rows, born_before);
     }
 }

@@ -1,9 +1,9 @@
 /*
  * Gives a function up when it faults.  See guard.h.
  */
-#include "shim/guard.h"
+#include "check/guard.h"
 #include "base/sys.h"
-#include "shim/state.h"
+#include "check/host.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -28,7 +28,7 @@ static void fault_handler(int signal, siginfo_t *info, void *context)
     else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
         action->sa_handler(signal);
     else
-        crn_sigaction_real(signal, action, NULL); /* it happens again, and kills as it should */
+        crn_host.sigaction(signal, action, NULL); /* it happens again, and kills as it should */
 }
 
 bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault)
@@ -40,7 +40,7 @@ bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_
     ours.sa_flags = SA_SIGINFO | SA_NODEFER;
     guarded_tid = crn_sys_gettid();
     for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
-        crn_sigaction_real(faults[i], &ours, &program_actions[i]);
+        crn_host.sigaction(faults[i], &ours, &program_actions[i]);
     /* A fault while its signal is blocked, as in a handler of ours, kills the process. */
     sigemptyset(&faults_set);
     for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
@@ -50,7 +50,7 @@ bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_
     if (is_done)
         function(argument);
     for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
-        crn_sigaction_real(faults[i], &program_actions[i], NULL);
+        crn_host.sigaction(faults[i], &program_actions[i], NULL);
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, 8);
     guarded_tid = 0;
     *fault = fault_address;

@@ -1,8 +1,8 @@
 /*
  * Chains.  See chains.h.
  */
-#include "shim/chains.h"
-#include "shim/coro_rows.h"
+#include "check/chains.h"
+#include "check/coros.h"
 
 enum { CHAINS_MAX = 1024 };
 
@@ -67,19 +67,20 @@ static void chain_end_add(struct crn_chains *chains, const struct crn_mark *mark
     const struct crn_group *group = &mark->groups[index];
     struct crn_block block = {.size = 0};
     crn_index_find(&mark->snap->heap->index, group->example, &block);
-    chain_link_add(chains, draft, index,
-                   (struct crn_record_link){
-                       .kind = CRN_LINK_CORO,
-                       .coro = holder_rows[group->holder - 1],
-                       .address = group->example_word,
-                       .name = local_name(draft, mark->snap, group->example_word),
-                       .offset = offset_in_coro(mark->snap, group->example_coro - 1,
-                                                group->example_word)});
-    chain_link_add(chains, draft, index,
-                   (struct crn_record_link){.kind = CRN_LINK_LEAK,
-                                            .address = group->example,
-                                            .bytes = block.size,
-                                            .alloc_node = crn_draft_node(draft, group->alloc_node)});
+    chain_link_add(
+        chains, draft, index,
+        (struct crn_record_link){
+            .kind = CRN_LINK_CORO,
+            .coro = holder_rows[group->holder - 1],
+            .address = group->example_word,
+            .name = local_name(draft, mark->snap, group->example_word),
+            .offset = offset_in_coro(mark->snap, group->example_coro - 1, group->example_word)});
+    chain_link_add(
+        chains, draft, index,
+        (struct crn_record_link){.kind = CRN_LINK_LEAK,
+                                 .address = group->example,
+                                 .bytes = block.size,
+                                 .alloc_node = crn_draft_node(draft, group->alloc_node)});
 }
 
 /* Whether something live leads to what holds it; the chain of an abandoned one starts there. */
@@ -106,8 +107,7 @@ void crn_chains_add(struct crn_chains *chains, struct crn_mark *mark, struct crn
             continue;
         if (has_chain(&mark->groups[i]) && traced < wanted) {
             for (unsigned step = 0; steps != NULL && step < step_counts[traced]; step++)
-                chain_link_add(chains, draft, i,
-                               crn_step_link(draft, mark, &steps[traced][step]));
+                chain_link_add(chains, draft, i, crn_step_link(draft, mark, &steps[traced][step]));
             traced++;
         }
         chain_end_add(chains, mark, draft, holder_rows, i);

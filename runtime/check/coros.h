@@ -1,5 +1,5 @@
-#ifndef CRN_CORO_ROWS_H
-#define CRN_CORO_ROWS_H
+#ifndef CRN_CHECK_COROS_H
+#define CRN_CHECK_COROS_H
 /*
  * Coroutines as rows of the recording: the dead that leaks name, and on demand the living.
  *
@@ -12,9 +12,9 @@
 uint32_t crn_link_coro_add(struct crn_draft *draft, const struct crn_snap *snap, uint32_t number);
 
 /*
- * Adds the dead: rows[i] becomes row + 1 of the mark's holder i.  What they retain is what is leaked
- * with them, but for their own stacks and frames.  `is_list`: how much of their stacks was touched is
- * found out for all of them; else only for one that is alone.
+ * Adds the dead: rows[i] becomes row + 1 of the mark's holder i.  What they retain is what is
+ * leaked with them, but for their own stacks and frames.  `is_list`: how much of their stacks was
+ * touched is found out for all of them; else only for one that is alone.
  */
 void crn_dead_coros_add(struct crn_draft *draft, struct crn_mark *mark, uint32_t *rows,
                         bool is_list);

@@ -1,0 +1,32 @@
+/*
+ * What runtime/check wants of whoever hosts it.  See check/host.h.
+ */
+#include "check/host.h"
+#include "shim/deliver.h"
+#include "shim/lsan_compat.h"
+#include "shim/state.h"
+
+static enum crn_host_phase phase_get(void)
+{
+    switch (crn_shim.phase) {
+    case CRN_SHIM_ON:
+        return CRN_HOST_WATCHES;
+    case CRN_SHIM_OFF:
+        return CRN_HOST_STOOD_DOWN;
+    default:
+        return CRN_HOST_COMES_UP;
+    }
+}
+
+const struct crn_host crn_host = {
+    .options = &crn_shim.options,
+    .process = &crn_shim.process,
+    .phase = phase_get,
+    .thread = crn_shim_thread,
+    .sigaction = crn_sigaction_real,
+    .temporary = crn_shim_temporary,
+    .describe = crn_lsan_describe,
+    .deliver = crn_deliver,
+    .deliver_judged = crn_deliver_judged,
+    .deliver_text = crn_deliver_text,
+};
