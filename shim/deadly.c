@@ -2,7 +2,7 @@
  * The handler that stands in for the end that a signal brings by default.  See deadly.h.
  */
 #include "shim/deadly.h"
-#include "check/check.h"
+#include "check/end.h"
 #include "shim/state.h"
 #include "base/signals.h"
 #include "base/sys.h"

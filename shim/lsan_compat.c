@@ -19,6 +19,7 @@
 #include "shim/lsan_compat.h"
 #include "coroner/coroner.h"
 #include "check/demand.h"
+#include "check/end.h"
 #include "options/lsan.h"
 #include "base/sys.h"
 #include "coro/scope.h"

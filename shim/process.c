@@ -9,6 +9,7 @@
 #include "shim/start.h"
 #include "shim/state.h"
 #include "check/check.h"
+#include "check/end.h"
 #include "coro/probe.h"
 #include "base/sys.h"
 #include "record/modules.h"
@@ -29,7 +30,7 @@ static int quick_code; /* what quick_exit was given */
 static int main_wrapped(int argc, char **argv, char **environment)
 {
     int code = program_main(argc, argv, environment);
-    crn_end_begin(code);
+    crn_end_begin();
     return code;
 }
 
@@ -67,7 +68,7 @@ CRN_EXPORT __attribute__((noreturn)) void exit(int code)
     if (real == NULL)
         real = (void (*)(int))crn_shim_next("exit");
     if (crn_sys_getpid() == crn_shim.process.pid)
-        crn_end_begin(code);
+        crn_end_begin();
     real(code);
     __builtin_unreachable();
 }
@@ -76,7 +77,7 @@ CRN_EXPORT __attribute__((noreturn)) void exit(int code)
 static __attribute__((noreturn)) void end_now(int code)
 {
     if (crn_sys_getpid() == crn_shim.process.pid) {
-        crn_end_begin(code);
+        crn_end_begin();
         code = crn_end_finish(code & 0xff);
     }
     for (;;)
@@ -107,7 +108,7 @@ CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
         real = (void (*)(int))crn_shim_next("quick_exit");
     if (crn_sys_getpid() == crn_shim.process.pid) {
         quick_code = code;
-        crn_end_begin(code);
+        crn_end_begin();
     }
     real(code);
     __builtin_unreachable();
@@ -136,6 +137,7 @@ static void child_begin(void)
     crn_probes_after_fork();
     crn_threads_after_fork();
     crn_stop_after_fork();
+    crn_checks_after_fork();
     crn_end_after_fork();
     crn_deadly_after_fork(parent_pid);
     crn_lsan_after_fork();

@@ -9,7 +9,6 @@
 #include "shim/deadly.h"
 #include "shim/start.h"
 #include "shim/state.h"
-#include "check/check.h"
 #include "base/sys.h"
 #include "snap/stop.h"
 

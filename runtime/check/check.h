@@ -1,17 +1,12 @@
 #ifndef CRN_CHECK_H
 #define CRN_CHECK_H
 /*
- * The check at the end of a process: mark when the end begins, confirm at the very end, report.
- *
- *     main returns / exit()  -->  crn_end_begin()    suspects
- *     handlers, destructors  ...                     some of them are freed
- *     very end               -->  crn_end_finish()   the rest is reported
- *
- * Each happens once a process; what comes too late, or in a vfork child, does nothing.
+ * One check, whoever asks for it: it stops the other threads, has a picture taken and judged,
+ * drafts what must be drafted while the picture is fresh, and lets the threads go on.  Which of the
+ * suspected blocks are still there is confirmed later, by who asked.
  */
 #include "check/leaks.h"
 #include "check/findings.h"
-#include "check/host.h"
 #include "snap/snap.h"
 
 #include <ucontext.h>
@@ -49,41 +44,7 @@ void crn_check_free(struct crn_check *check);
 bool crn_checks_begin(int tid, unsigned limit_ms);
 void crn_checks_end(void);
 
-/* The draft of this process's report, which findings of all checks go to. */
-struct crn_draft *crn_process_draft(void);
-
-/*
- * Writes a recording of a check that was performed and has it rendered to standard error, while the
- * program goes on.
- */
-void crn_check_render(struct crn_check *check);
-
-/*
- * Has a check that was performed rendered as --output says, provided that it found a leak which
- * counts for the exit code and no suppression silences; answers whether it did.
- */
-bool crn_check_judge(struct crn_check *check);
-
-/*
- * Makes the check of the end now, while the program goes on: what it finds is what the process
- * reports at its end, which gets no other check.  Answers whether there is a leak that counts for
- * the exit code and no suppression silences.
- */
-bool crn_end_now(void);
-
-/* Marks.  `exit_code` is what the process is about to exit with. */
-void crn_end_begin(int exit_code);
-
-/*
- * Confirms, writes the recording, and in a plain preload has it rendered.  Answers the code to
- * exit with: the given one, or --error-exitcode where that applies.
- */
-int crn_end_finish(int exit_code);
-
-/* Both at once, for a process that dies by `signal`; may not return (a plain preload may exit). */
-void crn_end_by_signal(int signal, const ucontext_t *interrupted);
-
-/* In a forked child: its end has not begun. */
-void crn_end_after_fork(void);
+/* In a forked child: no other thread is at it any more. */
+void crn_checks_after_fork(void);
 
 #endif

@@ -5,6 +5,9 @@
  * those that are still there at the end are found again.
  */
 #include "check/demand.h"
+#include "check/end.h"
+#include "check/host.h"
+#include "check/recording.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
@@ -122,6 +125,41 @@ static void news_keep(struct crn_check *check)
         crn_finding_draft(crn_process_draft(), &check->mark, &news.rows[i]);
 }
 
+/* Writes the recording of a check while the program goes on; false: it cannot be. */
+static bool check_write(struct crn_check *check, char *path, size_t path_bytes)
+{
+    struct crn_record_process *process = &check->draft->process;
+    crn_recording_describe(check->draft);
+    process->flags |= CRN_PROCESS_CHECKED;
+    process->exit_code = -1;
+    process->check_pause_ns = check->pause_ns;
+    process->check_ns = check->check_ns;
+    process->check_bytes = check->own_bytes;
+    process->duration_ns = crn_now_ns() - crn_host.process->started_ns;
+    return crn_recording_write_passing(check->draft, path, path_bytes);
+}
+
+/* Has a check that was performed rendered to standard error. */
+static void check_render(struct crn_check *check)
+{
+    char path[4096];
+    if (!check_write(check, path, sizeof path) || !crn_host.deliver_text(path))
+        crn_log("the report of a check could not be printed");
+    crn_recording_remove(path);
+}
+
+/* Has it rendered where --output says, if it found a leak that counts; answers whether it did. */
+static bool check_judge(struct crn_check *check)
+{
+    char path[4096];
+    if (!crn_recording_has_leak(check->draft))
+        return false;
+    bool is_bad =
+        check_write(check, path, sizeof path) ? crn_host.deliver_judged(path, true, true) : true;
+    crn_recording_remove(path);
+    return is_bad;
+}
+
 static void demand_do(void *argument, const struct crn_saved_registers *registers)
 {
     struct demand *demand = argument;
@@ -141,11 +179,11 @@ static void demand_do(void *argument, const struct crn_saved_registers *register
         live_bytes = draft.process.live_bytes;
         news_keep(check);
         if (demand->is_judged)
-            demand->is_bad = crn_check_judge(check);
+            demand->is_bad = check_judge(check);
         bool must_say = demand->report == CRN_REPORT_ANY ||
                         (demand->report == CRN_REPORT_PROVEN && demand->summary.proven > 0);
         if (must_say && demand->self->findings_count > 0)
-            crn_check_render(check);
+            check_render(check);
     }
     crn_check_free(check);
     crn_draft_free(&draft);
@@ -159,16 +197,12 @@ static bool demand_perform(struct demand *demand, unsigned limit_ms)
     if (self == NULL || self->is_busy || crn_host.phase() != CRN_HOST_WATCHES ||
         !crn_host.options->detect_leaks || !crn_checks_begin(self->tid, limit_ms))
         return false;
-    char *stack = crn_vm_map(STACK_BYTES);
     self->findings_count = 0;
-    if (stack != NULL) {
-        self->is_busy = 1;
-        crn_stack_call(demand_do, demand, stack + STACK_BYTES);
-        self->is_busy = 0;
-        crn_vm_unmap(stack, STACK_BYTES);
-    }
+    self->is_busy = 1;
+    bool is_done = crn_stack_call_mapped(demand_do, demand, STACK_BYTES);
+    self->is_busy = 0;
     crn_checks_end();
-    return true;
+    return is_done;
 }
 
 size_t crn_check_on_demand(struct crn_occasion occasion, enum crn_demand_report report,

@@ -1,0 +1,297 @@
+/*
+ * The protocol of the end.  See end.h.
+ */
+#include "check/end.h"
+#include "check/check.h"
+#include "check/host.h"
+#include "check/recording.h"
+#include "base/switch.h"
+#include "base/sys.h"
+#include "coro/probe.h"
+#include "stack/verify.h"
+
+enum { STACK_BYTES = 64 * 1024 };
+
+enum { FINISHING = 1, FINISHED = 2, FINISH_LIMIT_S = 30 };
+
+/* All that an end leaves behind.  A forked child forgets it as a whole: its end has not begun. */
+static struct {
+    _Atomic uint32_t has_begun, has_finished; /* has_finished: 0, FINISHING, FINISHED */
+    int finishing_tid;                        /* who reports; to know a signal handler on top */
+    struct crn_check first_pass;              /* when the end begins */
+    struct crn_check last_pass;               /* of what was born since */
+    struct crn_draft draft;
+    bool draft_is_open;
+    uint32_t born_after; /* blocks with at least this birth were made during teardown */
+    uint64_t pause_ns, check_ns;
+    size_t check_bytes;        /* of the check that took most */
+    uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
+    unsigned unseen_threads;
+    bool is_asked;     /* the program asked for its last check before its end */
+    bool is_settled;   /* and that has been confirmed */
+    bool is_described; /* the draft says what process this is */
+} end;
+
+void crn_end_after_fork(void)
+{
+    end = (__typeof__(end)){0};
+}
+
+struct crn_draft *crn_process_draft(void)
+{
+    if (!end.draft_is_open)
+        crn_draft_init(&end.draft);
+    end.draft_is_open = true;
+    return &end.draft;
+}
+
+/* One check of the end. */
+struct pass {
+    struct crn_check *check;
+    uint32_t birth_from;
+    const ucontext_t *interrupted;
+};
+
+static void pass_do(void *argument, const struct crn_saved_registers *registers)
+{
+    const struct pass *pass = argument;
+    struct crn_check *check = pass->check;
+    *check = (struct crn_check){
+        .draft = &end.draft,
+        .occasion.is_end = true,
+        .birth_from = pass->birth_from,
+        .interrupted = pass->interrupted,
+        .registers = registers,
+        .lists_all = crn_host.options->coroutines && check == &end.first_pass,
+        .only_new = true,
+    };
+    crn_check_perform(check);
+    check->registers = NULL;
+    end.pause_ns += check->pause_ns;
+    end.check_ns += check->check_ns;
+    if (end.check_bytes < check->own_bytes)
+        end.check_bytes = check->own_bytes;
+    end.unseen_threads += check->unseen;
+}
+
+static bool has_seen(const struct crn_block *block, void *user)
+{
+    if (crn_record_birth(block->record) < *(const uint32_t *)user)
+        return true;
+    *(uint32_t *)user = UINT32_MAX;
+    return false;
+}
+
+/* Is any block alive that was born at or after `birth`?  Spares a forked child the whole check. */
+static bool any_born_since(uint32_t birth)
+{
+    if (crn_heap.outside.used)
+        return true;
+    crn_index_for_each(&crn_heap.index, crn_heap.region.next, has_seen, &birth);
+    return birth == UINT32_MAX;
+}
+
+/* Whether there is something to say at the end, be it only why we stood down. */
+static bool is_watching(void)
+{
+    return crn_host.phase() != CRN_HOST_COMES_UP && !crn_host.process->is_silenced;
+}
+
+/* Why there is no check at the end; NULL: there is one. */
+static const char *check_obstacle(void)
+{
+    if (!crn_host.options->detect_leaks)
+        return "leak detection is turned off";
+    return crn_host.options->leak_check_at_exit || end.is_asked ? NULL
+                                                                : "leak_check_at_exit is off";
+}
+
+static void begin_alone(const ucontext_t *interrupted, const struct crn_saved_registers *registers)
+{
+    crn_process_draft();
+    end.born_after = crn_heap_line_draw(&crn_heap);
+    if (crn_host.phase() != CRN_HOST_WATCHES || check_obstacle() != NULL ||
+        (crn_host.process->is_forked && !any_born_since(crn_heap.birth_line)))
+        return;
+    struct pass pass = {&end.first_pass, crn_heap.birth_line, interrupted};
+    pass_do(&pass, registers);
+    end.destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
+    for (size_t i = 0; i < end.first_pass.findings.count; i++)
+        crn_finding_draft(&end.draft, &end.first_pass.mark, &end.first_pass.findings.rows[i]);
+}
+
+/* A check that another thread asked for is let to its own end before. */
+static void begin_do(void *argument, const struct crn_saved_registers *registers)
+{
+    enum { CHECK_LIMIT_MS = 1000 };
+    bool is_alone = crn_checks_begin(crn_sys_gettid(), CHECK_LIMIT_MS);
+    begin_alone(argument, registers);
+    if (is_alone)
+        crn_checks_end();
+}
+
+/*
+ * The first part of the end, on a stack of its own from here on: words that returned functions left
+ * on the program's would lie in gaps of our frames and be scanned as live.
+ */
+static void begin(const ucontext_t *interrupted)
+{
+    uint32_t expected = 0;
+    if (is_watching() &&
+        atomic_compare_exchange_strong_explicit(&end.has_begun, &expected, 1, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        crn_stack_call_mapped(begin_do, (void *)(uintptr_t)interrupted, STACK_BYTES);
+}
+
+void crn_end_begin(void)
+{
+    begin(NULL);
+}
+
+static void draft_complete(int exit_code, int exit_signal)
+{
+    if (!end.is_described)
+        crn_recording_describe(&end.draft);
+    end.is_described = true;
+    crn_recording_fill(&end.draft, &(struct crn_recording_facts){
+                                       .exit_code = exit_code,
+                                       .exit_signal = exit_signal,
+                                       .obstacle = check_obstacle(),
+                                       .has_verdict = end.first_pass.is_done,
+                                       .pause_ns = end.pause_ns,
+                                       .check_ns = end.check_ns,
+                                       .check_bytes = end.check_bytes,
+                                       .unseen_threads = end.unseen_threads,
+                                       .coros_destroyed = end.destroyed_before,
+                                   });
+}
+
+/* The exit code as far as we can tell without names, hence without suppressions. */
+static int leak_code(int exit_code)
+{
+    return crn_recording_has_leak(&end.draft) && crn_host.options->error_exitcode != 0
+               ? (int)crn_host.options->error_exitcode
+               : exit_code;
+}
+
+/* Writing and rendering need buffers that a coroutine's or a signal stack has no room for. */
+struct ending {
+    int exit_code, exit_signal;
+    int code; /* to exit with */
+};
+
+static void report_do(void *argument, const struct crn_saved_registers *registers)
+{
+    struct ending *ending = argument;
+    char path[4096];
+    (void)registers;
+    draft_complete(ending->exit_code, ending->exit_signal);
+    enum crn_recording_place place = crn_recording_write(&end.draft, path, sizeof path);
+    bool has_news = end.draft.sections[CRN_SECTION_LEAKS].count > 0 ||
+                    (crn_host.process->is_first && check_obstacle() == NULL) ||
+                    crn_host.options->output[0] != 0;
+    int code = ending->exit_code;
+    if (place == CRN_RECORDED_NOWHERE)
+        crn_log("the recording could not be written anywhere; there is no report");
+    else if (place == CRN_RECORDED_APART)
+        code = crn_host.deliver(path, ending->exit_code, leak_code(ending->exit_code), has_news);
+    if (crn_host.process->is_first)
+        ending->code = code;
+}
+
+static void first_pass_confirm(void)
+{
+    uint64_t confirming = crn_now_ns();
+    if (end.first_pass.is_done)
+        crn_leaks_confirm(&end.first_pass.leaks, &end.draft, end.born_after, true);
+    end.check_ns += crn_now_ns() - confirming;
+}
+
+/* Confirms and reports; answers the code to exit with. */
+static int report(int exit_code, int exit_signal)
+{
+    if (check_obstacle() != NULL && !crn_host.process->is_first &&
+        end.draft.sections[CRN_SECTION_FINDINGS].count == 0)
+        return exit_code;
+    if (!end.is_settled)
+        first_pass_confirm();
+    if (end.first_pass.is_done && !end.is_settled && any_born_since(end.born_after)) {
+        struct pass pass = {&end.last_pass, end.born_after, NULL};
+        crn_stack_call_mapped(pass_do, &pass, STACK_BYTES);
+        if (end.last_pass.is_done)
+            crn_leaks_confirm(&end.last_pass.leaks, &end.draft, UINT32_MAX, false);
+    }
+    end.draft.process.coroutines_resurrected = crn_coros.resurrected + crn_probes.resurrected;
+    struct ending ending = {exit_code, exit_signal, exit_code};
+    if (!crn_stack_call_mapped(report_do, &ending, STACK_BYTES))
+        crn_log("there was no memory for the check; there is no report");
+    return ending.code;
+}
+
+/* The second part: one thread is at it, and whoever ends the process meanwhile waits for it. */
+static int finish(int exit_code, int exit_signal)
+{
+    uint32_t expected = 0;
+    if (end.has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_host.process->pid)
+        return exit_code;
+    if (!atomic_compare_exchange_strong_explicit(&end.has_finished, &expected, FINISHING,
+                                                 memory_order_acq_rel, memory_order_relaxed)) {
+        /* Another thread is at it, and the process must not end under its hands. */
+        if (end.finishing_tid != crn_sys_gettid())
+            crn_futex_wait(&end.has_finished, FINISHING, (uint64_t)FINISH_LIMIT_S * 1000000000u);
+        return exit_code;
+    }
+    end.finishing_tid = crn_sys_gettid();
+    int code = report(exit_code, exit_signal);
+    end.has_finished = FINISHED;
+    crn_futex_wake_all(&end.has_finished);
+    return code;
+}
+
+static void now_judge(void *argument, const struct crn_saved_registers *registers)
+{
+    char path[4096];
+    (void)registers;
+    if (!crn_recording_has_leak(&end.draft))
+        return;
+    draft_complete(-1, 0);
+    *(bool *)argument = crn_recording_write_passing(&end.draft, path, sizeof path)
+                            ? crn_host.deliver_judged(path, false, true)
+                            : true;
+    crn_recording_remove(path);
+}
+
+bool crn_end_now(void)
+{
+    bool is_bad = false;
+    struct crn_thread *self = crn_host.thread();
+    if (self == NULL || end.has_begun != 0)
+        return false;
+    end.is_asked = true;
+    begin(NULL);
+    if (end.first_pass.is_done && !end.is_settled) {
+        self->is_busy = 1;
+        first_pass_confirm();
+        end.is_settled = true;
+        crn_check_free(&end.first_pass);
+        crn_stack_call_mapped(now_judge, &is_bad, STACK_BYTES);
+        self->is_busy = 0;
+    }
+    return is_bad;
+}
+
+int crn_end_finish(int exit_code)
+{
+    crn_end_begin(); /* exit() from inside libc, say of the last thread */
+    crn_verify_end(crn_host.options->verify_output);
+    return finish(exit_code, 0);
+}
+
+void crn_end_by_signal(int signal, const ucontext_t *interrupted)
+{
+    begin(interrupted);
+    crn_verify_end(crn_host.options->verify_output);
+    int code = finish(-1, signal);
+    if (code >= 0)
+        crn_syscall1(SYS_exit_group, code);
+}

@@ -1,0 +1,41 @@
+#ifndef CRN_END_H
+#define CRN_END_H
+/*
+ * The check at the end of a process: mark when the end begins, confirm at the very end, report.
+ *
+ *     main returns / exit()  -->  crn_end_begin()    suspects
+ *     handlers, destructors  ...                     some of them are freed
+ *     very end               -->  crn_end_finish()   the rest is reported
+ *
+ * Each happens once a process; what comes too late, or in a vfork child, does nothing.
+ */
+#include "record/draft.h"
+
+#include <ucontext.h>
+
+/* Marks. */
+void crn_end_begin(void);
+
+/*
+ * Confirms, writes the recording, and in a plain preload has it rendered.  Answers the code to
+ * exit with: the given one, or --error-exitcode where that applies.
+ */
+int crn_end_finish(int exit_code);
+
+/* Both at once, for a process that dies by `signal`; may not return (a plain preload may exit). */
+void crn_end_by_signal(int signal, const ucontext_t *interrupted);
+
+/*
+ * Makes the check of the end now, while the program goes on: what it finds is what the process
+ * reports at its end, which gets no other check.  Answers whether there is a leak that counts for
+ * the exit code and no suppression silences.
+ */
+bool crn_end_now(void);
+
+/* The draft of this process's report, which findings of all checks go to. */
+struct crn_draft *crn_process_draft(void);
+
+/* In a forked child: its end has not begun. */
+void crn_end_after_fork(void);
+
+#endif
