@@ -56,7 +56,7 @@ bool crn_deadly_stands_in(int signal)
 void crn_deadly_install(int signal)
 {
     /* Faults stay open, for the handlers the program has for them, and the stop of a check. */
-    static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, CRN_STOP_SIGNAL};
+    static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_sigaction = deadly_handler;
@@ -64,6 +64,7 @@ void crn_deadly_install(int signal)
     sigfillset(&action.sa_mask);
     for (unsigned i = 0; i < CRN_COUNT_OF(open); i++)
         sigdelset(&action.sa_mask, open[i]);
+    crn_stop_signal_drop(&action.sa_mask);
     crn_sigaction_real(signal, &action, NULL);
 }
 

@@ -1,11 +1,14 @@
 /*
  * Signals, as the program sees them and as they are.
  *
- * Two kinds are ours.  CRN_STOP_SIGNAL parks threads for a check: the program can neither block
- * nor take it, and what it installs for that number is kept and called for deliveries that are
- * not ours.  Deadly signals with default disposition get a handler that checks before the process
- * dies by them (deadly.h): sigaction still shows SIG_DFL.
+ * Two kinds are ours.  CRN_STOP_SIGNAL parks threads for a check: for the program it is no signal
+ * at all, as 32 and 33 are none with glibc (signal_range.c), and no mask or wait of the program's
+ * contains it.  Deadly signals with default disposition get a handler that checks before the
+ * process dies by them (deadly.h): sigaction still shows SIG_DFL.
+ *
+ * The older functions that set a handler are in signal_styles.c.
  */
+#include "shim/signals.h"
 #include "shim/deadly.h"
 #include "shim/start.h"
 #include "shim/state.h"
@@ -22,33 +25,13 @@
 
 #undef sigwait
 
-/* What the program believes is installed, where that differs: for the deadly ones and the stop. */
-static struct sigaction program_stop_action;
-
+/* Whoever else sends our signal, say with kill(1), is not heard. */
 static void stop_handler(int signal, siginfo_t *info, void *context)
 {
-    if (crn_stop_is_ours(info)) {
+    if (crn_stop_is_ours(info))
         crn_stop_handler(signal, info, context);
-    } else if ((program_stop_action.sa_flags & SA_SIGINFO) != 0) {
-        program_stop_action.sa_sigaction(signal, info, context);
-    } else if (program_stop_action.sa_handler != SIG_DFL &&
-               program_stop_action.sa_handler != SIG_IGN) {
-        program_stop_action.sa_handler(signal);
-    }
 }
 
-static void handler_install(int signal, void (*handler)(int, siginfo_t *, void *))
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_sigaction = handler;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    sigfillset(&action.sa_mask);
-    crn_sigaction_real(signal, &action, NULL);
-}
-
-/* One's own alternate stack for the thread, unless it has one. */
-void crn_signal_stack_give(struct crn_thread *self);
 void crn_signal_stack_give(struct crn_thread *self)
 {
     stack_t current, ours;
@@ -69,14 +52,17 @@ void crn_signals_start(void)
 {
     if (crn_shim.phase == CRN_SHIM_OFF)
         return;
-    handler_install(CRN_STOP_SIGNAL, stop_handler);
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = stop_handler;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    memset(&action.sa_mask, 0xff, sizeof action.sa_mask); /* glibc's own signals, too */
+    crn_sigaction_real(CRN_STOP_SIGNAL, &action, NULL);
     crn_deadly_start();
     if (crn_self != NULL)
         crn_signal_stack_give(crn_self);
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, CRN_STOP_SIGNAL);
-    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, NULL, 8);
+    uint64_t ours = CRN_STOP_SIGNAL_BIT;
+    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, NULL, sizeof ours);
 }
 
 /* Takes our signal out of a set that would block or wait for it. */
@@ -85,7 +71,7 @@ static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
     if (set == NULL || crn_shim.phase == CRN_SHIM_OFF || sigismember(set, CRN_STOP_SIGNAL) != 1)
         return set;
     *copy = *set;
-    sigdelset(copy, CRN_STOP_SIGNAL);
+    crn_stop_signal_drop(copy);
     return copy;
 }
 
@@ -115,19 +101,16 @@ static void onstack_give_back(void)
     onstack_withheld = 0;
 }
 
-static int action_set(int signal, const struct sigaction *action, struct sigaction *old)
+int crn_signal_action(int signal, const struct sigaction *action, struct sigaction *old)
 {
     struct sigaction copy, previous;
-    if (signal == CRN_STOP_SIGNAL && crn_shim.phase != CRN_SHIM_OFF) {
-        if (old != NULL)
-            *old = program_stop_action;
-        if (action != NULL)
-            program_stop_action = *action;
-        return 0;
+    if (signal == CRN_STOP_SIGNAL) {
+        errno = EINVAL;
+        return -1;
     }
     if (action != NULL && crn_shim.phase != CRN_SHIM_OFF) {
         copy = *action;
-        sigdelset(&copy.sa_mask, CRN_STOP_SIGNAL);
+        crn_stop_signal_drop(&copy.sa_mask);
         action = &copy;
     }
     uint64_t bit = signal > 0 && signal < 64 ? (uint64_t)1 << signal : 0;
@@ -155,59 +138,7 @@ static int action_set(int signal, const struct sigaction *action, struct sigacti
 CRN_EXPORT int sigaction(int signal, const struct sigaction *restrict action,
                          struct sigaction *restrict old)
 {
-    return action_set(signal, action, old);
-}
-
-/*
- * As libc's function `name` does it, which also knows what siginterrupt said; by `flags` where the
- * handler is one of those that we keep apart.
- */
-static sighandler_t handler_set(const char *name, int signal, sighandler_t handler, int flags)
-{
-    struct sigaction action, old;
-    if (signal != CRN_STOP_SIGNAL && (handler != SIG_DFL || !crn_deadly_stands_in(signal))) {
-        sighandler_t before =
-            ((sighandler_t(*)(int, sighandler_t))crn_shim_next(name))(signal, handler);
-        return crn_deadly_is_handler(before) ? SIG_DFL : before;
-    }
-    if (handler == SIG_ERR || signal < 1 || signal >= NSIG) {
-        errno = EINVAL;
-        return SIG_ERR;
-    }
-    memset(&action, 0, sizeof action);
-    action.sa_handler = handler;
-    sigemptyset(&action.sa_mask);
-    if ((flags & SA_RESTART) != 0)
-        sigaddset(&action.sa_mask, signal);
-    action.sa_flags = flags;
-    return action_set(signal, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
-}
-
-/* glibc's other ways to set a handler reach its sigaction inside, past us. */
-CRN_EXPORT sighandler_t signal(int number, sighandler_t handler)
-{
-    return handler_set(__func__, number, handler, SA_RESTART);
-}
-CRN_EXPORT sighandler_t ssignal(int number, sighandler_t handler)
-{
-    return handler_set(__func__, number, handler, SA_RESTART);
-}
-CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler);
-CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler)
-{
-    return handler_set(__func__, number, handler, SA_RESTART);
-}
-CRN_EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
-{
-    return handler_set(__func__, number, handler, (int)(SA_RESETHAND | SA_NODEFER));
-}
-CRN_EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
-{
-    return handler_set(__func__, number, handler, (int)(SA_RESETHAND | SA_NODEFER));
-}
-CRN_EXPORT int sigignore(int number)
-{
-    return handler_set("signal", number, SIG_IGN, 0) == SIG_ERR ? -1 : 0;
+    return crn_signal_action(signal, action, old);
 }
 
 /* Finds the real function once and forwards with our signal taken out of the set. */

@@ -1,6 +1,7 @@
 /*
  * pthread_create: learns of threads when they begin, and gives them a stack for our signal.
  */
+#include "shim/signals.h"
 #include "shim/state.h"
 #include "coro/scope.h"
 #include "base/sys.h"
@@ -9,7 +10,7 @@
 #include <signal.h>
 #include <string.h>
 
-void crn_signal_stack_give(struct crn_thread *self);
+
 
 /* Empty again: what it held would else count as held for ever. */
 static void slot_give(struct crn_thread_start *slot)

@@ -14,13 +14,22 @@
 #include <ucontext.h>
 
 enum {
-    CRN_STOP_SIGNAL = 60, /* below SIGRTMAX, where programs seldom look */
+    CRN_STOP_SIGNAL = 64, /* the last one: SIGRTMAX is one less for the program */
     CRN_STOP_LIMIT_MS = 200,
 };
 
+/* Our signal in the first word of a sigset_t. */
+#define CRN_STOP_SIGNAL_BIT ((uint64_t)1 << (CRN_STOP_SIGNAL - 1))
+
+/* Takes our signal out of a set.  sigdelset refuses to, since it is no signal of the program's. */
+CRN_INLINE void crn_stop_signal_drop(sigset_t *set)
+{
+    set->__val[0] &= ~CRN_STOP_SIGNAL_BIT;
+}
+
 /* A thread that stands still. */
 struct crn_stopped {
-    int tid; /* 0: the row is not used */
+    int tid;                   /* 0: the row is not used */
     const ucontext_t *context; /* its registers, on the handler's stack */
 };
 
@@ -31,10 +40,13 @@ struct crn_stopped_list {
     int unseen_tids[8];
 };
 
-/* The handler; install it with SA_SIGINFO | SA_ONSTACK | SA_RESTART and an all-blocking mask. */
+/*
+ * The handler; install it with SA_SIGINFO | SA_ONSTACK | SA_RESTART and a mask that blocks all,
+ * with the signals that sigfillset leaves out: glibc cancels a thread by signal 32.
+ */
 void crn_stop_handler(int signal, siginfo_t *info, void *context);
 
-/* Whether a delivery of the signal is ours (else it is the program's own). */
+/* Whether a delivery of the signal is ours; otherwise somebody else sent it. */
 bool crn_stop_is_ours(const siginfo_t *info);
 
 /* Stops everybody else.  One caller at a time. */
