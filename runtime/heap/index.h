@@ -122,7 +122,7 @@ CRN_INLINE struct crn_record *crn_index_slot(const struct crn_index *index, uint
                                              unsigned *class_index)
 {
     uint64_t word = atomic_load_explicit(&index->pages[(address - index->base) >> CRN_PAGE_SHIFT],
-                                         memory_order_relaxed);
+                                         memory_order_acquire);
     int64_t offset = (int64_t)(address & (CRN_PAGE_BYTES - 1)) - crn_page_phase(word);
     uint32_t reciprocal = crn_class_reciprocals[word & 0xff];
     int64_t product = offset * reciprocal;
