@@ -2,6 +2,7 @@
  * The shim's own state.  See state.h.
  */
 #include "shim/state.h"
+#include "shim/sanitized.h"
 #include "coro/probe.h"
 #include "base/switch.h"
 #include "base/sys.h"
@@ -27,8 +28,10 @@ void crn_shim_start_early(void)
     }
     crn_shim.process.pid = crn_sys_getpid();
     crn_jemalloc_find(&crn_shim.real);
-    if (crn_vm_limit() < LEAST_ADDRESS_SPACE) {
+    crn_shim.process.trouble = crn_sanitized_trouble();
+    if (crn_shim.process.trouble == NULL && crn_vm_limit() < LEAST_ADDRESS_SPACE)
         crn_shim.process.trouble = "the address space is limited too tightly (ulimit -v, RLIMIT_AS)";
+    if (crn_shim.process.trouble != NULL) {
         crn_shim.phase = CRN_SHIM_OFF;
         under_way = 2;
         return;

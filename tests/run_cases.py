@@ -28,12 +28,12 @@ FACTS_SHOWN = 8  # of those that one test breaks
 TOP = pathlib.Path(__file__).resolve().parent.parent
 
 
-def environment(build, program):
+def environment(build, source, program):
     """What a RUN line may use, and nothing of the caller's that could steer Coroner."""
     kept = {key: os.environ[key] for key in ("HOME", "USER", "TMPDIR") if key in os.environ}
     path = f"{build}:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {**kept, "LC_ALL": "C.UTF-8", "PATH": path, "CASE": str(program),
-            "SHIM": str(build / "libcoroner.so")}
+            "SOURCE": str(source), "SHIM": str(build / "libcoroner.so")}
 
 
 def bash(command, directory, env, seconds):
@@ -113,7 +113,7 @@ class Test:
 
     def prepare(self, directory):
         """Makes what this way needs; answers the environment of the run."""
-        env = environment(self.build, self.program)
+        env = environment(self.build, self.case.source, self.program)
         if self.way == "stripped":
             env["CASE"] = str(directory / self.case.name)
             subprocess.run(["strip", "-o", env["CASE"], str(self.program)], check=True)
@@ -125,7 +125,7 @@ class Test:
         """What a run of the program that was stripped calls its functions."""
         original = directory / "original"
         original.mkdir()
-        bash(self.run.command, original, environment(self.build, self.program), SECONDS_EACH)
+        bash(self.run.command, original, environment(self.build, self.case.source, self.program), SECONDS_EACH)
         return case_facts.names_in(case_facts.Seen(0, "", "", original).reports())
 
     def broken(self, seen):

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "shim/launcher/command.h"
 #include "shim/launcher/output.h"
 #include "sym/store.h"
@@ -127,6 +129,37 @@ static const char *loader_obstacle(int fd, const Elf64_Ehdr *header)
     return "it is statically linked";
 }
 
+/* Whether it brings a sanitizer, whose runtime must come before any preload. */
+static const char *sanitizer_obstacle(int fd)
+{
+    const struct crn_sanitizer *sanitizer = NULL;
+    struct stat file;
+    if (fstat(fd, &file) != 0 || file.st_size <= 0)
+        return NULL;
+    void *bytes = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        return NULL;
+    sanitizer = crn_sanitizer_of_file(bytes, (size_t)file.st_size);
+    munmap(bytes, (size_t)file.st_size);
+    return sanitizer != NULL ? sanitizer->obstacle : NULL;
+}
+
+/* The same, of a runtime that the user preloads. */
+static const char *preload_obstacle(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    while (preload != NULL && *preload != 0) {
+        char name[256];
+        size_t length = strcspn(preload, ": ");
+        snprintf(name, sizeof name, "%.*s", (int)length, preload);
+        const struct crn_sanitizer *sanitizer = crn_sanitizer_of_library(name);
+        if (sanitizer != NULL)
+            return sanitizer->obstacle;
+        preload += length + (preload[length] != 0);
+    }
+    return NULL;
+}
+
 static const char *elf_obstacle(int fd, const unsigned char *head)
 {
     const Elf64_Ehdr *header = (const void *)head;
@@ -134,8 +167,12 @@ static const char *elf_obstacle(int fd, const unsigned char *head)
         return "it is a 32-bit program";
     if (header->e_machine != EM_X86_64 || head[EI_DATA] != ELFDATA2LSB)
         return "it is for another processor";
-    const char *privilege = privilege_of(fd);
-    return privilege != NULL ? privilege : loader_obstacle(fd, header);
+    const char *obstacle = privilege_of(fd);
+    if (obstacle == NULL)
+        obstacle = loader_obstacle(fd, header);
+    if (obstacle == NULL)
+        obstacle = sanitizer_obstacle(fd);
+    return obstacle != NULL ? obstacle : preload_obstacle();
 }
 
 static const char *obstacle_at(const char *path, int depth)
