@@ -8,7 +8,7 @@
 
 static enum crn_host_phase phase_get(void)
 {
-    switch (crn_shim.phase) {
+    switch ((enum crn_shim_phase)crn_shim.phase) {
     case CRN_SHIM_ON:
         return CRN_HOST_WATCHES;
     case CRN_SHIM_OFF:

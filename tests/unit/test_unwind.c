@@ -28,8 +28,13 @@ static volatile unsigned sink;
 /* Something to do after a call, so that it is no tail call. */
 #define NO_TAIL_CALL() __asm__ volatile("" ::: "memory")
 #define USE(array) __asm__ volatile("" ::"r"(array) : "memory")
+#ifdef __clang__ /* it lays out all functions of a file alike */
+#define FRAMED CRN_NOINLINE
+#define UNFRAMED CRN_NOINLINE
+#else
 #define FRAMED CRN_NOINLINE __attribute__((noclone, optimize("no-omit-frame-pointer")))
 #define UNFRAMED CRN_NOINLINE __attribute__((noclone, optimize("omit-frame-pointer")))
+#endif
 
 static struct crn_stack_bounds own_bounds(void)
 {
