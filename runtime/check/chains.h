@@ -3,6 +3,7 @@
 /*
  * Chains: how something live leads to a leak, as links of the recording.
  */
+#include "mark/mark.h"
 #include "record/draft.h"
 
 /* By group of the mark: the row of its first link, and how many follow each other. */

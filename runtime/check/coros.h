@@ -6,6 +6,7 @@
  * A row stands for all coroutines alike (same mechanism, state, entry function and stacks), and its
  * bytes are the sums of theirs.
  */
+#include "mark/mark.h"
 #include "record/draft.h"
 
 /* Adds a row that only a link of a chain refers to; answers its row + 1. */

@@ -3,6 +3,7 @@
 /*
  * Findings: what a check has to say of coroutines and objects, rather than of blocks.
  */
+#include "mark/mark.h"
 #include "record/draft.h"
 
 struct crn_check_finding {

@@ -4,6 +4,7 @@
 #include "check/leaks.h"
 #include "check/coros.h"
 #include "check/host.h"
+#include "check/suspects.h"
 #include "coro/coro.h"
 #include "mark/why.h"
 #include "coro/probe.h"

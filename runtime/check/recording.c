@@ -4,6 +4,7 @@
 #include "check/recording.h"
 #include "check/host.h"
 #include "base/sys.h"
+#include "coro/coro.h"
 #include "coro/probe.h"
 
 #include <fcntl.h>

@@ -3,26 +3,7 @@
 /*
  * Following pointers through a snapshot: what the floods share.
  */
-#include "mark/mark.h"
-
-/* A block that a word points into. */
-struct crn_target {
-    crn_slot slot;
-    uintptr_t start;
-    size_t bytes; /* usable */
-};
-
-/*
- * A row of `mark->rows` is the page's word of the index, in a page where live blocks start; else
- * (page + 1) << 32 of where the block starts that covers this one's first byte; 0: none does.
- */
-CRN_INLINE bool crn_row_has_blocks(uint64_t row)
-{
-    return (row & 0xff) != 0; /* the page's class */
-}
-
-/* Resolves a word to a live block; false when it points into none. */
-bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target);
+#include "mark/target.h"
 
 /*
  * The coroutine whose stack or context `word` points to, one past the end of its stack included,
@@ -139,9 +120,6 @@ enum crn_status crn_flood_live(struct crn_mark *mark);
 /* Calls `visit` for every block whose bit in `bits` is set when its turn comes, ascending. */
 void crn_mark_for_each(const struct crn_mark *mark, const uint64_t *bits,
                        void (*visit)(struct crn_target target, void *user), void *user);
-
-/* The record of a slot. */
-struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot);
 
 CRN_INLINE bool crn_bit_get(const uint64_t *bits, crn_slot slot)
 {

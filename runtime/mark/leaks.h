@@ -1,7 +1,7 @@
 #ifndef CRN_LEAKS_H
 #define CRN_LEAKS_H
 /*
- * Floods over what is not live: what verdict.c and lost.c share.
+ * Floods over what is not live: what verdict.c and lost.c share, and the latter's part.
  */
 #include "mark/ahead.h"
 #include "mark/groups.h"

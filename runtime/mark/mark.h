@@ -1,7 +1,8 @@
 #ifndef CRN_MARK_H
 #define CRN_MARK_H
 /*
- * Gives every block of a snapshot its verdict: a pure function of the picture.
+ * Gives every block of a snapshot its verdict: a function of the snapshot and of the records it
+ * points to, which must stand still meanwhile.
  *
  * One mark in colours.  Live floods from the roots; a suspended coroutine enters the flood when
  * the first of its handles is reached, and dead ones are never entered.  Then each kind of dead
@@ -103,13 +104,6 @@ struct crn_mark {
  */
 enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap);
 void crn_mark_free(struct crn_mark *mark);
-
-/*
- * Whether a suspect is still allocated, later on.  One born at or after `born_before` is another
- * block at the same address.
- */
-bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_suspect *suspect,
-                                uint32_t born_before);
 
 /* The verdict of the block that `address` points into; for tests. */
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct);

@@ -1,53 +1,14 @@
 /*
  * What is not live: which dead continuation holds it, and how blocks become leaks.
  *
- * Order of the floods: completed, abandoned, then lost; of one kind the likely holders before the
- * sure ones, so that of two holders the less sure decides.  Every flood has two passes: first all
- * that the dead bodies themselves point to (direct), then what those lead to (indirect).
- * What no continuation holds is lost: see lost.c.
+ * Order of the floods: stale, completed, cancelled, abandoned, then lost; of one kind the likely
+ * holders before the sure ones, so that of two holders the less sure decides.  Every flood has two
+ * passes: first all that the dead bodies themselves point to (direct), then what those lead to
+ * (indirect).  What no continuation holds is lost: see lost.c.
  */
 #include "mark/leaks.h"
-#include "base/sys.h"
 
 #include <string.h>
-
-static size_t size_of(const struct crn_mark *mark, crn_slot slot)
-{
-    return crn_record_size(crn_slot_record(mark, slot));
-}
-
-uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *target,
-                        bool is_direct, uintptr_t address)
-{
-    struct crn_mark *mark = flood->mark;
-    struct crn_record *record = crn_slot_record(mark, target->slot);
-    bool is_foreign = (mark->colours[target->slot] & CRN_COLOUR_FOREIGN) != 0;
-    if (is_foreign && is_direct)
-        return CRN_NO_GROUP; /* stays white: see foreign_visit */
-    crn_colour_set(mark, target->slot, flood->verdict);
-    if (is_foreign || (!is_direct && flood->group == CRN_NO_GROUP))
-        return CRN_NO_GROUP;
-    uint32_t group = flood->group;
-    if (is_direct) {
-        mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
-        struct crn_group key = {
-            .verdict = (uint8_t)flood->verdict,
-            .confidence = (uint8_t)(mark->snap->unknown_holder != NULL ? CRN_LIKELY
-                                                                       : flood->confidence),
-            .alloc_node = record->stack,
-            .holder = flood->holder,
-            .example = target->start,
-            .example_word = address,
-            .example_coro = flood->coro,
-        };
-        group = crn_groups_group(flood->groups, &key);
-    }
-    struct crn_suspect suspect = {target->start, record, size_of(mark, target->slot), group,
-                                  is_direct};
-    if (group == CRN_NO_GROUP || !crn_groups_suspect(flood->groups, &suspect))
-        flood->is_out_of_memory = true;
-    return group;
-}
 
 static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdict verdict)
 {
@@ -153,13 +114,6 @@ static void indirect_settle(struct crn_flood *engine)
             !is_anothers_own(flood, &target))
             indirect_enter(flood, &target, target.start);
     }
-}
-
-void crn_leak_follow(struct crn_leak_flood *flood, const struct crn_target *block, uint32_t group)
-{
-    flood->group = group;
-    crn_flood_push(&flood->flood, block->start);
-    crn_flood_drain(&flood->flood);
 }
 
 /* Floods from the direct leaks that were entered since `first`. */
@@ -370,21 +324,6 @@ void crn_mark_free(struct crn_mark *mark)
         if (mark->spans[i].base != NULL)
             crn_vm_unmap(mark->spans[i].base, mark->spans[i].reserved);
     memset(mark, 0, sizeof *mark);
-}
-
-bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_suspect *suspect,
-                                uint32_t born_before)
-{
-    struct crn_outside_block outside;
-    struct crn_heap *heap = mark->snap->heap;
-    const struct crn_record *record = suspect->record;
-    if (!crn_index_is_inside(&heap->index, suspect->start)) {
-        if (!crn_outside_find(&heap->outside, suspect->start, &outside, crn_sys_gettid()))
-            return false;
-        record = &outside.record;
-    }
-    /* A record that has come to describe another block says so by its birth. */
-    return crn_record_is_live(record) && crn_record_birth(record) < born_before;
 }
 
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct)

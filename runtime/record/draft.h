@@ -8,7 +8,6 @@
  * is set.
  */
 #include "base/vm.h"
-#include "mark/mark.h"
 #include "record/format.h"
 
 struct crn_draft_section {

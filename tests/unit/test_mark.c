@@ -1,6 +1,7 @@
 /*
  * Verdicts, from hand-made pictures of a process.  Random ones: test_mark_random.c.
  */
+#include "check/suspects.h"
 #include "make_snap.h"
 #include "mark/groups.h"
 

@@ -1,0 +1,43 @@
+/*
+ * How a block becomes a leak.  See leaks.h.
+ */
+#include "mark/leaks.h"
+
+uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *target,
+                        bool is_direct, uintptr_t address)
+{
+    struct crn_mark *mark = flood->mark;
+    struct crn_record *record = crn_slot_record(mark, target->slot);
+    bool is_foreign = (mark->colours[target->slot] & CRN_COLOUR_FOREIGN) != 0;
+    if (is_foreign && is_direct)
+        return CRN_NO_GROUP; /* stays white: see foreign_visit */
+    crn_colour_set(mark, target->slot, flood->verdict);
+    if (is_foreign || (!is_direct && flood->group == CRN_NO_GROUP))
+        return CRN_NO_GROUP;
+    uint32_t group = flood->group;
+    if (is_direct) {
+        mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
+        struct crn_group key = {
+            .verdict = (uint8_t)flood->verdict,
+            .confidence = (uint8_t)(mark->snap->unknown_holder != NULL ? CRN_LIKELY
+                                                                       : flood->confidence),
+            .alloc_node = record->stack,
+            .holder = flood->holder,
+            .example = target->start,
+            .example_word = address,
+            .example_coro = flood->coro,
+        };
+        group = crn_groups_group(flood->groups, &key);
+    }
+    struct crn_suspect suspect = {target->start, record, crn_record_size(record), group, is_direct};
+    if (group == CRN_NO_GROUP || !crn_groups_suspect(flood->groups, &suspect))
+        flood->is_out_of_memory = true;
+    return group;
+}
+
+void crn_leak_follow(struct crn_leak_flood *flood, const struct crn_target *block, uint32_t group)
+{
+    flood->group = group;
+    crn_flood_push(&flood->flood, block->start);
+    crn_flood_drain(&flood->flood);
+}

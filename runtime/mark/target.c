@@ -1,0 +1,74 @@
+/*
+ * Which block a word points into.  See target.h.
+ */
+#include "mark/target.h"
+
+CRN_INLINE bool target_in_row(const struct crn_mark *mark, size_t page, unsigned in_page,
+                              struct crn_target *target)
+{
+    uint64_t row = mark->rows[page];
+    unsigned phase = crn_page_phase(row);
+    if (!crn_row_has_blocks(row) || in_page < phase)
+        return false;
+    const struct crn_class *class = &crn_classes[crn_page_class(row)];
+    /* The reciprocal of a class of a page or more takes any offset in a page to 0. */
+    uint32_t slot = (uint32_t)((uint64_t)(in_page - phase) * class->reciprocal >> 32);
+    target->slot = crn_page_first(row) + slot;
+    target->start =
+        mark->snap->heap->index.base + (page << CRN_PAGE_SHIFT) + phase + slot * class->bytes;
+    target->bytes = class->bytes;
+    return mark->colours[target->slot] != CRN_COLOUR_NONE;
+}
+
+/* The page + 1 where the block starts that may cover the first byte of `page`; 0: there is none. */
+static size_t cover_of(const struct crn_mark *mark, size_t page)
+{
+    uint64_t row = mark->rows[page];
+    if (!crn_row_has_blocks(row))
+        return crn_page_first(row);
+    if (page == 0)
+        return 0;
+    uint64_t before = mark->rows[page - 1];
+    return crn_row_has_blocks(before) ? page : crn_page_first(before);
+}
+
+static bool target_outside(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+{
+    const struct crn_snap *snap = mark->snap;
+    size_t low = 0, high = snap->outside_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (snap->outside[middle].start <= word)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return false;
+    const struct crn_outside_block *block = &snap->outside[low - 1];
+    if (word - block->start >= block->usable)
+        return false;
+    *target =
+        (struct crn_target){(crn_slot)(mark->record_count + low - 1), block->start, block->usable};
+    return true;
+}
+
+bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+{
+    uintptr_t offset = word - mark->snap->heap->index.base;
+    size_t page = offset >> CRN_PAGE_SHIFT;
+    if (CRN_UNLIKELY(page >= mark->pages))
+        return mark->snap->outside_count != 0 && target_outside(mark, word, target);
+    if (CRN_LIKELY_TRUE(target_in_row(mark, page, offset & (CRN_PAGE_BYTES - 1), target)))
+        return true;
+    /* The block that covers the start of this page began in an earlier one, as its last. */
+    size_t cover = cover_of(mark, page);
+    return cover != 0 && target_in_row(mark, cover - 1, CRN_PAGE_BYTES - 1, target) &&
+           word - target->start < target->bytes;
+}
+
+struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot)
+{
+    return slot < mark->record_count ? &mark->snap->heap->index.records[slot]
+                                     : &mark->snap->outside[slot - mark->record_count].record;
+}
