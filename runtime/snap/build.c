@@ -136,3 +136,9 @@ uint32_t crn_build_name(struct crn_snap_builder *builder, const char *format, ..
     snap->names_bytes += bytes;
     return (uint32_t)(snap->names_bytes - bytes);
 }
+
+void crn_build_unknown_holder(struct crn_snap_builder *builder, const char *who)
+{
+    if (builder->snap->unknown_holder == NULL)
+        builder->snap->unknown_holder = who;
+}

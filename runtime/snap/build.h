@@ -52,6 +52,12 @@ void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range ran
 void crn_build_link(struct crn_snap_builder *builder, uintptr_t link);
 void crn_build_code(struct crn_snap_builder *builder, struct crn_range range);
 
+/*
+ * `who` may hold memory and does not tell which ("an io_uring request in flight"): what only it
+ * could hold is at most likely to be a leak.
+ */
+void crn_build_unknown_holder(struct crn_snap_builder *builder, const char *who);
+
 /* Appends a text; answers its offset (0 when there is no memory). */
 uint32_t crn_build_name(struct crn_snap_builder *builder, const char *format, ...)
     CRN_PRINTF(2, 3);

@@ -12,38 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void crn_build_unknown_holder(struct crn_snap_builder *builder, const char *who)
-{
-    if (builder->snap->unknown_holder == NULL)
-        builder->snap->unknown_holder = who;
-}
-
-bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *line, void *user),
-                      void *user)
-{
-    size_t used = 0;
-    long count;
-    int fd = crn_sys_open_read(path);
-    if (fd < 0)
-        return false;
-    const size_t most = CRN_KERNEL_TEXT_BYTES - 1;
-    while ((count = crn_syscall3(SYS_read, fd, text + used, most - used)) > 0) {
-        used += (size_t)count;
-        text[used] = 0;
-        char *line = text;
-        for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-            *end = 0;
-            visit(line, user);
-        }
-        used -= (size_t)(line - text);
-        memmove(text, line, used);
-        if (used == most)
-            used = 0;
-    }
-    crn_syscall1(SYS_close, fd);
-    return true;
-}
-
 static uintptr_t hex_read(const char *text)
 {
     uintptr_t value = 0;

@@ -7,19 +7,8 @@
  * crn_build_unknown_holder.
  */
 #include "snap/build.h"
+#include "snap/proc.h"
 #include "snap/uring.h"
-
-enum { CRN_KERNEL_TEXT_BYTES = 64 * 1024 };
-
-/* `who` may hold memory and does not tell which: "an io_uring request in flight". */
-void crn_build_unknown_holder(struct crn_snap_builder *builder, const char *who);
-
-/*
- * Calls `visit` for each line of a file of /proc; `text` has room for CRN_KERNEL_TEXT_BYTES.
- * Answers false when it could not be opened.
- */
-bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *line, void *user),
-                      void *user);
 
 /*
  * What waits in a pipe or a socket, read without taking it out, at any alignment.  `text` is room
