@@ -39,9 +39,6 @@ uint32_t crn_draft_coro(struct crn_draft *draft, const struct crn_record_coro *c
 void crn_draft_leak(struct crn_draft *draft, const struct crn_record_leak *leak);
 void crn_draft_warning(struct crn_draft *draft, const char *format, ...) CRN_PRINTF(2, 3);
 
-/* Adds the modules that are mapped now. */
-void crn_draft_modules(struct crn_draft *draft);
-
 /* Adds exe, argv and the modules of this process, from /proc/self and the modules' headers. */
 void crn_draft_self(struct crn_draft *draft);
 
