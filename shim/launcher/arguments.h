@@ -25,10 +25,4 @@ struct crn_arguments {
 int crn_arguments_read(struct crn_arguments *arguments, const struct crn_command *command,
                        enum crn_arguments_rule rule, int argc, char **argv);
 
-/* The command's help, on standard output. */
-void crn_help_command(const struct crn_command *command);
-
-/* What `coroner --help` prints, on standard output. */
-void crn_help(void);
-
 #endif

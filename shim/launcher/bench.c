@@ -424,8 +424,9 @@ static int program_find(struct command *command)
     return status;
 }
 
-int crn_command_bench(int argc, char **argv)
+int crn_command_bench(const struct crn_command *row, int argc, char **argv)
 {
+    (void)row;
     static struct command command; /* a few hundred kilobytes of samples */
     memset(&command, 0, sizeof command);
     command.output = "";

@@ -5,9 +5,10 @@
 
 const struct crn_command crn_commands[] = {
     {"run", crn_command_run, "[--] PROGRAM [ARGS...]",
-     "Run a program under the shim, report when it ends."},
-    {"report", crn_command_report, "RECORDING...", "Render a kept recording again, in any format."},
+     "Run a program under the shim, report when it ends.", false},
+    {"report", crn_command_report, "RECORDING...",
+     "Render a kept recording again, in any format.", true},
     {"bench", crn_command_bench, "[--] PROGRAM [ARGS...]",
-     "Measure what Coroner costs on a program."},
+     "Measure what Coroner costs on a program.", false},
     {0},
 };

@@ -15,16 +15,17 @@ enum {
 
 struct crn_command {
     const char *name;
-    int (*main)(int argc, char **argv);
+    int (*main)(const struct crn_command *command, int argc, char **argv);
     const char *operands;
     const char *summary;
+    bool only_renders; /* what steers the program is no option of it */
 };
 
 /* The commands that are built; a row with a NULL name ends them. */
 extern const struct crn_command crn_commands[];
 
-int crn_command_run(int argc, char **argv);
-int crn_command_report(int argc, char **argv);
-int crn_command_bench(int argc, char **argv);
+int crn_command_run(const struct crn_command *command, int argc, char **argv);
+int crn_command_report(const struct crn_command *command, int argc, char **argv);
+int crn_command_bench(const struct crn_command *command, int argc, char **argv);
 
 #endif

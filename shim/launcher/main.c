@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shim/launcher/arguments.h"
 #include "shim/launcher/command.h"
+#include "shim/launcher/help.h"
 #include "shim/launcher/output.h"
 
 /* What the contract promises and a later version brings. */
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-        crn_help();
+        crn_help(crn_commands);
         return 0;
     }
     if (strcmp(name, "--version") == 0) {
@@ -29,7 +29,7 @@ int main(int argc, char **argv)
     }
     for (const struct crn_command *command = crn_commands; command->name != NULL; command++)
         if (strcmp(command->name, name) == 0)
-            return command->main(argc - 1, argv + 1);
+            return command->main(command, argc - 1, argv + 1);
     for (unsigned i = 0; i < CRN_COUNT_OF(planned_commands); i++) {
         if (strcmp(planned_commands[i], name) == 0) {
             crn_say("'%s' is not built yet: use run, report or bench", name);

@@ -59,13 +59,13 @@ static int render(const struct crn_options *options, struct crn_suppressions *su
     return status;
 }
 
-int crn_command_report(int argc, char **argv)
+int crn_command_report(const struct crn_command *command, int argc, char **argv)
 {
     struct crn_arguments arguments;
     crn_options_init(&arguments.options);
     arguments.options.error_exitcode = 0; /* rendering is no verdict, unless one is asked for */
     int status =
-        crn_arguments_read(&arguments, &crn_commands[1], CRN_OPERANDS_ANYWHERE, argc, argv);
+        crn_arguments_read(&arguments, command, CRN_OPERANDS_ANYWHERE, argc, argv);
     if (status >= 0)
         return status;
     if (arguments.first_operand >= argc) {

@@ -243,14 +243,14 @@ static void run_fini(struct run *run)
     free(run->program_text);
 }
 
-int crn_command_run(int argc, char **argv)
+int crn_command_run(const struct crn_command *command, int argc, char **argv)
 {
     struct run run = {.is_delivered = true};
     struct crn_arguments arguments;
     crn_options_init(&run.options);
     environment_read(&run);
     arguments.options = run.options;
-    int status = crn_arguments_read(&arguments, &crn_commands[0], CRN_OPERANDS_LAST, argc, argv);
+    int status = crn_arguments_read(&arguments, command, CRN_OPERANDS_LAST, argc, argv);
     run.options = arguments.options;
     run.argv = argv + arguments.first_operand;
     if (status < 0 && arguments.first_operand >= argc) {
