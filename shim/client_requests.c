@@ -6,6 +6,7 @@
  * back or moved.
  */
 #include "shim/state.h"
+#include "shim/enter.h"
 #include "check/demand.h"
 #include "coro/coro.h"
 #include "base/sys.h"
@@ -19,7 +20,6 @@ static uint32_t made = 1, free_first; /* a free row's `end` is the next one's nu
 
 unsigned coroner_v1_stack_register(const void *start, const void *end);
 void coroner_v1_stack_change(unsigned id, const void *start, const void *end);
-void coroner_v1_leak_check(int kind);
 unsigned long coroner_v1_leak_count(int which, int is_blocks);
 void coroner_v1_end_check_cancel(void);
 
@@ -112,15 +112,17 @@ static struct {
     size_t blocks, bytes;
 } counted[3];
 
-CRN_EXPORT void coroner_v1_leak_check(int kind)
+/* coroner_v1_leak_check */
+void crn_valgrind_leak_check(int kind, const struct crn_saved_registers *from)
 {
     enum { FULL, QUICK, ADDED };
     struct crn_demand_summary summary;
     const struct crn_occasion everything = {.scope = 0};
     size_t before = counted[0].bytes + counted[1].bytes;
-    crn_check_on_demand(everything, kind == FULL ? CRN_REPORT_ANY : CRN_REPORT_NEVER, &summary);
+    crn_check_on_demand(everything, kind == FULL ? CRN_REPORT_ANY : CRN_REPORT_NEVER, &summary,
+                        from);
     if (kind == ADDED && summary.leaked_bytes > before)
-        crn_check_on_demand(everything, CRN_REPORT_ANY, &summary);
+        crn_check_on_demand(everything, CRN_REPORT_ANY, &summary, from);
     counted[0].blocks = summary.leaked_blocks - summary.likely_blocks;
     counted[0].bytes = summary.leaked_bytes - summary.likely_bytes;
     counted[1].blocks = summary.likely_blocks;

@@ -1,6 +1,7 @@
 /*
  * ucontext's functions: tells the recogniser of each call.  The tail jumps are in entry_x86_64.S.
  */
+#include "shim/enter.h"
 #include "coro/ucontext.h"
 #include "shim/malloc.h"
 
@@ -20,7 +21,7 @@ void crn_note_swapcontext(ucontext_t *, const ucontext_t *, const struct crn_sav
     __attribute__((visibility("hidden")));
 void crn_note_setcontext(const ucontext_t *, void *, const struct crn_saved_registers *)
     __attribute__((visibility("hidden")));
-void crn_note_ucontext_end(const ucontext_t *) __attribute__((visibility("hidden")));
+void crn_note_ucontext_end(const ucontext_t *, uintptr_t) __attribute__((visibility("hidden")));
 
 struct switch_note {
     const ucontext_t *from, *to;
@@ -63,7 +64,8 @@ void crn_note_setcontext(const ucontext_t *to, void *unused,
     note_switch((struct switch_note){NULL, to, registers});
 }
 
-void crn_note_ucontext_end(const ucontext_t *link)
+/* `sp`: where nothing is left of the coroutine's frames. */
+void crn_note_ucontext_end(const ucontext_t *link, uintptr_t sp)
 {
     struct crn_thread *self = crn_shim_thread();
     if (self != NULL && !self->is_busy) {
@@ -71,8 +73,8 @@ void crn_note_ucontext_end(const ucontext_t *link)
         crn_ucontext_note_end(self, link);
         self->is_busy = 0;
     }
-    if (link == NULL)
-        exit(0); /* as __start_context does, but through our exit */
+    if (link == NULL) /* as __start_context does, but through our exit */
+        crn_exit(0, &(struct crn_saved_registers){.rsp = sp});
 }
 
 /* makecontext passes on whole registers; more arguments than this nobody has. */

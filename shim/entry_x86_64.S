@@ -122,10 +122,59 @@ crn_ucontext_end:
         movq    %rbx, %rsp
         andq    $-16, %rsp
         movq    (%rbx), %rdi
+        movq    %rbx, %rsi
         call    crn_note_ucontext_end
         movq    %rbx, %rsp
         jmp     *crn_start_context(%rip)
         .cfi_endproc
         .size   crn_ucontext_end, .-crn_ucontext_end
+
+/*
+ * The first function of ours that ends the process, or checks: hands a struct crn_saved_registers of
+ * its caller to C, as one argument more.  What lies below that rsp is not the program's.
+ */
+        .macro  ENTER name, to, argument
+        .globl  \name
+        .type   \name, @function
+\name:
+        .cfi_startproc
+        pushq   %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbp, -16
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        andq    $-16, %rsp
+        pushq   8(%rbp)                 /* pc */
+        leaq    16(%rbp), %rax
+        pushq   %rax                    /* rsp */
+        pushq   %r15
+        pushq   %r14
+        pushq   %r13
+        pushq   %r12
+        pushq   (%rbp)                  /* rbp */
+        pushq   %rbx
+        movq    %rsp, \argument
+        call    \to
+        movq    %rbp, %rsp
+        popq    %rbp
+        .cfi_def_cfa %rsp, 8
+        ret
+        .cfi_endproc
+        .size   \name, .-\name
+        .endm
+
+        ENTER   exit, crn_exit, %rsi
+        ENTER   _exit, crn_exit_now, %rsi
+        ENTER   _Exit, crn_exit_now, %rsi
+        ENTER   quick_exit, crn_quick_exit, %rsi
+        .hidden crn_very_last
+        ENTER   crn_very_last, crn_very_last_do, %rdx
+        ENTER   coroner_v1_check, crn_probe_check, %rcx
+        ENTER   coroner_v1_scope_end, crn_probe_scope_end, %rdx
+        ENTER   coroner_v1_assert_failed, crn_probe_assert_failed, %rcx
+        ENTER   coroner_v1_leak_check, crn_valgrind_leak_check, %rsi
+        ENTER   coroner_v1_lsan_check, crn_lsan_check, %rsi
+        ENTER   __lsan_do_leak_check, crn_lsan_do_leak_check, %rdi
+        ENTER   __lsan_do_recoverable_leak_check, crn_lsan_do_recoverable_leak_check, %rdi
 
         .section .note.GNU-stack,"",@progbits

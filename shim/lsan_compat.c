@@ -17,6 +17,7 @@
  * runtime do all the work.
  */
 #include "shim/lsan_compat.h"
+#include "shim/enter.h"
 #include "coroner/coroner.h"
 #include "check/demand.h"
 #include "check/end.h"
@@ -35,8 +36,6 @@ int __lsan_is_turned_off(void) __attribute__((weak));
 const char *__lsan_default_options(void) __attribute__((weak));
 const char *__lsan_default_suppressions(void) __attribute__((weak));
 
-void __lsan_do_leak_check(void);
-int __lsan_do_recoverable_leak_check(void);
 void __lsan_disable(void);
 void __lsan_enable(void);
 void __lsan_ignore_object(const void *object);
@@ -186,14 +185,15 @@ CRN_EXPORT void coroner_v1_lsan_answer(const char *options, const char *suppress
     self->is_busy = 0;
 }
 
-CRN_EXPORT int coroner_v1_lsan_check(int is_last)
+/* coroner_v1_lsan_check */
+int crn_lsan_check(int is_last, const struct crn_saved_registers *from)
 {
     if (!is_last)
-        return crn_check_judged();
-    if (atomic_exchange_explicit(&has_checked, 1, memory_order_acq_rel) != 0 || !crn_end_now())
+        return crn_check_judged(from);
+    if (atomic_exchange_explicit(&has_checked, 1, memory_order_acq_rel) != 0 || !crn_end_now(from))
         return 0;
     int code = (int)crn_shim.options.error_exitcode;
-    crn_end_finish(code != 0 ? code : -1);
+    crn_end_finish(code != 0 ? code : -1, from);
     if (code != 0)
         crn_syscall1(SYS_exit_group, code);
     return 1;
@@ -202,18 +202,20 @@ CRN_EXPORT int coroner_v1_lsan_check(int is_last)
 /* Whether the real runtime is to do it. */
 #define IS_REAL(function) (crn_shim.phase == CRN_SHIM_OFF && real.function != NULL)
 
-CRN_EXPORT void __lsan_do_leak_check(void)
+/* __lsan_do_leak_check */
+void crn_lsan_do_leak_check(const struct crn_saved_registers *from)
 {
     if (IS_REAL(do_leak_check))
         real.do_leak_check();
     else
-        coroner_v1_lsan_check(1);
+        crn_lsan_check(1, from);
 }
 
-CRN_EXPORT int __lsan_do_recoverable_leak_check(void)
+/* __lsan_do_recoverable_leak_check */
+int crn_lsan_do_recoverable_leak_check(const struct crn_saved_registers *from)
 {
     return IS_REAL(do_recoverable_leak_check) ? real.do_recoverable_leak_check()
-                                              : coroner_v1_lsan_check(0);
+                                              : crn_lsan_check(0, from);
 }
 
 CRN_EXPORT void __lsan_disable(void)

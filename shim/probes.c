@@ -3,6 +3,7 @@
  *
  * A handle that is not valid, or an event that cannot be, costs one line and changes nothing.
  */
+#include "shim/enter.h"
 #include "shim/state.h"
 #include "coroner/coroner.h"
 #include "base/sys.h"
@@ -37,7 +38,7 @@ static struct crn_thread *probe_begin(void)
         return NULL;
     if (CRN_UNLIKELY(is_check_requested) &&
         atomic_exchange_explicit(&is_check_requested, 0, memory_order_relaxed) != 0)
-        crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL);
+        crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL, NULL);
     return self;
 }
 
@@ -87,14 +88,14 @@ static bool has_left(uint32_t number)
 
 /* A check as enum coroner_check_flags wants it.  Aborts when they say so and something is proven. */
 static size_t check_ask(struct crn_occasion occasion, unsigned flags,
-                        struct coroner_summary *answer)
+                        struct coroner_summary *answer, const struct crn_saved_registers *from)
 {
     struct crn_demand_summary summary;
     size_t count = crn_check_on_demand(occasion,
                                        (flags & CORONER_REPORT) != 0  ? CRN_REPORT_ANY
                                        : (flags & CORONER_ABORT) != 0 ? CRN_REPORT_PROVEN
                                                                       : CRN_REPORT_NEVER,
-                                       &summary);
+                                       &summary, from);
     if (answer != NULL)
         *answer = (struct coroner_summary){.findings = summary.entries,
                                            .leaked_blocks = summary.leaked_blocks,
@@ -107,7 +108,8 @@ static size_t check_ask(struct crn_occasion occasion, unsigned flags,
     return count;
 }
 
-CRN_EXPORT size_t coroner_v1_scope_end(uint64_t handle, unsigned flags)
+/* coroner_v1_scope_end */
+size_t crn_probe_scope_end(uint64_t handle, unsigned flags, const struct crn_saved_registers *from)
 {
     struct crn_thread *self = probe_begin();
     if (self == NULL)
@@ -128,7 +130,7 @@ CRN_EXPORT size_t coroner_v1_scope_end(uint64_t handle, unsigned flags)
     size_t count = 0;
     if (has_left(number) && (flags & CORONER_LATER) == 0)
         count = check_ask((struct crn_occasion){.scope = number, .is_scope_end = true}, flags,
-                          NULL);
+                          NULL, from);
     uint32_t orphans;
     self->is_busy = 1;
     bool is_ended = crn_scope_end(handle, self->tid, &orphans);
@@ -383,8 +385,9 @@ CRN_EXPORT void coroner_v1_ignore(const void *object, int detaches)
         crn_scopes.has_ignored = true;
 }
 
-CRN_EXPORT size_t coroner_v1_check(uint64_t handle, unsigned flags,
-                                   struct coroner_summary *summary)
+/* coroner_v1_check */
+size_t crn_probe_check(uint64_t handle, unsigned flags, struct coroner_summary *summary,
+                       const struct crn_saved_registers *from)
 {
     struct crn_thread *self = probe_begin();
     uint32_t number = 0;
@@ -392,7 +395,7 @@ CRN_EXPORT size_t coroner_v1_check(uint64_t handle, unsigned flags,
         return 0;
     if (handle != 0 && (number = scope_of(self, handle, "coroner_check_scope")) == 0)
         return 0;
-    return check_ask((struct crn_occasion){.scope = number}, flags, summary);
+    return check_ask((struct crn_occasion){.scope = number}, flags, summary, from);
 }
 
 CRN_EXPORT void coroner_v1_check_request(void)
@@ -455,11 +458,13 @@ CRN_EXPORT void coroner_v1_disable(int by)
     crn_owner_update(self);
 }
 
-CRN_EXPORT void coroner_v1_assert_failed(const char *file, int line, size_t count)
+/* coroner_v1_assert_failed */
+void crn_probe_assert_failed(const char *file, int line, size_t count,
+                             const struct crn_saved_registers *from)
 {
     struct crn_thread *self = probe_begin();
     if (self != NULL)
-        crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL);
+        crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL, from);
     crn_log("%s:%d: CORONER_ASSERT_NONE: %zu found", file, line, count);
     abort();
 }

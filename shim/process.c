@@ -5,6 +5,7 @@
  * function that is registered before any other, hence called after every one of them.
  */
 #include "shim/deadly.h"
+#include "shim/enter.h"
 #include "shim/lsan_compat.h"
 #include "shim/start.h"
 #include "shim/state.h"
@@ -14,8 +15,11 @@
 #include "base/sys.h"
 #include "record/modules.h"
 #include "snap/stop.h"
+#include "stack/unwind.h"
 #include "stack/verify.h"
 
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,25 +29,89 @@
 typedef int (*main_function)(int, char **, char **);
 
 static main_function program_main;
-static int quick_code; /* what quick_exit was given */
+static uintptr_t main_caller_sp; /* of whoever called __libc_start_main */
+static uintptr_t main_sp;        /* where main's own frames begin, downwards */
+static int quick_code;           /* what quick_exit was given */
 
+static bool is_in_libc(const void *address)
+{
+    struct dl_find_object found, libc;
+    return _dl_find_object((void *)address, &found) == 0 &&
+           _dl_find_object((void *)(uintptr_t)gnu_get_libc_version, &libc) == 0 &&
+           found.dlfo_link_map == libc.dlfo_link_map;
+}
+
+/*
+ * Where main has returned nothing of the program is left, neither in a register nor on the stack up
+ * to what called __libc_start_main: libc's frames there, and ours, have words of constructors' in
+ * their gaps.  Another preload may have put a function of its own between.
+ */
 static int main_wrapped(int argc, char **argv, char **environment)
 {
+    main_sp = (uintptr_t)__builtin_dwarf_cfa();
     int code = program_main(argc, argv, environment);
-    crn_end_begin();
+    bool is_libc_below = is_in_libc(__builtin_return_address(0));
+    crn_end_begin(&(struct crn_saved_registers){
+        .rsp = is_libc_below ? main_caller_sp : main_sp});
     return code;
+}
+
+static void (*real_exit(void))(int)
+{
+    static void (*real)(int);
+    if (real == NULL)
+        real = (void (*)(int))crn_shim_next("exit");
+    return real;
+}
+
+/* The sp of whoever called exit(), on the way from which we are; 0: that cannot be told. */
+static uintptr_t exit_caller_sp(const struct crn_thread *self,
+                                const struct crn_saved_registers *from)
+{
+    enum { STEPS_MAX = 16 };
+    struct crn_frame frame = {from->pc, from->rsp, from->rbp, false};
+    struct crn_function function;
+    uintptr_t slot, bp_slot;
+    bool is_found = false;
+    if (!crn_function_find((uintptr_t)real_exit(), &function))
+        return 0;
+    for (unsigned i = 0; i < STEPS_MAX && !is_found; i++) {
+        is_found = frame.pc - 1 - function.start < function.end - function.start;
+        if (!crn_frame_step(&frame, (struct crn_stack_bounds){from->rsp, self->own_end}, false,
+                            &slot, &bp_slot))
+            return 0;
+    }
+    return is_found ? frame.sp : 0;
+}
+
+/*
+ * exit() was called inside libc.  When the last thread does it at its end, none of its frames is left.
+ * Otherwise it is a function like err(): what registers it saved on the way to us cannot be told,
+ * and all of that counts.
+ */
+static struct crn_saved_registers libc_exit_from(const struct crn_saved_registers *from)
+{
+    const struct crn_thread *self = crn_self;
+    if (self == NULL || self->state != CRN_THREAD_ENDING)
+        return *from;
+    uintptr_t sp = exit_caller_sp(self, from);
+    uintptr_t first_sp = self->is_main ? main_sp : self->base_sp;
+    if (sp == 0 || first_sp == 0 || sp < first_sp)
+        return *from;
+    return (struct crn_saved_registers){.rsp = self->is_main ? main_caller_sp : sp};
 }
 
 /*
  * The last thing exit() calls, with the status it was given: registered by our constructor, before
  * __libc_start_main registers the loader's own last function.
  */
-static void very_last(int status, void *unused)
+void crn_very_last_do(int status, void *unused, const struct crn_saved_registers *from)
 {
     (void)unused;
     if (crn_sys_getpid() != crn_shim.process.pid)
         return;
-    int code = crn_end_finish(status & 0xff);
+    struct crn_saved_registers ours = libc_exit_from(from);
+    int code = crn_end_finish(status & 0xff, &ours);
     if (code != (status & 0xff)) {
         fflush(NULL); /* what exit would still do */
         crn_syscall1(SYS_exit_group, code);
@@ -59,56 +127,46 @@ CRN_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void
                                   void (*)(void), void *);
     start_function real = (start_function)crn_shim_next("__libc_start_main");
     program_main = main;
+    main_caller_sp = (uintptr_t)__builtin_dwarf_cfa();
     return real(main_wrapped, argc, argv, init, fini, rtld_fini, stack_end);
 }
 
-CRN_EXPORT __attribute__((noreturn)) void exit(int code)
+void crn_exit(int code, const struct crn_saved_registers *from)
 {
-    static void (*real)(int);
-    if (real == NULL)
-        real = (void (*)(int))crn_shim_next("exit");
+    void (*real)(int) = real_exit();
     if (crn_sys_getpid() == crn_shim.process.pid)
-        crn_end_begin();
+        crn_end_begin(from);
     real(code);
     __builtin_unreachable();
 }
 
 /* Without libc: its _exit does nothing else. */
-static __attribute__((noreturn)) void end_now(int code)
+void crn_exit_now(int code, const struct crn_saved_registers *from)
 {
     if (crn_sys_getpid() == crn_shim.process.pid) {
-        crn_end_begin();
-        code = crn_end_finish(code & 0xff);
+        crn_end_begin(from);
+        code = crn_end_finish(code & 0xff, from);
     }
     for (;;)
         crn_syscall1(SYS_exit_group, code);
 }
 
-CRN_EXPORT __attribute__((noreturn)) void _exit(int code)
-{
-    end_now(code);
-}
-CRN_EXPORT __attribute__((noreturn)) void _Exit(int code)
-{
-    end_now(code);
-}
-
 /* The first handler registered is the last one quick_exit calls. */
 static void quick_last(void)
 {
-    int code = crn_end_finish(quick_code & 0xff);
+    int code = crn_end_finish(quick_code & 0xff, NULL);
     if (code != (quick_code & 0xff))
         crn_syscall1(SYS_exit_group, code);
 }
 
-CRN_EXPORT __attribute__((noreturn)) void quick_exit(int code)
+void crn_quick_exit(int code, const struct crn_saved_registers *from)
 {
     static void (*real)(int);
     if (real == NULL)
         real = (void (*)(int))crn_shim_next("quick_exit");
     if (crn_sys_getpid() == crn_shim.process.pid) {
         quick_code = code;
-        crn_end_begin();
+        crn_end_begin(from);
     }
     real(code);
     __builtin_unreachable();
@@ -198,7 +256,7 @@ static bool first_decide(void)
 
 void crn_process_start(void)
 {
-    on_exit(very_last, NULL);
+    on_exit(crn_very_last, NULL);
     pthread_atfork(NULL, NULL, child_begin);
     at_quick_exit(quick_last);
     crn_shim.process.is_first = first_decide();

@@ -27,6 +27,7 @@ struct demand {
     struct crn_thread *self;
     struct crn_demand_summary summary;
     bool is_bad; /* judged: there is a leak that counts */
+    const struct crn_saved_registers *from; /* NULL: not known */
 };
 
 /* The list of entries that a thread reads; it owns its mapping. */
@@ -169,7 +170,8 @@ static void demand_do(void *argument, const struct crn_saved_registers *register
         return;
     crn_draft_init(&draft);
     check->draft = &draft;
-    check->registers = registers; /* those here are ours, on a stack that is not the program's */
+    /* Those here are ours, on a stack that is not the program's. */
+    check->registers = demand->from != NULL ? demand->from : registers;
     check->occasion = demand->occasion;
     check->birth_from = crn_heap.birth_line;
     crn_check_perform(check);
@@ -206,18 +208,19 @@ static bool demand_perform(struct demand *demand, unsigned limit_ms)
 }
 
 size_t crn_check_on_demand(struct crn_occasion occasion, enum crn_demand_report report,
-                           struct crn_demand_summary *summary)
+                           struct crn_demand_summary *summary,
+                           const struct crn_saved_registers *from)
 {
-    struct demand demand = {.occasion = occasion, .report = report};
+    struct demand demand = {.occasion = occasion, .report = report, .from = from};
     bool is_done = demand_perform(&demand, CHECK_LIMIT_MS);
     if (summary != NULL)
         *summary = demand.summary;
     return is_done ? demand.self->findings_count : 0;
 }
 
-bool crn_check_judged(void)
+bool crn_check_judged(const struct crn_saved_registers *from)
 {
-    struct demand demand = {.is_judged = true};
+    struct demand demand = {.is_judged = true, .from = from};
     demand_perform(&demand, JUDGED_LIMIT_MS);
     return demand.is_bad;
 }

@@ -5,6 +5,7 @@
  * a scope.
  */
 #include "check/check.h"
+#include "base/switch.h"
 
 /* Whether the check prints a report to standard error. */
 enum crn_demand_report {
@@ -37,17 +38,19 @@ struct crn_demand_entry {
 /*
  * Checks, and fills *summary unless it is NULL.  Answers the number of entries, which
  * crn_demand_entry_read gives to the same thread.  0 while another thread checks for more than a
- * second, and in a thread that is busy with us.
+ * second, and in a thread that is busy with us.  `from`: the registers of the program's code that
+ * asked, below whose rsp nothing of its stack counts; NULL: not known, so the caller's.
  */
 size_t crn_check_on_demand(struct crn_occasion occasion, enum crn_demand_report report,
-                           struct crn_demand_summary *summary);
+                           struct crn_demand_summary *summary,
+                           const struct crn_saved_registers *from);
 
 /*
  * Checks everything and reports, where --output says, only if there is a leak that counts for the
  * exit code and no suppression silences; answers whether there is one.  Waits a minute for another
  * thread's check.
  */
-bool crn_check_judged(void);
+bool crn_check_judged(const struct crn_saved_registers *from);
 
 /* What the last check that was asked for called live. */
 void crn_check_live_count(size_t *blocks, size_t *bytes);

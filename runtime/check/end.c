@@ -17,6 +17,9 @@ enum { FINISHING = 1, FINISHED = 2, FINISH_LIMIT_S = 30 };
 /* All that an end leaves behind.  A forked child forgets it as a whole: its end has not begun. */
 static struct {
     _Atomic uint32_t has_begun, has_finished; /* has_finished: 0, FINISHING, FINISHED */
+    int beginning_tid;                        /* who began it, */
+    struct crn_saved_registers from;          /* from where in the program; rsp 0: not known */
+    const ucontext_t *interrupted;            /* or with a signal, on top of this */
     int finishing_tid;                        /* who reports; to know a signal handler on top */
     struct crn_check first_pass;              /* when the end begins */
     struct crn_check last_pass;               /* of what was born since */
@@ -49,19 +52,19 @@ struct crn_draft *crn_process_draft(void)
 struct pass {
     struct crn_check *check;
     uint32_t birth_from;
-    const ucontext_t *interrupted;
 };
 
 static void pass_do(void *argument, const struct crn_saved_registers *registers)
 {
     const struct pass *pass = argument;
     struct crn_check *check = pass->check;
+    bool is_known = end.from.rsp != 0 && end.beginning_tid == crn_sys_gettid();
     *check = (struct crn_check){
         .draft = &end.draft,
         .occasion.is_end = true,
         .birth_from = pass->birth_from,
-        .interrupted = pass->interrupted,
-        .registers = registers,
+        .interrupted = end.interrupted,
+        .registers = is_known ? &end.from : registers,
         .lists_all = crn_host.options->coroutines && check == &end.first_pass,
         .only_new = true,
     };
@@ -106,14 +109,14 @@ static const char *check_obstacle(void)
                                                                 : "leak_check_at_exit is off";
 }
 
-static void begin_alone(const ucontext_t *interrupted, const struct crn_saved_registers *registers)
+static void begin_alone(const struct crn_saved_registers *registers)
 {
     crn_process_draft();
     end.born_after = crn_heap_line_draw(&crn_heap);
     if (crn_host.phase() != CRN_HOST_WATCHES || check_obstacle() != NULL ||
         (crn_host.process->is_forked && !any_born_since(crn_heap.birth_line)))
         return;
-    struct pass pass = {&end.first_pass, crn_heap.birth_line, interrupted};
+    struct pass pass = {&end.first_pass, crn_heap.birth_line};
     pass_do(&pass, registers);
     end.destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
     for (size_t i = 0; i < end.first_pass.findings.count; i++)
@@ -125,7 +128,8 @@ static void begin_do(void *argument, const struct crn_saved_registers *registers
 {
     enum { CHECK_LIMIT_MS = 1000 };
     bool is_alone = crn_checks_begin(crn_sys_gettid(), CHECK_LIMIT_MS);
-    begin_alone(argument, registers);
+    (void)argument;
+    begin_alone(registers);
     if (is_alone)
         crn_checks_end();
 }
@@ -134,18 +138,23 @@ static void begin_do(void *argument, const struct crn_saved_registers *registers
  * The first part of the end, on a stack of its own from here on: words that returned functions left
  * on the program's would lie in gaps of our frames and be scanned as live.
  */
-static void begin(const ucontext_t *interrupted)
+static void begin(const struct crn_saved_registers *from, const ucontext_t *interrupted)
 {
     uint32_t expected = 0;
-    if (is_watching() &&
-        atomic_compare_exchange_strong_explicit(&end.has_begun, &expected, 1, memory_order_acq_rel,
-                                                memory_order_relaxed))
-        crn_stack_call_mapped(begin_do, (void *)(uintptr_t)interrupted, STACK_BYTES);
+    if (!is_watching() ||
+        !atomic_compare_exchange_strong_explicit(&end.has_begun, &expected, 1, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return;
+    end.beginning_tid = crn_sys_gettid();
+    end.interrupted = interrupted;
+    if (from != NULL)
+        end.from = *from;
+    crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);
 }
 
-void crn_end_begin(void)
+void crn_end_begin(const struct crn_saved_registers *from)
 {
-    begin(NULL);
+    begin(from, NULL);
 }
 
 static void draft_complete(int exit_code, int exit_signal)
@@ -216,7 +225,7 @@ static int report(int exit_code, int exit_signal)
     if (!end.is_settled)
         first_pass_confirm();
     if (end.first_pass.is_done && !end.is_settled && any_born_since(end.born_after)) {
-        struct pass pass = {&end.last_pass, end.born_after, NULL};
+        struct pass pass = {&end.last_pass, end.born_after};
         crn_stack_call_mapped(pass_do, &pass, STACK_BYTES);
         if (end.last_pass.is_done)
             crn_leaks_confirm(&end.last_pass.leaks, &end.draft, UINT32_MAX, false);
@@ -261,14 +270,14 @@ static void now_judge(void *argument, const struct crn_saved_registers *register
     crn_recording_remove(path);
 }
 
-bool crn_end_now(void)
+bool crn_end_now(const struct crn_saved_registers *from)
 {
     bool is_bad = false;
     struct crn_thread *self = crn_host.thread();
     if (self == NULL || end.has_begun != 0)
         return false;
     end.is_asked = true;
-    begin(NULL);
+    begin(from, NULL);
     if (end.first_pass.is_done && !end.is_settled) {
         self->is_busy = 1;
         first_pass_confirm();
@@ -280,16 +289,16 @@ bool crn_end_now(void)
     return is_bad;
 }
 
-int crn_end_finish(int exit_code)
+int crn_end_finish(int exit_code, const struct crn_saved_registers *from)
 {
-    crn_end_begin(); /* exit() from inside libc, say of the last thread */
+    crn_end_begin(from); /* exit() from inside libc, say of the last thread */
     crn_verify_end(crn_host.options->verify_output);
     return finish(exit_code, 0);
 }
 
 void crn_end_by_signal(int signal, const ucontext_t *interrupted)
 {
-    begin(interrupted);
+    begin(NULL, interrupted);
     crn_verify_end(crn_host.options->verify_output);
     int code = finish(-1, signal);
     if (code >= 0)

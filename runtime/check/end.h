@@ -9,18 +9,23 @@
  *
  * Each happens once a process; what comes too late, or in a vfork child, does nothing.
  */
+#include "base/switch.h"
 #include "record/draft.h"
 
 #include <ucontext.h>
 
-/* Marks. */
-void crn_end_begin(void);
+/*
+ * Marks.  `from`: the registers of the program's code that ends it.  The stack counts from their
+ * rsp: what lies deeper, our frames and libc's, is the end's own.  NULL: not known, so the caller's.
+ */
+void crn_end_begin(const struct crn_saved_registers *from);
 
 /*
  * Confirms, writes the recording, and in a plain preload has it rendered.  Answers the code to
- * exit with: the given one, or --error-exitcode where that applies.
+ * exit with: the given one, or --error-exitcode where that applies.  `from` as above, if the end
+ * has not begun yet: exit() was called inside libc.
  */
-int crn_end_finish(int exit_code);
+int crn_end_finish(int exit_code, const struct crn_saved_registers *from);
 
 /* Both at once, for a process that dies by `signal`; may not return (a plain preload may exit). */
 void crn_end_by_signal(int signal, const ucontext_t *interrupted);
@@ -30,7 +35,7 @@ void crn_end_by_signal(int signal, const ucontext_t *interrupted);
  * reports at its end, which gets no other check.  Answers whether there is a leak that counts for
  * the exit code and no suppression silences.
  */
-bool crn_end_now(void);
+bool crn_end_now(const struct crn_saved_registers *from);
 
 /* The draft of this process's report, which findings of all checks go to. */
 struct crn_draft *crn_process_draft(void);

@@ -121,7 +121,4 @@ void crn_build_opaques_finish(struct crn_snap *snap);
 /* Whether the thread's own stack still is one: it is alive, or glibc keeps the stack. */
 bool crn_snap_thread_has_stack(const struct crn_thread *thread);
 
-/* The sp of the code that a stopped thread, or the taker, was executing. */
-uintptr_t crn_taker_sp(const struct crn_taker *taker);
-
 #endif

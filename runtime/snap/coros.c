@@ -12,7 +12,9 @@
 
 #include <string.h>
 
-static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr_t sp)
+/* `was_interrupted` at sp, so that its red zone counts; otherwise it called us from there. */
+static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr_t sp,
+                        bool was_interrupted)
 {
     uint32_t id = crn_coro_find_locked(sp);
     if (id == 0 || index_of[id] == 0)
@@ -23,7 +25,7 @@ static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr
     coro->state = CRN_CORO_RUNNING;
     coro->is_root = true;
     coro->is_exact = true;
-    coro->body_start = crn_red_zone_start(sp, coro->stack_start);
+    coro->body_start = was_interrupted ? crn_red_zone_start(sp, coro->stack_start) : sp;
     coro->body_end = coro->stack_end;
     coro->word_count = 0;
 }
@@ -227,8 +229,12 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
     }
     for (uint32_t i = 0; i < builder->stopped_count; i++)
         runner_note(snap, index_of,
-                    (uintptr_t)builder->stopped[i].context->uc_mcontext.gregs[REG_RSP]);
-    runner_note(snap, index_of, crn_taker_sp(taker));
+                    (uintptr_t)builder->stopped[i].context->uc_mcontext.gregs[REG_RSP], true);
+    if (taker->interrupted != NULL)
+        runner_note(snap, index_of, (uintptr_t)taker->interrupted->uc_mcontext.gregs[REG_RSP],
+                    true);
+    else
+        runner_note(snap, index_of, taker->registers->rsp, false);
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_coro_context area;
         const struct crn_thread *thread = crn_thread_at(i);

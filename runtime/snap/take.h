@@ -9,7 +9,7 @@
 
 /* The thread that takes the picture: the registers of the code that asked for it. */
 struct crn_taker {
-    const struct crn_saved_registers *registers; /* of the caller of crn_stack_call */
+    const struct crn_saved_registers *registers; /* of the program's code; its stack is above rsp */
     const ucontext_t *interrupted;               /* in a signal handler: what it interrupted */
 };
 

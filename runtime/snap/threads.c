@@ -61,7 +61,8 @@ static void tls_exclude(struct crn_snap_builder *builder, const struct crn_threa
     }
 }
 
-uintptr_t crn_taker_sp(const struct crn_taker *taker)
+/* The lowest address that counts of the stack on which the check was asked for. */
+static uintptr_t taker_sp(const struct crn_taker *taker)
 {
     return taker->interrupted != NULL
                ? (uintptr_t)taker->interrupted->uc_mcontext.gregs[REG_RSP] - RED_ZONE_BYTES
@@ -220,7 +221,7 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
         if (thread == self || is_alive(thread->tid))
             held_for_add(builder, thread);
         if (thread == self) {
-            own_stack_add(builder, thread, crn_taker_sp(taker), thread_name(builder, thread->tid));
+            own_stack_add(builder, thread, taker_sp(taker), thread_name(builder, thread->tid));
         } else if (stopped != NULL) {
             uintptr_t sp = (uintptr_t)stopped->context->uc_mcontext.gregs[REG_RSP];
             own_stack_add(builder, thread, sp - RED_ZONE_BYTES, thread_name(builder, thread->tid));
