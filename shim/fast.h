@@ -95,19 +95,17 @@ CRN_INLINE void crn_fast_release(void *block)
         crn_release_slow(block);
         return;
     }
-    uint64_t meta = record->meta;
+    uint64_t meta = record->meta, closed = meta ^ CRN_META_LIVE;
     int64_t live_bytes = self->counts.live_bytes - (int64_t)(meta & CRN_META_SIZE_MASK);
-    if (CRN_UNLIKELY((int64_t)meta <= 0 || (int32_t)record->coro < 0 ||
+    if (CRN_UNLIKELY(closed >> CRN_META_FLAGS_SHIFT != 0 || (int32_t)record->coro < 0 ||
                      crn_fast_counts_are_full(live_bytes))) {
-        /* Not recorded; a coroutine's stack lies in it; a scope counts it; or it is time. */
+        /* No block; a coroutine's stack lies in it; a scope counts it; or it is time. */
         crn_release_slow(block);
         return;
     }
-    _Static_assert((uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT == (uint64_t)1 << 63,
-                   "a special block's meta is negative");
     self->counts.live_bytes = live_bytes;
     self->counts.frees++;
-    crn_record_clear(record);
+    __atomic_store_n(&record->meta, closed, __ATOMIC_RELAXED);
     crn_shim.real.je_sdallocx(block, crn_classes[class_index].bytes, 0);
 }
 

@@ -24,4 +24,11 @@ void crn_release_flagged(void *block, int flags, const uintptr_t *frame);
 /* As free. */
 void crn_release(void *block);
 
+/*
+ * For realloc, in a place that has been found (careful.h): allocates and records; frees.  Of
+ * MALLOCX_*, freeing takes only which cache of the thread's.
+ */
+void *crn_block_make(struct crn_thread *self, size_t bytes, int flags, const uintptr_t *frame);
+void crn_block_free(struct crn_thread *self, void *block, int flags);
+
 #endif

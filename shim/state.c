@@ -103,9 +103,13 @@ void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void
         function(argument);
         return;
     }
+    uintptr_t sp;
+    __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
+    self->scratch_sp = sp; /* what the program's stack holds lies above, until we are back */
     self->is_on_scratch = true;
     crn_stack_call(scratch_enter, &call, (char *)self->scratch_stack + CRN_SIGNAL_STACK_BYTES);
     self->is_on_scratch = false;
+    self->scratch_sp = 0;
 }
 
 static void verify_do(void *stack)

@@ -14,7 +14,7 @@ struct crn_saved_registers {
 
 /*
  * Calls function(argument, registers) on the stack that ends at `stack_end` and returns when it
- * does.  `registers` are the caller's.
+ * does.  `registers` are the caller's, and lie right below the (aligned) end.
  */
 void crn_stack_call(void (*function)(void *argument, const struct crn_saved_registers *registers),
                     void *argument, void *stack_end);

@@ -78,8 +78,9 @@ static void gone_say(void)
                 gone.replaced_count, gone.replaced_name != NULL ? gone.replaced_name : "?");
 }
 
-/* The registries must stand still, too; in this order. */
-static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock};
+/* The registries must stand still, too, and what malloc may be changing; in this order. */
+static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock,
+                                              &crn_heap.outside.lock};
 
 static unsigned registries_lock(int tid)
 {

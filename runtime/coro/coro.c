@@ -95,8 +95,9 @@ static void block_flag_locked(uintptr_t address)
     struct crn_block block;
     if (is_flagged_already(address) || !crn_index_find(&crn_heap.index, address, &block))
         return;
-    block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
-    last_flagged = (struct flagged){block.start, block.usable, block.record, block.record->meta};
+    uint64_t meta = crn_record_make_special(block.record);
+    if (meta != 0)
+        last_flagged = (struct flagged){block.start, block.usable, block.record, meta};
 }
 
 uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr_t start,

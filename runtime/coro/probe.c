@@ -277,7 +277,7 @@ void crn_probe_watch(struct crn_thread *thread, uintptr_t object, const char *wh
     struct crn_watch *watch = watch_take_locked(object);
     struct crn_block block;
     if (crn_index_find(&crn_heap.index, object, &block)) /* so that freeing it is noticed */
-        block.record->meta |= (uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT;
+        crn_record_make_special(block.record);
     if (watch != NULL)
         *watch = (struct crn_watch){object, why, crn_scope_current(thread), crn_heap.birth_now, 0};
     crn_lock_release(&crn_probes.lock);

@@ -204,6 +204,8 @@ void crn_threads_after_fork(void)
         /* Its tid may be anybody's now; 0 never matches a living thread. */
         thread->tid = 0;
         thread->state = CRN_THREAD_ENDING;
+        thread->is_on_scratch = false;
+        thread->scratch_sp = thread->in_flight[0] = thread->in_flight[1] = 0;
         ending_count++;
     }
     if (self != NULL) {

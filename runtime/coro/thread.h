@@ -52,6 +52,8 @@ struct crn_thread {
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
     bool is_on_scratch;           /* it is in use */
+    uintptr_t scratch_sp;         /* while it is: where the stack was that the thread came from */
+    uintptr_t in_flight[2];       /* blocks that realloc moves now, from and to: both are held */
     uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
     uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
 

@@ -66,12 +66,15 @@ struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t addres
 
     crn_lock_acquire(&index->lock, tid);
     uint64_t word = *page;
-    bool is_current = word != 0 && crn_page_class(word) == class_index &&
-                      crn_page_phase(word) == phase;
+    bool is_current =
+        word != 0 && crn_page_class(word) == class_index && crn_page_phase(word) == phase;
     if (!is_current) {
         uint64_t fresh = crn_page_word(0, class_index, phase);
         unsigned count = crn_page_slots(fresh);
         uint32_t first;
+        bool is_resized = word != 0 && class->is_large &&
+                          crn_classes[crn_page_class(word)].is_large &&
+                          crn_page_phase(word) == phase;
         if (word != 0 && crn_page_slots(word) == count) {
             first = crn_page_first(word); /* same length: the chunk stays */
         } else {
@@ -84,6 +87,8 @@ struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t addres
             crn_lock_release(&index->lock);
             return NULL;
         }
+        if (!is_resized) /* what they say is of blocks that have been freed, some elsewhere */
+            memset(&index->records[first], 0, count * sizeof *index->records);
         word = crn_page_word(first, class_index, phase);
         atomic_store_explicit(page, word, memory_order_release);
     }
@@ -104,8 +109,8 @@ static bool last_block(const struct crn_index *index, size_t page, struct crn_bl
     struct crn_record *record = &index->records[crn_page_first(word) + slot];
     if (!crn_record_is_live(record))
         return false;
-    block->start = index->base + (page << CRN_PAGE_SHIFT) + crn_page_phase(word) +
-                   slot * class->bytes;
+    block->start =
+        index->base + (page << CRN_PAGE_SHIFT) + crn_page_phase(word) + slot * class->bytes;
     block->size = crn_record_size(record);
     block->usable = class->bytes;
     block->record = record;
@@ -188,8 +193,8 @@ bool crn_index_is_valid(const struct crn_index *index, uintptr_t end)
             return false;
         for (unsigned slot = 0; slot < crn_page_slots(word); slot++) {
             const struct crn_record *record = &index->records[first + slot];
-            uintptr_t start = index->base + (page << CRN_PAGE_SHIFT) + crn_page_phase(word) +
-                              slot * class->bytes;
+            uintptr_t start =
+                index->base + (page << CRN_PAGE_SHIFT) + crn_page_phase(word) + slot * class->bytes;
             if (crn_record_is_live(record) &&
                 (crn_record_size(record) > class->bytes || start + class->bytes > end))
                 return false;

@@ -13,8 +13,9 @@
  * another class is (jemalloc has then freed every old one).
  *
  * Why it is safe without a lock: a record is written only by whoever owns the block, that is,
- * between jemalloc's malloc and free of it.  Records are cleared *before* jemalloc may hand the
- * address to another thread.  Only the change of a page's class takes the lock.
+ * between jemalloc's malloc and free of it; others only set its flag, by compare-and-swap.  Records
+ * are cleared *before* jemalloc may hand the address to another thread.  Only the change of a
+ * page's class takes the lock.
  *
  * Invariants (see crn_index_is_valid):
  *   I1  a live record's block lies inside its page's class geometry and inside [base, next).
@@ -25,16 +26,23 @@
 #include "base/vm.h"
 #include "heap/sizeclass.h"
 
-/* 16 bytes a block.  `meta` is written last and cleared first; 0 means no block. */
+/*
+ * 16 bytes a block.  `meta` alone says whether there is a block: it is written last, and cleared
+ * first.  While there is one it changes by single stores only, so whoever reads it at any moment
+ * sees the block.  Of a freed block everything stays but the flags: a second free can say which
+ * block it was.
+ */
 struct crn_record {
     uint32_t stack; /* node of its allocation stack; 0: unknown */
     uint32_t coro;  /* id of the coroutine it was allocated in; 0: a thread's own stack */
-    uint64_t meta;  /* exact size | birth << 40 | flags << 62 */
+    uint64_t meta;  /* exact size | birth << 40 | flags << 62; 0: there never was a block */
 };
 
 enum { CRN_META_BIRTH_SHIFT = 40, CRN_META_BIRTH_BITS = 22, CRN_META_FLAGS_SHIFT = 62 };
 #define CRN_META_SIZE_MASK (((uint64_t)1 << CRN_META_BIRTH_SHIFT) - 1)
 #define CRN_META_BIRTH_MAX (((uint32_t)1 << CRN_META_BIRTH_BITS) - 1)
+#define CRN_META_LIVE ((uint64_t)CRN_RECORD_LIVE << CRN_META_FLAGS_SHIFT)
+#define CRN_META_SPECIAL ((uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT)
 enum crn_record_flags {
     CRN_RECORD_LIVE = 1,
     CRN_RECORD_SPECIAL = 2, /* with LIVE: a coroutine's stack lies in it; tell when it is freed */
@@ -82,7 +90,7 @@ CRN_INLINE unsigned crn_page_slots(uint64_t word)
 
 CRN_INLINE bool crn_record_is_live(const struct crn_record *record)
 {
-    return record->meta != 0;
+    return (record->meta & CRN_META_LIVE) != 0;
 }
 CRN_INLINE size_t crn_record_size(const struct crn_record *record)
 {
@@ -132,7 +140,10 @@ CRN_INLINE struct crn_record *crn_index_slot(const struct crn_index *index, uint
     return &index->records[crn_page_first(word) + (uint32_t)((uint64_t)product >> 32)];
 }
 
-/* Gives the page of `address` the class and geometry of this block; NULL: no memory. */
+/*
+ * Gives the page of `address` the class and geometry of this block; NULL: no memory.  A large block
+ * that changes its size where it is keeps its record, and stays on it.
+ */
 struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t address,
                                        unsigned class_index, int tid);
 
@@ -155,9 +166,48 @@ CRN_INLINE void crn_record_write(struct crn_record *record, size_t size, uint32_
     __atomic_store_n(&record->meta, crn_meta(size, birth, CRN_RECORD_LIVE), __ATOMIC_RELEASE);
 }
 
+/* The block is gone: `meta` is what its record says of it. */
+CRN_INLINE void crn_record_close(struct crn_record *record, uint64_t meta)
+{
+    __atomic_store_n(&record->meta, meta & ~(CRN_META_LIVE | CRN_META_SPECIAL), __ATOMIC_RELAXED);
+}
+
 CRN_INLINE void crn_record_clear(struct crn_record *record)
 {
-    __atomic_store_n(&record->meta, 0, __ATOMIC_RELAXED);
+    crn_record_close(record, record->meta);
+}
+
+/*
+ * Marks a live block as special.  Any thread may; the owner may be freeing it meanwhile, and then
+ * it stays freed.  Answers the meta that it has now; 0: it is gone.
+ */
+CRN_INLINE uint64_t crn_record_make_special(struct crn_record *record)
+{
+    uint64_t seen = __atomic_load_n(&record->meta, __ATOMIC_RELAXED);
+    do {
+        if ((seen & CRN_META_LIVE) == 0)
+            return 0;
+    } while (!__atomic_compare_exchange_n(&record->meta, &seen, seen | CRN_META_SPECIAL, true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return seen | CRN_META_SPECIAL;
+}
+
+/*
+ * Describes a block anew that stays where it is (realloc); special stays special.  Its owner alone
+ * calls this.  A check that reads the record in between sees the block, with some fields old and
+ * some new: whoever resizes a block holds it, so it is live by any of them.  Answers who owned it.
+ */
+CRN_INLINE uint32_t crn_record_replace(struct crn_record *record, size_t size, uint32_t stack,
+                                       uint32_t coro, uint32_t birth)
+{
+    uint64_t seen = __atomic_load_n(&record->meta, __ATOMIC_RELAXED);
+    uint64_t wanted = crn_meta(size, birth, CRN_RECORD_LIVE);
+    __atomic_store_n(&record->stack, stack, __ATOMIC_RELAXED);
+    uint32_t before = __atomic_exchange_n(&record->coro, coro, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&record->meta, &seen, wanted | (seen & CRN_META_SPECIAL),
+                                        true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+        ;
+    return before;
 }
 
 /* A block as the index knows it. */

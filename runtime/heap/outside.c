@@ -26,11 +26,12 @@ static bool grow_locked(struct crn_outside *outside)
     struct crn_outside_block *rows = crn_vm_map(capacity * sizeof *rows);
     if (rows == NULL)
         return false;
-    outside->rows = rows;
-    outside->capacity = capacity;
+    struct crn_outside grown = {.rows = rows, .capacity = capacity};
     for (size_t i = 0; i < old.capacity; i++)
         if (old.rows[i].start != 0)
-            *row_find(outside, old.rows[i].start) = old.rows[i];
+            *row_find(&grown, old.rows[i].start) = old.rows[i];
+    outside->rows = rows;
+    outside->capacity = capacity;
     if (old.rows != NULL)
         crn_vm_unmap(old.rows, old.capacity * sizeof *old.rows);
     return true;
@@ -52,8 +53,8 @@ bool crn_outside_add(struct crn_outside *outside, uintptr_t start, size_t usable
     return added;
 }
 
-bool crn_outside_find(struct crn_outside *outside, uintptr_t start,
-                      struct crn_outside_block *block, int tid)
+bool crn_outside_find(struct crn_outside *outside, uintptr_t start, struct crn_outside_block *block,
+                      int tid)
 {
     if (!outside->used)
         return false;
@@ -61,6 +62,19 @@ bool crn_outside_find(struct crn_outside *outside, uintptr_t start,
     bool found = outside->capacity > 0 && row_find(outside, start)->start == start;
     if (found)
         *block = *row_find(outside, start);
+    crn_lock_release(&outside->lock);
+    return found;
+}
+
+bool crn_outside_update(struct crn_outside *outside, struct crn_outside_block block, int tid)
+{
+    if (!outside->used)
+        return false;
+    crn_lock_acquire(&outside->lock, tid);
+    struct crn_outside_block *row = outside->capacity > 0 ? row_find(outside, block.start) : NULL;
+    bool found = row != NULL && row->start == block.start;
+    if (found)
+        *row = block;
     crn_lock_release(&outside->lock);
     return found;
 }

@@ -5,7 +5,7 @@
  * (a tight RLIMIT_AS), otherwise those served after the region was full.  Slow and rare.
  *
  * A hash table with linear probing under one lock.  Deleting shifts the run back, so there are
- * no tombstones.
+ * no tombstones.  A check takes the lock before it stops the threads, so it sees every row, whole.
  */
 #include "base/lock.h"
 #include "base/vm.h"
@@ -29,8 +29,11 @@ bool crn_outside_add(struct crn_outside *outside, uintptr_t start, size_t usable
                      struct crn_record record, int tid);
 
 /* Copies the block that starts at `start`; false: it is not ours. */
-bool crn_outside_find(struct crn_outside *outside, uintptr_t start,
-                      struct crn_outside_block *block, int tid);
+bool crn_outside_find(struct crn_outside *outside, uintptr_t start, struct crn_outside_block *block,
+                      int tid);
+
+/* Describes the block that starts at block.start anew; false: it is not there. */
+bool crn_outside_update(struct crn_outside *outside, struct crn_outside_block block, int tid);
 
 /* Removes it; false: it was not there. */
 bool crn_outside_remove(struct crn_outside *outside, uintptr_t start,

@@ -121,4 +121,10 @@ void crn_build_opaques_finish(struct crn_snap *snap);
 /* Whether the thread's own stack still is one: it is alive, or glibc keeps the stack. */
 bool crn_snap_thread_has_stack(const struct crn_thread *thread);
 
+/*
+ * Where a thread that stands still left the program's stack for our scratch stack.  False: it is not
+ * there.  pc is 0 where it is on the way.
+ */
+bool crn_scratch_frame(const struct crn_thread *thread, struct crn_frame *frame);
+
 #endif

@@ -237,7 +237,10 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         runner_note(snap, index_of, taker->registers->rsp, false);
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_coro_context area;
+        struct crn_frame left;
         const struct crn_thread *thread = crn_thread_at(i);
+        if (crn_scratch_frame(thread, &left))
+            runner_note(snap, index_of, left.sp);
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }

@@ -122,6 +122,11 @@ static void runners_note(struct search *search, const struct crn_taker *taker)
                                                (uintptr_t)registers[REG_RSP],
                                                (uintptr_t)registers[REG_RBP], true});
     }
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        struct crn_frame left;
+        if (crn_scratch_frame(crn_thread_at(i), &left))
+            runner_note(search, left);
+    }
     if (taker->interrupted != NULL) {
         const greg_t *registers = taker->interrupted->uc_mcontext.gregs;
         runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],

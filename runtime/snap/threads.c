@@ -5,7 +5,8 @@
  *        | dead words ..             | call frames ..             | TLS, descriptor |
  *
  * A thread that runs on a coroutine has left its own stack at a noted sp, or at one we do not
- * know; then all of it counts.  glibc keeps stacks of ended threads: their descriptors count.
+ * know; then all of it counts.  One that works on our scratch stack for a moment is, for the program,
+ * where it came from; what our frames there hold is held all the same.  glibc keeps stacks of ended threads: their descriptors count.
  */
 #include "snap/build.h"
 #include "base/sys.h"
@@ -59,6 +60,25 @@ static void tls_exclude(struct crn_snap_builder *builder, const struct crn_threa
                                                       .end = start + excluded_tls[i].bytes,
                                                       .is_context = true});
     }
+}
+
+/* The registers that crn_stack_call saved; theirs is the sp that was noted, once they are there. */
+static const struct crn_saved_registers *scratch_registers(const struct crn_thread *thread)
+{
+    char *end = (char *)thread->scratch_stack + CRN_SIGNAL_STACK_BYTES;
+    const struct crn_saved_registers *registers = (const struct crn_saved_registers *)end - 1;
+    return registers->rsp == thread->scratch_sp ? registers : NULL;
+}
+
+bool crn_scratch_frame(const struct crn_thread *thread, struct crn_frame *frame)
+{
+    if (thread->state != CRN_THREAD_ALIVE || thread->scratch_sp == 0)
+        return false;
+    const struct crn_saved_registers *registers = scratch_registers(thread);
+    *frame = registers != NULL
+                 ? (struct crn_frame){registers->pc, registers->rsp, registers->rbp, false}
+                 : (struct crn_frame){0, thread->scratch_sp, 0, true};
+    return true;
 }
 
 /* The lowest address that counts of the stack on which the check was asked for. */
@@ -164,6 +184,34 @@ static void own_stack_add(struct crn_snap_builder *builder, const struct crn_thr
     }
 }
 
+/*
+ * What our own frames hold for a thread: blocks that realloc moves, and the scratch stack while it
+ * works there.  A block that was just handed out may have no other pointer to it.
+ */
+static void ours_add(struct crn_snap_builder *builder, const struct crn_thread *thread, uintptr_t sp,
+                     uint32_t name)
+{
+    crn_build_root_words(builder, thread->in_flight, CRN_COUNT_OF(thread->in_flight),
+                         CRN_ROOT_REGISTER, name);
+    if (thread->scratch_sp == 0)
+        return;
+    uintptr_t start = (uintptr_t)thread->scratch_stack, end = start + CRN_SIGNAL_STACK_BYTES;
+    bool is_there = sp > start && sp < end; /* otherwise on the way, or in a handler elsewhere */
+    stack_add(builder, is_there ? crn_red_zone_start(sp, start) : start, end, name);
+}
+
+/* A thread that stands still, with its sp. */
+static void running_add(struct crn_snap_builder *builder, const struct crn_thread *thread,
+                        uintptr_t sp)
+{
+    uint32_t name = thread_name(builder, thread->tid);
+    struct crn_frame left;
+    ours_add(builder, thread, sp, name);
+    if (crn_scratch_frame(thread, &left))
+        sp = left.sp - RED_ZONE_BYTES; /* what crn_stack_call pushed lies below */
+    own_stack_add(builder, thread, sp, name);
+}
+
 const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *builder, int tid)
 {
     uint32_t low = 0, high = builder->stopped_count;
@@ -221,10 +269,10 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
         if (thread == self || is_alive(thread->tid))
             held_for_add(builder, thread);
         if (thread == self) {
-            own_stack_add(builder, thread, taker_sp(taker), thread_name(builder, thread->tid));
+            running_add(builder, thread, taker_sp(taker));
         } else if (stopped != NULL) {
             uintptr_t sp = (uintptr_t)stopped->context->uc_mcontext.gregs[REG_RSP];
-            own_stack_add(builder, thread, sp - RED_ZONE_BYTES, thread_name(builder, thread->tid));
+            running_add(builder, thread, sp - RED_ZONE_BYTES);
         } else if (is_alive(thread->tid)) {
             stack_add(builder, thread->own_start, thread->own_end,
                       thread_name(builder, thread->tid));

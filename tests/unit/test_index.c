@@ -82,6 +82,66 @@ Test(index, a_record_keeps_what_was_written)
     cr_assert_not(crn_record_is_live(record));
 }
 
+Test(index, a_record_of_a_freed_block_says_which_it_was_and_comes_not_back)
+{
+    uintptr_t start = maker_place(&maker, 100);
+    struct crn_record *record = maker_record(&maker, start, 100, 7);
+    crn_record_clear(record);
+    cr_assert_not(crn_record_is_live(record));
+    cr_assert(record->meta != 0 && crn_record_size(record) == 100 && record->stack == 7);
+    cr_assert_eq(crn_record_make_special(record), 0);
+    cr_assert_not(crn_record_is_live(record));
+    cr_assert(finds_nothing(start));
+}
+
+Test(index, a_page_of_another_class_forgets_what_was_freed_there)
+{
+    uintptr_t page = maker_pages(&maker, 1);
+    for (unsigned i = 0; i < 4; i++)
+        crn_record_clear(maker_record(&maker, page + i * 1024, 1024, 3));
+    maker_record(&maker, page, 512, 4);
+    unsigned class_index;
+    for (unsigned i = 1; i < 8; i++)
+        cr_assert_eq(crn_index_slot(index_, page + i * 512, &class_index)->meta, 0);
+}
+
+Test(index, a_block_that_is_resized_where_it_is_stays_special_and_on_record)
+{
+    uintptr_t start = maker_place(&maker, 100000);
+    struct crn_record *record = maker_record(&maker, start, 100000, 7);
+    cr_assert_eq(crn_record_make_special(record), record->meta);
+    cr_assert(crn_index_slot_for(index_, start, crn_class_of(160000), 1) == record);
+    cr_assert_eq(crn_record_replace(record, 150000, 8, 5, 2), 0);
+    cr_assert(crn_record_size(record) == 150000 && record->stack == 8 && record->coro == 5 &&
+              crn_record_birth(record) == 2 && (record->meta & CRN_META_SPECIAL) != 0);
+    cr_assert(finds(start, start, 150000));
+    cr_assert(crn_index_slot_for(index_, start, crn_class_of(60000), 1) == record);
+    cr_assert_eq(crn_record_replace(record, 60000, 8, 0, 2), 5);
+    cr_assert(finds(start, start, 60000));
+}
+
+/* One thread resizes a block again and again, another one flags it: it is there all the time. */
+static void *resize_on_and_on(void *argument)
+{
+    struct crn_record *record = argument;
+    for (unsigned i = 1; i <= 2000000; i++)
+        crn_record_replace(record, 100 + i % 12, i, 0, 1);
+    return NULL;
+}
+
+Test(index, a_record_is_never_absent_while_its_block_is_resized)
+{
+    pthread_t thread;
+    struct crn_record *record = maker_record(&maker, maker_place(&maker, 100), 100, 0);
+    pthread_create(&thread, NULL, resize_on_and_on, record);
+    for (uint32_t seen = 0; seen < 2000000; seen = *(volatile uint32_t *)&record->stack) {
+        uint64_t meta = crn_record_make_special(record);
+        cr_assert((meta & CRN_META_LIVE) != 0 && (meta & CRN_META_SIZE_MASK) - 100 < 12);
+    }
+    pthread_join(thread, NULL);
+    cr_assert((record->meta & CRN_META_SPECIAL) != 0);
+}
+
 Test(index, small_blocks_of_every_class_are_found_by_start_and_inside)
 {
     for (unsigned class_index = 0; !crn_classes[class_index].is_large; class_index++) {

@@ -46,6 +46,19 @@ Test(outside, adding_again_replaces)
     cr_assert(crn_record_size(&found.record) == 200 && outside.count == 1);
 }
 
+Test(outside, a_row_is_described_anew_only_where_it_is)
+{
+    add(0x10000, 100);
+    struct crn_outside_block block = {0x10000, 208, {9, 0, crn_meta(200, 1, CRN_RECORD_LIVE)}};
+    cr_assert(crn_outside_update(&outside, block, 1));
+    cr_assert(crn_outside_find(&outside, 0x10000, &found, 1));
+    cr_assert(crn_record_size(&found.record) == 200 && found.usable == 208 &&
+              found.record.stack == 9 && outside.count == 1);
+    block.start = 0x20000;
+    cr_assert_not(crn_outside_update(&outside, block, 1));
+    cr_assert_not(crn_outside_find(&outside, 0x20000, &found, 1));
+}
+
 Test(outside, random_blocks_come_and_go_and_none_is_lost)
 {
     enum { STARTS = 5000, ROUNDS = 200000 };
