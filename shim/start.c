@@ -152,5 +152,6 @@ __attribute__((constructor)) static void shim_start(void)
     self->is_busy = 0;
     if (crn_shim.options.detect_leaks)
         crn_shim.takes_stacks = crn_shim.options.stacks;
-    crn_shim.phase = CRN_SHIM_ON;
+    uint32_t early = CRN_SHIM_EARLY; /* unless another thread found a reason to stand down */
+    atomic_compare_exchange_strong(&crn_shim.phase, &early, CRN_SHIM_ON);
 }

@@ -53,6 +53,8 @@ void crn_shim_start_early(void)
 
 struct crn_thread *crn_shim_thread(void)
 {
+    if (CRN_UNLIKELY(crn_shim.phase == CRN_SHIM_OFF))
+        return NULL;
     if (CRN_LIKELY_TRUE(crn_self != NULL))
         return crn_self;
     if (crn_shim.phase == CRN_SHIM_COLD)
@@ -70,12 +72,22 @@ struct crn_thread *crn_shim_thread(void)
     return self;
 }
 
+/*
+ * An index without a span has nothing inside: that turns every hot path to a slow one, which asks
+ * for the phase.  It comes before the phase: while it still said that a block is inside, what is
+ * handed out and freed must go on record.  Who is past that question already works on a block of his
+ * own, and on its record, which nobody changes under him.
+ */
 void crn_shim_stand_down(const char *why)
 {
+    static _Atomic bool is_down;
+    if (atomic_exchange_explicit(&is_down, true, memory_order_relaxed))
+        return;
     if (crn_shim.process.trouble == NULL)
         crn_shim.process.trouble = why;
-    crn_shim.phase = CRN_SHIM_OFF;
     crn_shim.takes_stacks = CRN_STACKS_OFF;
+    __atomic_store_n(&crn_heap.index.span, 0, __ATOMIC_SEQ_CST);
+    crn_shim.phase = CRN_SHIM_OFF;
 }
 
 struct scratch_call {

@@ -7,7 +7,8 @@
  *     COLD --first allocation--> EARLY --constructor--> ON --fatal trouble--> OFF
  *
  * EARLY: blocks are recorded, without stacks; libc and the loader are still coming up.  OFF: the
- * program runs on over jemalloc, unwatched.
+ * program runs on over jemalloc, unwatched.  That is for good: no record is read or written any
+ * more, and malloc, realloc and malloc_usable_size are jemalloc's own.
  */
 #include "shim/real.h"
 #include "check/host.h"
@@ -32,10 +33,13 @@ extern struct crn_shim crn_shim;
 /* COLD to EARLY; harmless later.  Before libc is up: no libc calls at all. */
 void crn_shim_start_early(void);
 
-/* The calling thread's record, attached now if needed; NULL when there is no memory for it. */
+/*
+ * The calling thread's record, attached now if needed; NULL when there is no memory for it, and once
+ * we have stood down.
+ */
 struct crn_thread *crn_shim_thread(void);
 
-/* Gives up watching; the program goes on.  `why` is a literal. */
+/* Gives up watching, for good; the program goes on.  `why` is a literal.  From any thread. */
 void crn_shim_stand_down(const char *why);
 
 /*
