@@ -240,7 +240,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         struct crn_frame left;
         const struct crn_thread *thread = crn_thread_at(i);
         if (crn_scratch_frame(thread, &left))
-            runner_note(snap, index_of, left.sp);
+            runner_note(snap, index_of, left.sp, true);
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }
