@@ -161,12 +161,30 @@ static int stderr_find(void)
     return is_first_stderr(2) ? 2 : -1;
 }
 
+/*
+ * Whoever was to read the report may have gone, files may not grow, the terminal may not be for
+ * background processes: the command then says so, or not, but neither dies nor stops.
+ */
+static void signals_of_writing_ignore(void)
+{
+    static const int of_writing[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } ignored = {.handler = SIG_IGN}; /* the kernel's struct sigaction */
+    for (unsigned i = 0; i < CRN_COUNT_OF(of_writing); i++)
+        crn_syscall4(SYS_rt_sigaction, of_writing[i], &ignored, NULL, 8);
+}
+
 /* In the child's child. */
 static __attribute__((noreturn)) void command_exec(const struct command *command,
                                                    char **environment, int errors)
 {
     sigset_t none;
     sigemptyset(&none);
+    signals_of_writing_ignore();
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
     if (errors < 0) /* whatever descriptor 2 is now, the report is not for it */
         errors = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0);

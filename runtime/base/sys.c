@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdarg.h>
+#include <signal.h>
 #include <stdio.h>
 #include <errno.h>
 #include <sys/uio.h>
@@ -34,18 +35,44 @@ long crn_sys_read_all(int fd, void *buffer, size_t bytes)
     return (long)done;
 }
 
+/*
+ * The signals that a write sends to its own thread: there is no reader, the file may not grow
+ * (RLIMIT_FSIZE), or the terminal is not for background processes.
+ */
+static const uint64_t signals_of_writing =
+    UINT64_C(1) << (SIGPIPE - 1) | UINT64_C(1) << (SIGXFSZ - 1) | UINT64_C(1) << (SIGTTOU - 1);
+
+/* Takes back the signals that a failed write left pending, except those that were so before. */
+static void signals_take_back(uint64_t pending_before)
+{
+    const uint64_t ours = signals_of_writing & ~pending_before;
+    const struct timespec at_once = {0, 0};
+    while (crn_syscall4(SYS_rt_sigtimedwait, &ours, NULL, &at_once, sizeof ours) > 0)
+        ;
+}
+
 long crn_sys_write_all(int fd, const void *buffer, size_t bytes)
 {
     size_t done = 0;
-    while (done < bytes) {
+    long result = 0;
+    uint64_t mask_before = 0, pending_before = 0;
+    crn_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, &signals_of_writing, &mask_before,
+                 sizeof mask_before);
+    if ((mask_before & signals_of_writing) != 0)
+        crn_syscall2(SYS_rt_sigpending, &pending_before, sizeof pending_before);
+    while (done < bytes && result == 0) {
         long count = crn_syscall3(SYS_write, fd, (const char *)buffer + done, bytes - done);
         if (count == -EINTR)
             continue;
         if (count <= 0)
-            return count < 0 ? count : -EIO;
-        done += (size_t)count;
+            result = count < 0 ? count : -EIO;
+        else
+            done += (size_t)count;
     }
-    return 0;
+    if (result == -EPIPE || result == -EFBIG)
+        signals_take_back(pending_before);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &mask_before, NULL, sizeof mask_before);
+    return result;
 }
 
 bool crn_memory_read(void *target, uintptr_t source, size_t bytes)
@@ -73,7 +100,8 @@ uint64_t crn_unix_now_ns(void)
 
 void crn_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 {
-    struct timespec timeout = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000u),
+                               (long)(timeout_ns % 1000000000u)};
     crn_syscall4(SYS_futex, word, FUTEX_WAIT_PRIVATE, value,
                  timeout_ns == UINT64_MAX ? NULL : &timeout);
 }

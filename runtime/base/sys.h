@@ -56,7 +56,10 @@ int crn_sys_open_read(const char *path);
 /* Reads up to `bytes`, over interruptions and short reads; answers the count or a negative errno. */
 long crn_sys_read_all(int fd, void *buffer, size_t bytes);
 
-/* Writes all `bytes`; answers 0 or a negative errno. */
+/*
+ * Writes all `bytes`; answers 0 or a negative errno.  What a write may signal (SIGPIPE, SIGXFSZ,
+ * SIGTTOU) neither reaches the program nor stays pending: it did not write.
+ */
 long crn_sys_write_all(int fd, const void *buffer, size_t bytes);
 
 /* Copies memory of our own that may not be mapped: answers false instead of faulting. */

@@ -137,7 +137,7 @@ double crn_bench_peak_floor(void)
 {
     struct crn_ending ending;
     char *argv[] = {NULL};
-    crn_watch("", argv, NULL, NULL, &ending); /* up to the exec, which fails */
+    crn_watch("", argv, NULL, NULL, NULL, NULL, &ending); /* up to the exec, which fails */
     return (double)ending.usage.ru_maxrss * 1024;
 }
 
@@ -159,7 +159,7 @@ static int run_watched(const char *path, char **argv, const struct crn_options *
         return CRN_EXIT_USAGE;
     int status = CRN_EXIT_USAGE;
     if (crn_handoff_init(&handoff, options, session.directory)) {
-        int error = crn_watch(path, argv, &handoff, streams, ending);
+        int error = crn_watch(path, argv, &handoff, streams, NULL, NULL, ending);
         status = error == 0 ? 0 : start_failed(path, error);
         crn_session_close(&session, &files);
         if (status == 0 && ending->interruption == 0)
@@ -181,7 +181,7 @@ int crn_bench_run(const char *path, char **argv, enum crn_bench_version version,
     bool has_library = version == CRN_BENCH_JEMALLOC;
     if (has_library && !crn_handoff_init_library(&handoff, jemalloc))
         return CRN_EXIT_USAGE;
-    int error = crn_watch(path, argv, has_library ? &handoff : NULL, streams, ending);
+    int error = crn_watch(path, argv, has_library ? &handoff : NULL, streams, NULL, NULL, ending);
     if (has_library)
         crn_handoff_fini(&handoff);
     return error == 0 ? 0 : start_failed(path, error);

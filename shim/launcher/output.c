@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,36 @@ void crn_output_init(void)
         was_closed[fd] = true;
         open("/dev/null", O_RDWR | O_CLOEXEC); /* the lowest free number: fd */
     }
+}
+
+static const int of_writing[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
+static struct sigaction before_enduring[CRN_COUNT_OF(of_writing)];
+static bool is_enduring;
+
+void crn_output_endure(void)
+{
+    struct sigaction ignoring = {.sa_handler = SIG_IGN};
+    for (unsigned i = 0; i < CRN_COUNT_OF(of_writing); i++)
+        sigaction(of_writing[i], &ignoring, &before_enduring[i]);
+    is_enduring = true;
+}
+
+void crn_output_endure_undo(void)
+{
+    for (unsigned i = 0; i < CRN_COUNT_OF(of_writing) && is_enduring; i++)
+        sigaction(of_writing[i], &before_enduring[i], NULL);
+    is_enduring = false;
+}
+
+void crn_output_let_go(bool is_unused)
+{
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nothing < 0)
+        return;
+    dup3(nothing, STDIN_FILENO, O_CLOEXEC);
+    if (is_unused)
+        dup3(nothing, STDOUT_FILENO, O_CLOEXEC);
+    close(nothing);
 }
 
 char *crn_path_expand(const char *path, uint64_t pid)

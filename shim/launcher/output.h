@@ -15,6 +15,19 @@ void crn_say(const char *format, ...) CRN_PRINTF(1, 2);
  */
 void crn_output_init(void);
 
+/*
+ * From here on a write fails where it would have sent a signal: nobody reads a pipe, a file may not
+ * grow, the terminal is not for background processes.  _undo() is for a child about to exec.
+ */
+void crn_output_endure(void);
+void crn_output_endure_undo(void);
+
+/*
+ * Lets go of the standard streams that only a program of ours still needs, so that its peers see
+ * it close them: standard input, and standard output if that `is_unused` from here on.
+ */
+void crn_output_let_go(bool is_unused);
+
 /* `path` with each %p replaced by the pid; from malloc. */
 char *crn_path_expand(const char *path, uint64_t pid);
 

@@ -206,6 +206,13 @@ static int exit_status(const struct run *run)
     return status == 0 && !run->is_delivered ? CRN_EXIT_USAGE : status;
 }
 
+/* The program runs, and is alone with the streams that no report is for. */
+static void streams_let_go(void *user)
+{
+    const struct run *run = user;
+    crn_output_let_go(*run->options.output != 0 || strcmp(run->options.format, "text") == 0);
+}
+
 /* Runs the program that was found; answers the status to exit with. */
 static int run_and_report(struct run *run)
 {
@@ -216,7 +223,7 @@ static int run_and_report(struct run *run)
         !crn_handoff_init(&run->handoff, &run->options, run->session.directory))
         return CRN_EXIT_USAGE;
     int error = crn_watch(run->path, run->argv, run->obstacle == NULL ? &run->handoff : NULL, NULL,
-                          &run->ending);
+                          streams_let_go, run, &run->ending);
     if (error != 0) {
         crn_say("%s: cannot be executed: %s", run->path, strerror(error));
         return error == ENOENT ? CRN_EXIT_NOT_FOUND : CRN_EXIT_NOT_EXECUTABLE;
@@ -247,6 +254,7 @@ int crn_command_run(const struct crn_command *command, int argc, char **argv)
 {
     struct run run = {.is_delivered = true};
     struct crn_arguments arguments;
+    crn_output_endure();
     crn_options_init(&run.options);
     environment_read(&run);
     arguments.options = run.options;

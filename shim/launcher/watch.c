@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shim/launcher/output.h"
 #include "shim/launcher/program.h"
 
 static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -95,6 +96,7 @@ _Noreturn static void child_main(const char *path, char **argv, const struct crn
         crn_handoff_apply(handoff);
     for (int fd = STDIN_FILENO; streams != NULL && fd <= STDERR_FILENO; fd++)
         dup2(streams[fd], fd);
+    crn_output_endure_undo();
     dispositions_restore(before);
     execv(path, argv);
     int error = errno;
@@ -116,7 +118,7 @@ static int exec_error(int fd)
 }
 
 int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, const int *streams,
-              struct crn_ending *ending)
+              void (*started)(void *user), void *user, struct crn_ending *ending)
 {
     struct dispositions before;
     struct timespec start, end;
@@ -136,6 +138,8 @@ int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, 
     sigprocmask(SIG_SETMASK, &before.mask, NULL);
     if (pid > 0) {
         error = exec_error(pipe_fds[0]);
+        if (error == 0 && started != NULL)
+            started(user);
         while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
             continue;
         child_pid = 0;

@@ -9,7 +9,8 @@
 /*
  * Executes the file `path` with `argv` in a child of the same process group, with the handoff's
  * variables (NULL: without), and waits until it has ended.  `streams` are the three descriptors
- * that it finds as its standard streams; NULL: ours.
+ * that it finds as its standard streams; NULL: ours.  `started`, unless NULL, is called once it
+ * runs.
  *
  * The terminal's signals reach the child by themselves; those that somebody sends to this process
  * alone (HUP, INT, QUIT, TERM, USR1, USR2) are passed on to it.  The first four from anybody else
@@ -18,6 +19,6 @@
  * Answers 0, or the errno with which the program could not be started.
  */
 int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, const int *streams,
-              struct crn_ending *ending);
+              void (*started)(void *user), void *user, struct crn_ending *ending);
 
 #endif
