@@ -177,4 +177,39 @@ crn_ucontext_end:
         ENTER   __lsan_do_leak_check, crn_lsan_do_leak_check, %rdi
         ENTER   __lsan_do_recoverable_leak_check, crn_lsan_do_recoverable_leak_check, %rdi
 
+/*
+ * syscall(number, …) as libc has it.  The system call destroys its number, so that is noted before:
+ * a call that a stop interrupts must go on (snap/resume.h).
+ */
+        .globl  syscall, crn_syscall_issued
+        .hidden crn_syscall_issued
+        .type   syscall, @function
+syscall:
+        .cfi_startproc
+        movq    crn_syscall_number@gottpoff(%rip), %rax
+        movq    %rdi, %fs:(%rax)
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movq    %rcx, %rdx
+        movq    %r8, %r10
+        movq    %r9, %r8
+        movq    8(%rsp), %r9
+        syscall
+crn_syscall_issued:
+        cmpq    $-4095, %rax
+        jae     1f
+        ret
+1:      pushq   %rax
+        .cfi_adjust_cfa_offset 8
+        call    __errno_location@PLT
+        popq    %rdx
+        .cfi_adjust_cfa_offset -8
+        negl    %edx
+        movl    %edx, (%rax)
+        movq    $-1, %rax
+        ret
+        .cfi_endproc
+        .size   syscall, .-syscall
+
         .section .note.GNU-stack,"",@progbits

@@ -13,6 +13,7 @@
 #include "shim/start.h"
 #include "shim/state.h"
 #include "base/sys.h"
+#include "snap/resume.h"
 #include "snap/stop.h"
 
 #include <errno.h>
@@ -25,12 +26,7 @@
 
 #undef sigwait
 
-/* Whoever else sends our signal, say with kill(1), is not heard. */
-static void stop_handler(int signal, siginfo_t *info, void *context)
-{
-    if (crn_stop_is_ours(info))
-        crn_stop_handler(signal, info, context);
-}
+extern const char crn_syscall_issued[]; /* in entry_x86_64.S */
 
 void crn_signal_stack_give(struct crn_thread *self)
 {
@@ -52,9 +48,11 @@ void crn_signals_start(void)
 {
     if (crn_shim.phase == CRN_SHIM_OFF)
         return;
+    crn_resume_start();
+    crn_resume_trust_syscall(crn_syscall_issued);
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_sigaction = stop_handler;
+    action.sa_sigaction = crn_stop_handler;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
     memset(&action.sa_mask, 0xff, sizeof action.sa_mask); /* glibc's own signals, too */
     crn_sigaction_real(CRN_STOP_SIGNAL, &action, NULL);
@@ -182,7 +180,10 @@ CRN_EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict in
                             const struct timespec *restrict timeout)
 {
     REAL(int, sigtimedwait, const sigset_t *, siginfo_t *, const struct timespec *);
-    return real(without_ours(set, &copy), info, timeout);
+    set = without_ours(set, &copy);
+    if (timeout != NULL)
+        crn_call_note(SYS_rt_sigtimedwait, (uintptr_t)set, (uintptr_t)info);
+    return real(set, info, timeout);
 }
 CRN_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
 {
@@ -207,6 +208,17 @@ CRN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int most, int tim
                            const sigset_t *set)
 {
     REAL(int, epoll_pwait, int, struct epoll_event *, int, int, const sigset_t *);
+    if (timeout > 0)
+        crn_call_note(SYS_epoll_pwait, (uintptr_t)fd, (uintptr_t)events);
+    return real(fd, events, most, timeout, without_ours(set, &copy));
+}
+CRN_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int most,
+                            const struct timespec *timeout, const sigset_t *set)
+{
+    REAL(int, epoll_pwait2, int, struct epoll_event *, int, const struct timespec *,
+         const sigset_t *);
+    if (timeout != NULL)
+        crn_call_note(SYS_epoll_pwait2, (uintptr_t)fd, (uintptr_t)events);
     return real(fd, events, most, timeout, without_ours(set, &copy));
 }
 

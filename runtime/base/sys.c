@@ -81,6 +81,13 @@ bool crn_memory_read(void *target, uintptr_t source, size_t bytes)
     return crn_syscall6(SYS_process_vm_readv, crn_sys_gettid(), &to, 1, &from, 1, 0) == (long)bytes;
 }
 
+bool crn_memory_write(uintptr_t target, const void *source, size_t bytes)
+{
+    struct iovec to = {(void *)target, bytes}, from = {(void *)(uintptr_t)source, bytes};
+    return crn_syscall6(SYS_process_vm_writev, crn_sys_gettid(), &from, 1, &to, 1, 0) ==
+           (long)bytes;
+}
+
 static uint64_t clock_read(int clock)
 {
     struct timespec now = {0, 0};

@@ -65,6 +65,9 @@ long crn_sys_write_all(int fd, const void *buffer, size_t bytes);
 /* Copies memory of our own that may not be mapped: answers false instead of faulting. */
 bool crn_memory_read(void *target, uintptr_t source, size_t bytes);
 
+/* Likewise writes: answers false where the memory cannot be written. */
+bool crn_memory_write(uintptr_t target, const void *source, size_t bytes);
+
 /* CLOCK_MONOTONIC in ns. */
 uint64_t crn_now_ns(void);
 

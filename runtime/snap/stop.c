@@ -11,6 +11,7 @@
 #include "snap/stop.h"
 #include "base/sys.h"
 #include "base/vm.h"
+#include "snap/resume.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,19 +43,12 @@ static uint32_t rows_used(void)
     return claimed < most ? claimed : (uint32_t)most;
 }
 
-bool crn_stop_is_ours(const siginfo_t *info)
+/* Stands still until the round is over; at once when it is over already. */
+static void park(const ucontext_t *context)
 {
-    return info->si_code == SI_TKILL && info->si_pid == crn_sys_getpid();
-}
-
-void crn_stop_handler(int signal, siginfo_t *info, void *context)
-{
-    (void)signal;
-    (void)info;
     uint32_t now = atomic_load_explicit(&round_now, memory_order_acquire);
     if ((now & 1) == 0)
         return;
-    int saved_errno = errno;
     inside++;
     uint32_t row = claimed++;
     if (row < rows_used()) {
@@ -67,7 +61,17 @@ void crn_stop_handler(int signal, siginfo_t *info, void *context)
             crn_futex_wait(&round_now, now, UINT64_MAX);
     }
     inside--;
+}
+
+void crn_stop_handler(int signal, siginfo_t *info, void *context)
+{
+    int saved_errno = errno;
+    uint64_t entered_ns = crn_now_ns();
+    (void)signal;
+    if (info->si_code == SI_TKILL && info->si_pid == crn_sys_getpid())
+        park(context);
     errno = saved_errno;
+    crn_resume(context, entered_ns);
 }
 
 struct linux_dirent {

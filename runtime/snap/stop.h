@@ -46,9 +46,6 @@ struct crn_stopped_list {
  */
 void crn_stop_handler(int signal, siginfo_t *info, void *context);
 
-/* Whether a delivery of the signal is ours; otherwise somebody else sent it. */
-bool crn_stop_is_ours(const siginfo_t *info);
-
 /* Stops everybody else.  One caller at a time. */
 void crn_threads_stop(struct crn_stopped_list *list);
 
