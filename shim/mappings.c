@@ -34,8 +34,8 @@ static void stacks_gone(void *address, size_t bytes)
 }
 
 /*
- * Coroutines may run on it one day.  PHP and Ruby say so (MAP_STACK), and many of their fibers never
- * allocate; of the others we keep the bounds, since the kernel joins neighbours.
+ * Coroutines may run on it one day.  PHP and Ruby say so (MAP_STACK), and many of their fibers
+ * never allocate; of the others we keep the bounds, since the kernel joins neighbours.
  */
 static void memory_mapped(void *address, size_t bytes, int protection, int flags)
 {
@@ -56,25 +56,42 @@ static void memory_mapped(void *address, size_t bytes, int protection, int flags
     self->is_busy = 0;
 }
 
-static void *jemalloc_map(size_t bytes, int protection)
+/*
+ * Memory for jemalloc: of the region, or where that cannot serve it, wherever the kernel has some.
+ * Without a page map for it there is none: what that takes of a limit, jemalloc could not have
+ * either.
+ */
+static long jemalloc_map(void *address, size_t bytes, int protection, int flags)
 {
     if (crn_shim.phase == CRN_SHIM_COLD)
         crn_shim_start_early();
     void *start = crn_region_map(&crn_heap.region, bytes, protection != PROT_NONE);
-    if (start != NULL && !crn_index_cover(&crn_heap.index, (uintptr_t)start + bytes))
-        crn_shim_stand_down("there is no memory for its page map");
-    return start;
+    if (start != NULL && crn_index_cover(&crn_heap.index, (uintptr_t)start + bytes))
+        return (long)start;
+    if (start != NULL) {
+        crn_region_unmap(&crn_heap.region, start, bytes);
+        return -ENOMEM;
+    }
+    return crn_syscall6(SYS_mmap, address, bytes, protection, flags, -1, 0);
+}
+
+/* What the program maps where we keep our memory: a wish we do not pass on, a demand we remember.
+ */
+static void *wish_of(void *address, size_t bytes, int flags)
+{
+    bool is_wish = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == 0;
+    return is_wish && crn_vm_touches_window((uintptr_t)address, bytes) ? NULL : address;
 }
 
 CRN_EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
-    if (crn_is_jemalloc(__builtin_return_address(0)) && (flags & (MAP_FIXED | MAP_ANONYMOUS)) ==
-                                                            MAP_ANONYMOUS) {
-        void *start = jemalloc_map(bytes, protection);
-        if (start != NULL)
-            return start;
-    }
-    void *start = result_of(crn_syscall6(SYS_mmap, address, bytes, protection, flags, fd, offset));
+    bool is_jemalloc = crn_is_jemalloc(__builtin_return_address(0));
+    if (is_jemalloc && (flags & (MAP_FIXED | MAP_ANONYMOUS)) == MAP_ANONYMOUS)
+        return result_of(jemalloc_map(address, bytes, protection, flags));
+    void *start = result_of(crn_syscall6(SYS_mmap, wish_of(address, bytes, flags), bytes,
+                                         protection, flags, fd, offset));
+    if (!is_jemalloc && start != MAP_FAILED && crn_vm_touches_window((uintptr_t)start, bytes))
+        crn_vm_note_foreign((uintptr_t)start, bytes);
     if ((flags & MAP_FIXED) != 0 && start != MAP_FAILED)
         stacks_gone(start, bytes);
     if (start != MAP_FAILED)
@@ -87,8 +104,9 @@ CRN_EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, 
 
 CRN_EXPORT int munmap(void *address, size_t bytes)
 {
-    if (crn_is_jemalloc(__builtin_return_address(0)) &&
-        (uintptr_t)address - crn_heap.region.base < crn_heap.region.end - crn_heap.region.base) {
+    bool is_jemalloc = crn_is_jemalloc(__builtin_return_address(0));
+    uintptr_t start = (uintptr_t)address;
+    if (is_jemalloc && start - crn_heap.region.base < crn_heap.region.end - crn_heap.region.base) {
         crn_region_unmap(&crn_heap.region, address, bytes);
         return 0;
     }
@@ -98,6 +116,8 @@ CRN_EXPORT int munmap(void *address, size_t bytes)
         errno = (int)-result;
         return -1;
     }
+    if (!is_jemalloc && crn_vm_touches_window(start, bytes))
+        crn_vm_note_foreign_gone(start, bytes);
     return 0;
 }
 

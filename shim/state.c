@@ -13,8 +13,7 @@
 
 struct crn_shim crn_shim = {.saved_stderr = -1};
 
-/* With less our tables would leave jemalloc and the program too little. */
-static const size_t LEAST_ADDRESS_SPACE = (size_t)256 << 20;
+static const size_t TREE_BYTES = (size_t)1 << 36; /* of addresses */
 
 void crn_shim_start_early(void)
 {
@@ -29,8 +28,6 @@ void crn_shim_start_early(void)
     crn_shim.process.pid = crn_sys_getpid();
     crn_jemalloc_find(&crn_shim.real);
     crn_shim.process.trouble = crn_sanitized_trouble();
-    if (crn_shim.process.trouble == NULL && crn_vm_limit() < LEAST_ADDRESS_SPACE)
-        crn_shim.process.trouble = "the address space is limited too tightly (ulimit -v, RLIMIT_AS)";
     if (crn_shim.process.trouble != NULL) {
         crn_shim.phase = CRN_SHIM_OFF;
         under_way = 2;
@@ -38,15 +35,12 @@ void crn_shim_start_early(void)
     }
     bool is_ready = crn_heap_init(&crn_heap);
     is_ready = crn_threads_init() && is_ready;
-    size_t tree_bytes = crn_vm_modest((size_t)1 << 36);
-    while (tree_bytes > 1 << 20 && crn_tree_init(&crn_tree, tree_bytes) != CRN_OK)
-        tree_bytes /= 4;
-    is_ready &= crn_tree.table != NULL;
+    is_ready = crn_tree_init(&crn_tree, TREE_BYTES) == CRN_OK && is_ready;
     crn_coros_init();
     crn_scopes_init();
     crn_probes_init();
     if (!is_ready)
-        crn_shim.process.trouble = "there is no address space for its tables (ulimit -v?)";
+        crn_shim.process.trouble = "there is no memory for its tables (ulimit -v, ulimit -d)";
     crn_shim.phase = is_ready ? CRN_SHIM_EARLY : CRN_SHIM_OFF;
     under_way = 2;
 }

@@ -1,35 +1,83 @@
 /*
  * Coroner's own memory.  See vm.h.
  *
- * The list of own ranges is a fixed table whose rows are claimed and given back with one
- * compare-and-swap on `start`; a row is valid when both ends are set.  When it is full a range
- * is merely not listed: a check then reads it as a root and finds less.
+ * No list of mappings is kept, so nothing here locks and no number of mappings is too large.  Each
+ * area hands out addresses in ascending order; "passing" and "mapped" begin anew at their end.  By
+ * then most of what lay at their start is gone, and what is still there says so: the kernel refuses
+ * to map over it (MAP_FIXED_NOREPLACE), and a span that is in use stands in `passing_spans`.
  */
 #include "base/vm.h"
 #include "base/sys.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/personality.h>
+#include <sys/random.h>
 
-enum { OWN_RANGES_MAX = 2048 };
+#define TIB ((size_t)1 << 40)
+static const size_t HUGE_BYTES = (size_t)2 << 20;
+
+/* What a span grows by at least: 64 KiB. */
+static const size_t STEP_BYTES = (size_t)64 << 10;
+
+/*
+ * Where the window may begin.  The kernel puts programs just below 85 TiB and mappings below 128
+ * TiB downwards, or from 43 TiB upwards (ulimit -s unlimited).  Runtimes that choose addresses
+ * themselves do so below 64 TiB: V8 and its kin at random, Go, ZGC and mimalloc at fixed ones.
+ */
+#if defined(__x86_64__)
+static const uintptr_t WINDOW_LOW = 64 * TIB, WINDOW_HIGH = 80 * TIB;
+#else
+#error "say where this architecture's programs leave three TiB of addresses alone"
+#endif
+
+enum area_kind { AREA_KEPT, AREA_PASSING, AREA_MAPPED, AREA_COUNT };
+static const struct {
+    size_t from, bytes; /* from the window's start */
+} places[AREA_COUNT] = {
+    [AREA_KEPT] = {0, 3 * TIB / 2},
+    [AREA_PASSING] = {3 * TIB / 2, TIB},
+    [AREA_MAPPED] = {5 * TIB / 2, TIB / 2},
+};
+#define WINDOW_BYTES (3 * TIB)
+
+static _Atomic uintptr_t window; /* its start; 0: not chosen */
+static struct {
+    _Atomic size_t next; /* bytes from the area's start: what will be handed out */
+    _Atomic size_t top;  /* nothing at or above it was ever handed out */
+} areas[AREA_COUNT];
+
+/* The passing spans there are.  A row is taken by whoever sets `start` from 0 to 1. */
+enum { PASSING_MAX = 128 };
 static struct {
     _Atomic uintptr_t start, end;
-    _Atomic size_t used; /* bytes of it that are mapped or committed */
-} own_ranges[OWN_RANGES_MAX];
-static _Atomic unsigned own_ranges_used; /* no row at or above this one was ever claimed */
+} passing_spans[PASSING_MAX];
+
+/* What the program mapped in our window. */
+static struct {
+    _Atomic uintptr_t start, end;
+} foreigners[CRN_VM_FOREIGN_MAX];
 
 static _Atomic size_t used_bytes, peak_bytes;
 
-enum { HUGE_FROM_BYTES = 2 << 20 };
-
-static void used_add(_Atomic size_t *used, size_t bytes)
+static void size_raise(_Atomic size_t *size, size_t wanted)
 {
-    atomic_fetch_add_explicit(used, bytes, memory_order_relaxed);
-    size_t now = (atomic_fetch_add_explicit(&used_bytes, bytes, memory_order_relaxed) + bytes),
-           seen = peak_bytes;
-    while (seen < now && !atomic_compare_exchange_weak_explicit(
-                             &peak_bytes, &seen, now, memory_order_relaxed, memory_order_relaxed))
+    size_t seen = *size;
+    while (seen < wanted && !atomic_compare_exchange_weak_explicit(
+                                size, &seen, wanted, memory_order_release, memory_order_relaxed))
         ;
+}
+
+static void used_add(size_t bytes)
+{
+    size_raise(&peak_bytes,
+               atomic_fetch_add_explicit(&used_bytes, bytes, memory_order_relaxed) + bytes);
+}
+
+static void used_remove(size_t bytes)
+{
+    atomic_fetch_sub_explicit(&used_bytes, bytes, memory_order_relaxed);
 }
 
 size_t crn_vm_used_bytes(void)
@@ -47,150 +95,268 @@ void crn_vm_peak_reset(void)
     peak_bytes = used_bytes;
 }
 
-static void own_range_add(uintptr_t start, uintptr_t end, size_t bytes)
+/* Maps at an address or nowhere; answers as the kernel does. */
+static long pages_map(uintptr_t start, size_t bytes, int protection)
 {
-    for (unsigned i = 0; i < OWN_RANGES_MAX; i++) {
-        uintptr_t expected = 0;
-        if (own_ranges[i].start == 0 &&
-            atomic_compare_exchange_strong_explicit(&own_ranges[i].start, &expected, start,
-                                                    memory_order_relaxed, memory_order_relaxed)) {
-            unsigned used = own_ranges_used;
-            while (used <= i && !atomic_compare_exchange_weak_explicit(&own_ranges_used, &used,
-                                                                       i + 1, memory_order_relaxed,
-                                                                       memory_order_relaxed))
-                ;
-            own_ranges[i].end = end;
-            used_add(&own_ranges[i].used, bytes);
-            return;
+    long result =
+        crn_syscall6(SYS_mmap, start, bytes, protection,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (crn_sys_failed(result) || (uintptr_t)result == start)
+        return result;
+    crn_syscall2(SYS_munmap, result, bytes); /* before Linux 4.17 the address was a wish */
+    return -EEXIST;
+}
+
+/* A random one, unless the program was started without randomized addresses. */
+static uintptr_t window_choose(void)
+{
+    uintptr_t places_count = (WINDOW_HIGH - WINDOW_LOW) / HUGE_BYTES, chosen = 0;
+    if ((crn_syscall1(SYS_personality, 0xffffffff) & ADDR_NO_RANDOMIZE) == 0 &&
+        crn_syscall3(SYS_getrandom, &chosen, sizeof chosen, GRND_NONBLOCK) != sizeof chosen)
+        chosen = crn_hash64(crn_now_ns());
+    return WINDOW_LOW + chosen % places_count * HUGE_BYTES;
+}
+
+static CRN_COLD uintptr_t window_find(void)
+{
+    enum { TRIES_MAX = 16 };
+    uintptr_t start = 0, expected = 0;
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        start = window_choose();
+        long result = pages_map(start, WINDOW_BYTES, PROT_NONE);
+        if (!crn_sys_failed(result))
+            crn_syscall2(SYS_munmap, start, WINDOW_BYTES);
+        if (result != -EEXIST)
+            break; /* free, or under a limit, where it cannot be tried and still is, most likely */
+    }
+    return atomic_compare_exchange_strong(&window, &expected, start) ? start : expected;
+}
+
+static uintptr_t area_start(enum area_kind kind)
+{
+    uintptr_t start = window;
+    return (CRN_LIKELY_TRUE(start != 0) ? start : window_find()) + places[kind].from;
+}
+
+/* The next addresses of an area, which may be in use where it has begun anew; 0: it is full. */
+static uintptr_t addresses_take(enum area_kind kind, size_t bytes, size_t alignment)
+{
+    size_t from, seen = areas[kind].next;
+    do {
+        from = crn_align_up(seen, alignment);
+        if (from > places[kind].bytes || bytes > places[kind].bytes - from) {
+            if (kind == AREA_KEPT || bytes > places[kind].bytes)
+                return 0;
+            from = 0;
         }
-    }
+    } while (!atomic_compare_exchange_weak_explicit(&areas[kind].next, &seen, from + bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    size_raise(&areas[kind].top, from + bytes);
+    return area_start(kind) + from;
 }
 
-static void own_range_remove(uintptr_t start)
+enum crn_status crn_vm_map_at(uintptr_t start, size_t bytes, bool is_usable)
 {
-    for (unsigned i = 0, used = own_ranges_used; i < used; i++) {
-        if (own_ranges[i].start == start) {
-            atomic_fetch_sub_explicit(&used_bytes, own_ranges[i].used, memory_order_relaxed);
-            own_ranges[i].used = 0;
-            own_ranges[i].end = 0;
-            own_ranges[i].start = 0;
-            return;
-        }
-    }
-}
-
-/* A range that was reserved has come to be used by so much more. */
-static void own_range_grow(uintptr_t start, size_t bytes)
-{
-    for (unsigned i = 0, count = own_ranges_used; i < count; i++) {
-        if (own_ranges[i].start == start) {
-            used_add(&own_ranges[i].used, bytes);
-            return;
-        }
-    }
-}
-
-size_t crn_vm_own_ranges(struct crn_range *out, size_t room)
-{
-    size_t count = 0;
-    for (unsigned i = 0, used = own_ranges_used; i < used && count < room; i++) {
-        uintptr_t start = own_ranges[i].start, end = own_ranges[i].end;
-        if (start != 0 && end > start)
-            out[count++] = (struct crn_range){start, end};
-    }
-    return count;
-}
-
-static void *pages_map(size_t bytes, int protection)
-{
-    long result = crn_syscall6(SYS_mmap, 0, bytes, protection,
-                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return crn_sys_failed(result) ? NULL : (void *)result;
+    long result = pages_map(start, bytes, is_usable ? PROT_READ | PROT_WRITE : PROT_NONE);
+    if (result == -EEXIST)
+        return CRN_ERR_BUSY;
+    return crn_sys_failed(result) ? CRN_ERR_NO_MEMORY : CRN_OK;
 }
 
 void *crn_vm_map(size_t bytes)
 {
+    enum { TRIES_MAX = 64, SKIP_SHIFT_MAX = 20 };
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
-    char *start = pages_map(bytes, PROT_READ | PROT_WRITE);
-    if (start != NULL)
-        own_range_add((uintptr_t)start, (uintptr_t)start + bytes, bytes);
-    return start;
+    size_t skipped = bytes;
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        uintptr_t start =
+            addresses_take(AREA_MAPPED, bytes, bytes >= HUGE_BYTES ? HUGE_BYTES : CRN_PAGE_BYTES);
+        if (start == 0)
+            return NULL;
+        enum crn_status status = crn_vm_map_at(start, bytes, true);
+        if (status == CRN_OK) {
+            used_add(bytes);
+            return (void *)start;
+        }
+        if (status != CRN_ERR_BUSY)
+            return NULL;
+        /* Something lives here since the last time round; there may be much of it. */
+        addresses_take(AREA_MAPPED, skipped, CRN_PAGE_BYTES);
+        skipped *= i < SKIP_SHIFT_MAX ? 2 : 1;
+    }
+    return NULL;
 }
 
 void crn_vm_unmap(void *start, size_t bytes)
 {
-    own_range_remove((uintptr_t)start);
-    crn_syscall2(SYS_munmap, start, crn_align_up(bytes, CRN_PAGE_BYTES));
-}
-
-void *crn_vm_reserve(size_t bytes, size_t alignment)
-{
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
-    size_t slack = alignment > CRN_PAGE_BYTES ? alignment : 0;
-    char *start = pages_map(bytes + slack, PROT_NONE);
-    if (start == NULL)
-        return NULL;
-    char *aligned = (char *)crn_align_up((uintptr_t)start, alignment);
-    if (aligned > start)
-        crn_syscall2(SYS_munmap, start, aligned - start);
-    if (aligned + bytes < start + bytes + slack)
-        crn_syscall2(SYS_munmap, aligned + bytes, start + slack - aligned);
-    own_range_add((uintptr_t)aligned, (uintptr_t)aligned + bytes, 0);
-    return aligned;
+    used_remove(bytes);
+    crn_syscall2(SYS_munmap, start, bytes);
 }
 
-size_t crn_vm_limit(void)
+uintptr_t crn_vm_claim(size_t bytes)
 {
-    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-    crn_syscall2(SYS_getrlimit, RLIMIT_AS, &limit);
-    return limit.rlim_cur;
-}
-
-size_t crn_vm_modest(size_t bytes)
-{
-    enum { PARTS = 32 };
-    size_t limit = crn_vm_limit();
-    return limit != RLIM_INFINITY && bytes > limit / PARTS ? limit / PARTS : bytes;
-}
-
-bool crn_vm_commit(void *start, size_t bytes)
-{
-    return crn_syscall3(SYS_mprotect, start, bytes, PROT_READ | PROT_WRITE) == 0;
+    return addresses_take(AREA_KEPT, bytes, HUGE_BYTES);
 }
 
 void crn_vm_wish_huge(void *start, size_t bytes)
 {
-    if (bytes >= HUGE_FROM_BYTES)
+    if (bytes >= HUGE_BYTES)
         crn_syscall3(SYS_madvise, start, bytes, MADV_HUGEPAGE);
 }
 
 bool crn_span_init(struct crn_span *span, size_t bytes)
 {
     span->committed = 0;
-    span->reserved = crn_align_up(bytes, CRN_PAGE_BYTES);
-    span->base = crn_vm_reserve(bytes, CRN_PAGE_BYTES);
+    span->reserved = crn_align_up(bytes, STEP_BYTES);
+    /* A page stays free behind it, so that the kernel does not join it with the next one. */
+    span->base = (char *)addresses_take(AREA_KEPT, span->reserved + CRN_PAGE_BYTES, STEP_BYTES);
     return span->base != NULL;
+}
+
+static bool touches_passing_span(uintptr_t start, uintptr_t end)
+{
+    for (unsigned i = 0; i < PASSING_MAX; i++)
+        if (passing_spans[i].start < end && passing_spans[i].end > start)
+            return true;
+    return false;
+}
+
+bool crn_span_init_passing(struct crn_span *span, size_t bytes)
+{
+    enum { TRIES_MAX = 4 * PASSING_MAX };
+    unsigned row = 0;
+    uintptr_t expected = 0;
+    span->committed = 0;
+    span->reserved = crn_align_up(bytes, STEP_BYTES);
+    span->base = NULL;
+    while (row < PASSING_MAX &&
+           !atomic_compare_exchange_strong(&passing_spans[row].start, &expected, 1)) {
+        expected = 0;
+        row++;
+    }
+    if (row == PASSING_MAX)
+        return false;
+    for (unsigned i = 0; i < TRIES_MAX && span->base == NULL; i++) {
+        uintptr_t start = addresses_take(AREA_PASSING, span->reserved + CRN_PAGE_BYTES, STEP_BYTES);
+        if (start == 0)
+            break;
+        if (!touches_passing_span(start, start + span->reserved))
+            span->base = (char *)start;
+    }
+    if (span->base == NULL) {
+        passing_spans[row].start = 0;
+        return false;
+    }
+    passing_spans[row].end = (uintptr_t)span->base + span->reserved;
+    passing_spans[row].start = (uintptr_t)span->base;
+    return true;
+}
+
+void crn_span_fini(struct crn_span *span)
+{
+    if (span->base == NULL)
+        return;
+    if (span->committed > 0)
+        crn_vm_unmap(span->base, span->committed);
+    for (unsigned i = 0; i < PASSING_MAX; i++) {
+        if (passing_spans[i].start == (uintptr_t)span->base) {
+            passing_spans[i].end = 0;
+            passing_spans[i].start = 0;
+            break;
+        }
+    }
+    span->base = NULL;
+    span->committed = 0;
+}
+
+/* Maps [from, to) of a span.  Part of it may be there: another thread is growing it, too. */
+static bool span_map(const struct crn_span *span, size_t from, size_t to)
+{
+    uintptr_t base = (uintptr_t)span->base;
+    enum crn_status status = crn_vm_map_at(base + from, to - from, true);
+    for (; status == CRN_ERR_BUSY && from < to; from += STEP_BYTES)
+        if (crn_vm_map_at(base + from, STEP_BYTES, true) == CRN_ERR_NO_MEMORY)
+            return false;
+    return status != CRN_ERR_NO_MEMORY;
 }
 
 bool crn_span_ensure_slow(struct crn_span *span, size_t bytes)
 {
-    /* Grow by an eighth, so that the number of calls stays logarithmic; at least 64 KiB. */
-    size_t wanted = crn_align_up(bytes + bytes / 8, 64 * 1024);
+    size_t seen = span->committed;
+    if (span->base == NULL || bytes > span->reserved)
+        return false;
+    /* Grow by an eighth, so that the number of calls stays logarithmic; with less where it fails.
+     */
+    size_t least = crn_align_up(bytes, STEP_BYTES);
+    size_t wanted = crn_align_up(bytes + bytes / 8, STEP_BYTES);
     if (wanted > span->reserved)
         wanted = span->reserved;
-    if (span->base == NULL || bytes > wanted)
-        return false;
-    /* Committing twice is harmless, so racing growers need no lock: the largest one wins. */
-    if (!crn_vm_commit(span->base, wanted))
-        return false;
-    size_t seen = span->committed;
+    if (seen < wanted && !span_map(span, seen, wanted)) {
+        wanted = least;
+        if (seen < wanted && !span_map(span, seen, wanted))
+            return false;
+    }
     while (seen < wanted &&
            !atomic_compare_exchange_strong_explicit(&span->committed, &seen, wanted,
                                                     memory_order_release, memory_order_relaxed))
         ;
     if (seen < wanted)
-        own_range_grow((uintptr_t)span->base, wanted - seen);
+        used_add(wanted - seen);
     return true;
+}
+
+bool crn_vm_touches_window(uintptr_t start, size_t bytes)
+{
+    uintptr_t from = window;
+    return from != 0 && start < from + WINDOW_BYTES && start + bytes > from;
+}
+
+void crn_vm_note_foreign(uintptr_t start, size_t bytes)
+{
+    for (unsigned i = 0; i < CRN_VM_FOREIGN_MAX; i++) {
+        uintptr_t expected = 0;
+        if (atomic_compare_exchange_strong(&foreigners[i].start, &expected, start)) {
+            foreigners[i].end = crn_align_up(start + bytes, CRN_PAGE_BYTES);
+            return;
+        }
+    }
+}
+
+void crn_vm_note_foreign_gone(uintptr_t start, size_t bytes)
+{
+    for (unsigned i = 0; i < CRN_VM_FOREIGN_MAX; i++) {
+        if (foreigners[i].start >= start && foreigners[i].end <= start + bytes) {
+            foreigners[i].end = 0;
+            foreigners[i].start = 0;
+        }
+    }
+}
+
+/* The first range of the program's that ends above `address`, in our window; `end`: there is none.
+ */
+static struct crn_range foreigner_above(uintptr_t address, uintptr_t end)
+{
+    struct crn_range first = {end, end};
+    for (unsigned i = 0; i < CRN_VM_FOREIGN_MAX; i++)
+        if (foreigners[i].end > address && foreigners[i].start < first.start)
+            first = (struct crn_range){foreigners[i].start, foreigners[i].end};
+    return first;
+}
+
+size_t crn_vm_own_ranges(struct crn_range out[CRN_VM_OWN_MAX])
+{
+    size_t count = 0;
+    for (unsigned kind = 0; kind < AREA_COUNT && window != 0; kind++) {
+        uintptr_t at = area_start(kind), end = at + areas[kind].top;
+        while (at < end && count < CRN_VM_OWN_MAX) {
+            struct crn_range foreign = foreigner_above(at, end);
+            if (foreign.start > at)
+                out[count++] = (struct crn_range){at, foreign.start};
+            at = foreign.end;
+        }
+    }
+    return count;
 }
 
 struct crn_arena_chunk {

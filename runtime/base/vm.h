@@ -1,11 +1,19 @@
 #ifndef CRN_VM_H
 #define CRN_VM_H
 /*
- * Memory of Coroner's own, straight from the kernel, and the list of where it is: a check must
- * not read its own tables as if the program had written them.
+ * Memory of Coroner's own, straight from the kernel, and where it is: a check must not read its own
+ * tables as if the program had written them.
  *
- * Tables that grow are spans: a range reserved once (PROT_NONE, so that it costs nothing and
- * passes overcommit_memory=2) and made readable from its start as far as it is used.
+ * All of it lies in one window of addresses, far from where the kernel puts the program's mappings,
+ * in three areas.  Nothing of an area is mapped before it is used: addresses are only claimed,
+ * which the kernel does not know of.  So the program's address space looks as large as without us,
+ * and RLIMIT_AS, whoever sets it and when, counts what we use and no more.
+ *
+ *     window --> | kept                     | passing           | mapped                 |
+ *                | the heap, tables (spans) | tables of a check | crn_vm_map: the rest   |
+ *
+ * Whatever lies in an area below its top is ours, however many mappings it has; but for what the
+ * program puts there itself, at an address of its choice.
  */
 #include "base/base.h"
 
@@ -13,27 +21,25 @@ struct crn_range {
     uintptr_t start, end; /* [start, end) */
 };
 
+/* A table that grows: addresses claimed once, and memory mapped from their start as it is used. */
 struct crn_span {
     char *base;
-    size_t reserved;           /* bytes */
-    _Atomic size_t committed;  /* bytes from base that can be read and written */
+    size_t reserved;          /* bytes claimed */
+    _Atomic size_t committed; /* bytes from base that can be read and written */
 };
 
-/* Maps zeroed memory, noted as ours.  NULL when the kernel refuses. */
+/* Maps zeroed memory.  NULL when the kernel refuses. */
 void *crn_vm_map(size_t bytes);
 void crn_vm_unmap(void *start, size_t bytes);
 
-/* Reserves address space, noted as ours, aligned to `alignment` (a power of two).  May be NULL. */
-void *crn_vm_reserve(size_t bytes, size_t alignment);
+/* Claims addresses for ever, a multiple of 2 MiB apart from each other's start.  May be 0. */
+uintptr_t crn_vm_claim(size_t bytes);
 
-/* RLIMIT_AS in bytes; SIZE_MAX when there is none. */
-size_t crn_vm_limit(void);
-
-/* `bytes`, or a small part of RLIMIT_AS where that is less: tables must not starve the program. */
-size_t crn_vm_modest(size_t bytes);
-
-/* Makes part of a reservation readable and writable. */
-bool crn_vm_commit(void *start, size_t bytes);
+/*
+ * Maps fresh, zeroed memory at claimed addresses; with no access when `is_usable` is false.
+ * CRN_ERR_BUSY: something is mapped there.  CRN_ERR_NO_MEMORY: the kernel refuses.
+ */
+enum crn_status crn_vm_map_at(uintptr_t start, size_t bytes, bool is_usable);
 
 /*
  * Asks for huge pages, where the machine lets programs ask: what is read at random gets up to twice
@@ -41,24 +47,36 @@ bool crn_vm_commit(void *start, size_t bytes);
  */
 void crn_vm_wish_huge(void *start, size_t bytes);
 
-/* What is mapped and committed of Coroner's own, and the most that was since the last reset. */
+/* What is mapped of Coroner's own, and the most that was since the last reset. */
 size_t crn_vm_used_bytes(void);
 size_t crn_vm_peak_bytes(void);
 void crn_vm_peak_reset(void);
 
-/* Reserves a span of up to `bytes`.  Answers false when there is no address space. */
+/* Prepares a span of up to `bytes`, for ever or until crn_span_fini.  False: no addresses left. */
 bool crn_span_init(struct crn_span *span, size_t bytes);
+bool crn_span_init_passing(struct crn_span *span, size_t bytes);
+
+/* Gives its memory back, and a passing one's addresses.  Harmless on one that is not prepared. */
+void crn_span_fini(struct crn_span *span);
 
 /* Sees to it that the first `bytes` can be used; thread safe.  False: no memory, or too small. */
 bool crn_span_ensure_slow(struct crn_span *span, size_t bytes);
 CRN_INLINE bool crn_span_ensure(struct crn_span *span, size_t bytes)
 {
-    return CRN_LIKELY_TRUE(bytes <= atomic_load_explicit(&span->committed, memory_order_acquire)) ||
+    return CRN_LIKELY_TRUE(bytes <= __atomic_load_n(&span->committed, __ATOMIC_ACQUIRE)) ||
            crn_span_ensure_slow(span, bytes);
 }
 
-/* Copies our ranges to `out`, unordered; answers how many there are, at most `room`. */
-size_t crn_vm_own_ranges(struct crn_range *out, size_t room);
+/* Whether any of [start, start + bytes) lies in our window. */
+bool crn_vm_touches_window(uintptr_t start, size_t bytes);
+
+/* The program has mapped, or unmapped, something in our window: that is not ours. */
+void crn_vm_note_foreign(uintptr_t start, size_t bytes);
+void crn_vm_note_foreign_gone(uintptr_t start, size_t bytes);
+
+/* Where our memory lies, the heap's region included: writes ranges to `out`, answers how many. */
+enum { CRN_VM_FOREIGN_MAX = 64, CRN_VM_OWN_MAX = 3 + CRN_VM_FOREIGN_MAX };
+size_t crn_vm_own_ranges(struct crn_range out[CRN_VM_OWN_MAX]);
 
 /*
  * Memory for one check: grows by mapping, freed as a whole.  Not thread safe.  NULL when the

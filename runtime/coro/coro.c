@@ -15,15 +15,12 @@ enum { COROS_MAX = 1 << 24 };
 
 bool crn_coros_init(void)
 {
-    size_t most = crn_vm_modest(COROS_MAX * sizeof(struct crn_coro)) / sizeof(struct crn_coro);
-    while (most > 1024 && !crn_span_init(&crn_coros.records, most * sizeof(struct crn_coro)))
-        most /= 4;
     crn_coros.records_made = 1;
     /* Record 0 stands for those that the registry does not know. */
-    crn_coros.is_ready = crn_coros.records.base != NULL &&
+    crn_coros.is_ready = crn_span_init(&crn_coros.records, COROS_MAX * sizeof(struct crn_coro)) &&
                          crn_span_ensure(&crn_coros.records, sizeof(struct crn_coro)) &&
-                         crn_ranges_init(&crn_coros.stacks, most) &&
-                         crn_ranges_init(&crn_coros.mapped, most);
+                         crn_ranges_init(&crn_coros.stacks, COROS_MAX) &&
+                         crn_ranges_init(&crn_coros.mapped, COROS_MAX);
     return crn_coros.is_ready;
 }
 

@@ -13,12 +13,10 @@ struct crn_probes crn_probes;
 bool crn_probes_init(void)
 {
     crn_probes.made = crn_probes.locals_made = 1;
-    return crn_span_init(&crn_probes.rows, crn_vm_modest(PROBES_MAX * sizeof(struct crn_probe))) &&
-           crn_span_init(&crn_probes.locals,
-                         crn_vm_modest(LOCALS_MAX * sizeof(struct crn_local))) &&
+    return crn_span_init(&crn_probes.rows, PROBES_MAX * sizeof(struct crn_probe)) &&
+           crn_span_init(&crn_probes.locals, LOCALS_MAX * sizeof(struct crn_local)) &&
            crn_span_init(&crn_probes.swallowers, SWALLOWERS_MAX * sizeof(struct crn_swallower)) &&
-           crn_span_init(&crn_probes.watches,
-                         crn_vm_modest(WATCHES_MAX * sizeof(struct crn_watch)));
+           crn_span_init(&crn_probes.watches, WATCHES_MAX * sizeof(struct crn_watch));
 }
 
 static uint32_t probe_take_locked(void)

@@ -11,9 +11,8 @@ struct crn_scopes crn_scopes;
 
 bool crn_scopes_init(void)
 {
-    size_t most = crn_vm_modest(SCOPES_MAX * sizeof(struct crn_scope)) / sizeof(struct crn_scope);
     crn_scopes.made = 1;
-    return crn_span_init(&crn_scopes.rows, most * sizeof(struct crn_scope)) &&
+    return crn_span_init(&crn_scopes.rows, SCOPES_MAX * sizeof(struct crn_scope)) &&
            crn_span_ensure(&crn_scopes.rows, sizeof(struct crn_scope));
 }
 

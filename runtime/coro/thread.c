@@ -20,10 +20,7 @@ static _Atomic uint32_t ending_count; /* records in state ENDING: worth looking 
 
 bool crn_threads_init(void)
 {
-    size_t most = crn_vm_modest(THREADS_MAX * sizeof(struct crn_thread)) / sizeof(struct crn_thread);
-    while (most > 64 && !crn_span_init(&records, most * sizeof(struct crn_thread)))
-        most /= 8;
-    return records.base != NULL;
+    return crn_span_init(&records, THREADS_MAX * sizeof(struct crn_thread));
 }
 
 uint32_t crn_threads_count(void)

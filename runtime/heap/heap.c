@@ -50,7 +50,7 @@ void crn_heap_after_fork(struct crn_heap *heap)
     crn_index_after_fork(&heap->index);
     crn_outside_after_fork(&heap->outside);
     if (heap->region.lock.word != 0)
-        heap->region.free_count = 0; /* it may be half changed; the addresses are lost */
+        heap->region.gap_count = 0; /* it may be half changed; the addresses are lost */
     crn_lock_init(&heap->region.lock);
     heap->birth_line = crn_heap_line_draw(heap);
     heap->allocations = heap->frees = 0;

@@ -35,7 +35,7 @@ struct crn_heap_counts {
 
 enum { CRN_COUNTS_SLACK_BYTES = 64 * 1024 };
 
-/* Reserves the region and prepares the tables; false when the heap cannot be indexed at all. */
+/* Claims the region and prepares the tables; false when the heap cannot be indexed at all. */
 bool crn_heap_init(struct crn_heap *heap);
 
 /* Draws a line: answers a birth that every block made from now on reaches, and none before. */

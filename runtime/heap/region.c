@@ -1,107 +1,154 @@
 /*
- * Address space for jemalloc.  See region.h.
+ * Addresses for jemalloc.  See region.h.
  */
 #include "heap/region.h"
 #include "base/sys.h"
 
-#include <string.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 static const size_t HUGE_BYTES = (size_t)2 << 20;
-
-/*
- * What lies above this much of heap gets huge pages, where the machine lets programs ask: page
- * faults and misses of the TLB are then a large part of what memory costs the program, and of a
- * check, and the page that is never filled is small beside it.  Each arena begins in a place of its
- * own, so a lower bound strikes programs that have many and use little: from 16 MiB on, four threads
- * with 10 MB took 28.
- */
-static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
+static const size_t REGION_BYTES = (size_t)1 << 40;
+static const uint64_t LOCK_LIMIT_NS = 100000000;
 
 bool crn_region_init(struct crn_region *region)
 {
-    size_t limit = crn_vm_limit();
-    size_t bytes = (size_t)1 << 40;
-    while (bytes > limit / 2)
-        bytes /= 2;
-    for (; bytes >= 16 * HUGE_BYTES; bytes /= 2) {
-        char *start = crn_vm_reserve(bytes, HUGE_BYTES);
-        if (start == NULL)
-            continue;
-        region->base = (uintptr_t)start;
-        region->end = region->base + bytes;
-        region->next = region->base + HUGE_BYTES;
-        /* Programs that read just below their first block live on malloc; let them live here. */
-        return crn_vm_commit(start + HUGE_BYTES - CRN_PAGE_BYTES, CRN_PAGE_BYTES);
+    uintptr_t start = crn_vm_claim(REGION_BYTES);
+    /* Programs that read just below their first block live on malloc; let them live here. */
+    if (start == 0 ||
+        crn_vm_map_at(start + HUGE_BYTES - CRN_PAGE_BYTES, CRN_PAGE_BYTES, true) != CRN_OK) {
+        region->base = region->end = region->next = 0;
+        return false;
     }
-    region->base = region->end = 0;
-    region->next = 0;
-    return false;
+    region->base = start;
+    region->end = start + REGION_BYTES;
+    region->next = start + HUGE_BYTES;
+    return true;
 }
 
-static uintptr_t free_take(struct crn_region *region, size_t bytes)
+/* Puts a range on the list, joined with the neighbours that touch it. */
+static void gap_put_locked(struct crn_region *region, struct crn_region_gap gap)
 {
-    uintptr_t found = 0;
-    if (region->free_count == 0 || !crn_lock_try(&region->lock))
-        return 0;
-    for (unsigned i = 0; i < region->free_count && found == 0; i++) {
-        struct crn_range *range = &region->free[i];
-        if (range->end - range->start < bytes)
+    unsigned smallest = 0;
+    for (unsigned i = 0; i < region->gap_count; i++) {
+        struct crn_region_gap *other = &region->gaps[i];
+        if (other->is_mapped == gap.is_mapped &&
+            (other->end == gap.start || other->start == gap.end)) {
+            gap.start = other->start < gap.start ? other->start : gap.start;
+            gap.end = other->end > gap.end ? other->end : gap.end;
+            *other = region->gaps[--region->gap_count];
+            i = (unsigned)-1;
+            smallest = 0;
+        } else if (other->end - other->start <
+                   region->gaps[smallest].end - region->gaps[smallest].start) {
+            smallest = i;
+        }
+    }
+    if (region->gap_count < CRN_COUNT_OF(region->gaps))
+        region->gaps[region->gap_count++] = gap;
+    else if (gap.end - gap.start > region->gaps[smallest].end - region->gaps[smallest].start)
+        region->gaps[smallest] = gap; /* the addresses of the other are lost, its memory is not */
+}
+
+/* A signal handler on top of whoever holds the lock goes without. */
+static bool gaps_lock(struct crn_region *region)
+{
+    return crn_lock_try(&region->lock) ||
+           crn_lock_try_for(&region->lock, crn_sys_gettid(), LOCK_LIMIT_NS);
+}
+
+static void gap_put(struct crn_region *region, struct crn_region_gap gap)
+{
+    if (!gaps_lock(region))
+        return; /* the addresses are lost */
+    gap_put_locked(region, gap);
+    crn_lock_release(&region->lock);
+}
+
+/* Takes the first `bytes` of the first gap that is large enough. */
+static bool gap_take(struct crn_region *region, size_t bytes, struct crn_region_gap *taken)
+{
+    bool is_found = false;
+    if (region->gap_count == 0 || !gaps_lock(region))
+        return false;
+    for (unsigned i = 0; i < region->gap_count && !is_found; i++) {
+        struct crn_region_gap *gap = &region->gaps[i];
+        if (gap->end - gap->start < bytes)
             continue;
-        found = range->start;
-        range->start += bytes;
-        if (range->start == range->end)
-            *range = region->free[--region->free_count];
+        is_found = true;
+        *taken = (struct crn_region_gap){gap->start, gap->start + bytes, gap->is_mapped};
+        gap->start += bytes;
+        if (gap->start == gap->end)
+            *gap = region->gaps[--region->gap_count];
     }
     crn_lock_release(&region->lock);
-    return found;
+    return is_found;
 }
 
-void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed)
+/* Maps over what the kernel would not unmap: it may be willing now. */
+static enum crn_status mapped_replace(uintptr_t start, size_t bytes, bool is_committed)
 {
-    bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
-    uintptr_t start = free_take(region, bytes);
-    if (start == 0) {
-        size_t alignment = bytes >= HUGE_BYTES ? HUGE_BYTES : CRN_PAGE_BYTES;
-        uintptr_t seen = region->next;
+    long result =
+        crn_syscall6(SYS_mmap, start, bytes, is_committed ? PROT_READ | PROT_WRITE : PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    return crn_sys_failed(result) ? CRN_ERR_NO_MEMORY : CRN_OK;
+}
+
+static void *gap_map(struct crn_region *region, size_t bytes, bool is_committed)
+{
+    struct crn_region_gap gap;
+    while (gap_take(region, bytes, &gap)) {
+        enum crn_status status = gap.is_mapped ? mapped_replace(gap.start, bytes, is_committed)
+                                               : crn_vm_map_at(gap.start, bytes, is_committed);
+        if (status == CRN_OK)
+            return (void *)gap.start;
+        if (status == CRN_ERR_NO_MEMORY) {
+            gap_put(region, gap);
+            return NULL;
+        }
+        crn_vm_note_foreign(gap.start, bytes); /* the program has mapped something there */
+    }
+    return NULL;
+}
+
+static void *fresh_map(struct crn_region *region, size_t bytes, bool is_committed)
+{
+    size_t alignment = bytes >= HUGE_BYTES ? HUGE_BYTES : CRN_PAGE_BYTES;
+    for (;;) {
+        uintptr_t start, seen = region->next;
         do {
             start = crn_align_up(seen, alignment);
             if (start > region->end || region->end - start < bytes)
                 return NULL;
         } while (!atomic_compare_exchange_weak_explicit(
             &region->next, &seen, start + bytes, memory_order_relaxed, memory_order_relaxed));
+        enum crn_status status = crn_vm_map_at(start, bytes, is_committed);
+        if (status == CRN_OK)
+            return (void *)start;
+        if (status == CRN_ERR_NO_MEMORY) {
+            /* So that programs which try again and again do not use the addresses up. */
+            uintptr_t end = start + bytes;
+            if (!atomic_compare_exchange_strong(&region->next, &end, seen))
+                gap_put(region, (struct crn_region_gap){start, start + bytes, false});
+            return NULL;
+        }
+        crn_vm_note_foreign(start, bytes);
     }
-    if (is_committed && !crn_vm_commit((void *)start, bytes))
-        return NULL;
-    if (start - region->base >= HUGE_FROM_BYTES)
-        crn_vm_wish_huge((void *)start, bytes);
-    return (void *)start;
 }
 
-/* Puts a range on the list, joined with a neighbour if one touches it. */
-static void free_put(struct crn_region *region, uintptr_t start, uintptr_t end)
+void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed)
 {
-    if (!crn_lock_try(&region->lock))
-        return; /* the addresses are lost, the memory is not */
-    for (unsigned i = 0; i < region->free_count; i++) {
-        struct crn_range *range = &region->free[i];
-        if (range->end == start || range->start == end) {
-            start = range->start < start ? range->start : start;
-            end = range->end > end ? range->end : end;
-            *range = region->free[--region->free_count];
-            i = (unsigned)-1;
-        }
-    }
-    if (region->free_count < CRN_COUNT_OF(region->free))
-        region->free[region->free_count++] = (struct crn_range){start, end};
-    crn_lock_release(&region->lock);
+    bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
+    void *start = gap_map(region, bytes, is_committed);
+    return start != NULL ? start : fresh_map(region, bytes, is_committed);
 }
 
 void crn_region_unmap(struct crn_region *region, void *start, size_t bytes)
 {
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
-    /* A fresh PROT_NONE mapping drops the pages and the commit charge in one call. */
-    crn_syscall6(SYS_mmap, start, bytes, PROT_NONE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-    free_put(region, (uintptr_t)start, (uintptr_t)start + bytes);
+    bool is_mapped = crn_sys_failed(crn_syscall2(SYS_munmap, start, bytes));
+    if (is_mapped) /* at the limit of mappings; take at least the pages, where they are not locked
+                    */
+        crn_syscall3(SYS_madvise, start, bytes, MADV_DONTNEED);
+    gap_put(region, (struct crn_region_gap){(uintptr_t)start, (uintptr_t)start + bytes, is_mapped});
 }

@@ -9,30 +9,37 @@
  * matters.  See runtime/heap/README.md.
  *
  *     base                                                            next          end
- *      | guard | 2 MiB .. | 2.5 MiB | ..  mapped, ascending            | reserved .. |
+ *      | guard | 2 MiB .. | 2.5 MiB | ..  mapped, ascending            | claimed ..  |
  *
- * Ranges jemalloc gives back are kept in a short list and served again, first fit.
+ * Ranges jemalloc gives back are unmapped, kept in a short list and served again, first fit.  Every
+ * range that is served is mapped afresh at that moment, so it is zero, whatever was there before
+ * and whatever the kernel refused meanwhile.
  */
 #include "base/lock.h"
 #include "base/vm.h"
 
+struct crn_region_gap {
+    uintptr_t start, end;
+    bool is_mapped; /* the kernel refused to unmap it: its old contents may still be there */
+};
+
 struct crn_region {
-    uintptr_t base, end;     /* [base, end); base == end when there is no region */
-    _Atomic uintptr_t next;  /* everything mapped so far lies below */
-    struct crn_lock lock;    /* guards free[] */
-    unsigned free_count;
-    struct crn_range free[256];
+    uintptr_t base, end;    /* [base, end); base == end when there is no region */
+    _Atomic uintptr_t next; /* everything mapped so far lies below */
+    struct crn_lock lock;   /* guards gaps[] */
+    unsigned gap_count;
+    struct crn_region_gap gaps[256];
 };
 
 /*
- * Reserves the largest region the limits allow, from 1 TiB down; at most half of RLIMIT_AS.
- * Answers false when none fits: every block is then an outside one (outside.h).
+ * Claims a region of 1 TiB.  Answers false when that fails, or not a page of it can be mapped:
+ * every block is then an outside one (outside.h).
  */
 bool crn_region_init(struct crn_region *region);
 
 /*
- * Serves one mapping, zeroed: readable and writable if `is_committed`, else merely reserved.  NULL
- * when the region is full.
+ * Serves one mapping, zeroed: readable and writable if `is_committed`, otherwise with no access.
+ * NULL when the region is full or the kernel refuses.
  */
 void *crn_region_map(struct crn_region *region, size_t bytes, bool is_committed);
 

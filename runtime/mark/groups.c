@@ -21,9 +21,9 @@ static bool span_init_at_most(struct crn_span *span, size_t bytes)
 {
     enum { BYTES_AT_LEAST = 1 << 20 };
     for (; bytes > BYTES_AT_LEAST; bytes /= 2)
-        if (crn_span_init(span, bytes))
+        if (crn_span_init_passing(span, bytes))
             return true;
-    return crn_span_init(span, BYTES_AT_LEAST);
+    return crn_span_init_passing(span, BYTES_AT_LEAST);
 }
 
 bool crn_groups_init(struct crn_groups *groups, struct crn_mark *mark)

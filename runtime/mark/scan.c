@@ -191,9 +191,9 @@ bool crn_worklist_init(struct crn_worklist *list, size_t rows_max)
     enum { ROWS_AT_LEAST = 1 << 16 };
     list->count = 0;
     for (; rows_max > ROWS_AT_LEAST; rows_max /= 2)
-        if (crn_span_init(&list->span, rows_max * sizeof(uintptr_t)))
+        if (crn_span_init_passing(&list->span, rows_max * sizeof(uintptr_t)))
             return true; /* less than wanted where address space is short: pushing may fail */
-    return crn_span_init(&list->span, ROWS_AT_LEAST * sizeof(uintptr_t));
+    return crn_span_init_passing(&list->span, ROWS_AT_LEAST * sizeof(uintptr_t));
 }
 
 bool crn_worklist_push_slow(struct crn_worklist *list, uintptr_t value)
@@ -206,7 +206,5 @@ bool crn_worklist_push_slow(struct crn_worklist *list, uintptr_t value)
 
 void crn_worklist_free(struct crn_worklist *list)
 {
-    if (list->span.base != NULL)
-        crn_vm_unmap(list->span.base, list->span.reserved);
-    list->span.base = NULL;
+    crn_span_fini(&list->span);
 }

@@ -153,7 +153,7 @@ static bool trace_begin(struct trace *trace)
     trace->row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->row_of_coro);
     trace->word_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->word_of_coro);
     size_t rows = snap->root_count + mark->slot_count + snap->coro_count + 1;
-    if (mark->arena.exhausted || !crn_span_init(&trace->rows, rows * sizeof(struct visited)))
+    if (mark->arena.exhausted || !crn_span_init_passing(&trace->rows, rows * sizeof(struct visited)))
         return false;
     /* Variables before stacks and stacks before other memory: the chain people understand. */
     static const uint8_t order[] = {CRN_ROOT_GLOBAL,  CRN_ROOT_TLS,    CRN_ROOT_STACK,
@@ -191,7 +191,7 @@ static void trace_end(struct trace *trace)
 {
     for (size_t i = 0; i < trace->mark->slot_count; i++)
         trace->mark->colours[i] &= (uint8_t)~CRN_COLOUR_TRACED;
-    crn_vm_unmap(trace->rows.base, trace->rows.reserved);
+    crn_span_fini(&trace->rows);
 }
 
 void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,

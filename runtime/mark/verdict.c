@@ -321,8 +321,7 @@ void crn_mark_free(struct crn_mark *mark)
 {
     crn_arena_free_all(&mark->arena);
     for (unsigned i = 0; i < CRN_COUNT_OF(mark->spans); i++)
-        if (mark->spans[i].base != NULL)
-            crn_vm_unmap(mark->spans[i].base, mark->spans[i].reserved);
+        crn_span_fini(&mark->spans[i]);
     memset(mark, 0, sizeof *mark);
 }
 

@@ -91,9 +91,9 @@ static bool span_reserve(struct crn_span *span, size_t rows)
 {
     enum { ROWS_AT_LEAST = 1 << 12 };
     for (; rows > ROWS_AT_LEAST; rows /= 2)
-        if (crn_span_init(span, rows * sizeof(struct crn_snap_frame)))
+        if (crn_span_init_passing(span, rows * sizeof(struct crn_snap_frame)))
             return true;
-    return crn_span_init(span, ROWS_AT_LEAST * sizeof(struct crn_snap_frame));
+    return crn_span_init_passing(span, ROWS_AT_LEAST * sizeof(struct crn_snap_frame));
 }
 
 void crn_build_frames(struct crn_snap_builder *builder)

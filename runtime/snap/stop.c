@@ -233,8 +233,8 @@ static void unseen_note(const struct roll *roll, struct crn_stopped_list *list)
 static bool tables_init(void)
 {
     return rows.base != NULL ||
-           (crn_span_init(&called, crn_vm_modest(TIDS_MAX * sizeof(int))) &&
-            crn_span_init(&rows, crn_vm_modest(TIDS_MAX * sizeof(struct crn_stopped))));
+           (crn_span_init(&called, TIDS_MAX * sizeof(int)) &&
+            crn_span_init(&rows, TIDS_MAX * sizeof(struct crn_stopped)));
 }
 
 void crn_threads_stop(struct crn_stopped_list *list)

@@ -23,11 +23,11 @@ static bool outside_less(const void *a, const void *b)
 static bool own_collect(struct crn_snap_builder *builder)
 {
     uint32_t threads = crn_threads_count();
-    size_t room = 2048 + CRN_EXCLUDED_MAX + threads;
+    size_t room = CRN_VM_OWN_MAX + CRN_EXCLUDED_MAX + threads;
     struct crn_range *own = crn_arena_alloc(&builder->snap->arena, room * sizeof *own);
     if (own == NULL)
         return false;
-    size_t count = crn_vm_own_ranges(own, 2048);
+    size_t count = crn_vm_own_ranges(own);
     count += crn_snap_excluded_ranges(own + count);
     for (uint32_t i = 0; i < threads; i++) {
         const struct crn_thread *thread = crn_thread_at(i);
@@ -116,7 +116,6 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
 void crn_snap_free(struct crn_snap *snap)
 {
     crn_pages_close();
-    if (snap->frames_span.base != NULL)
-        crn_vm_unmap(snap->frames_span.base, snap->frames_span.reserved);
+    crn_span_fini(&snap->frames_span);
     crn_arena_free_all(&snap->arena);
 }

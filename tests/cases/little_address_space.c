@@ -1,5 +1,5 @@
 /*
- * With 2 GB of address space Coroner takes what it can get and says the same as with plenty, also
+ * With 2 GB of address space Coroner says the same as with plenty, also
  * when the machine promises no memory it has not got (overcommit_memory=2), fork included.
  *
  * RUN:    ulimit -v 2000000; coroner run --format=json --output=report.json $CASE
@@ -20,11 +20,11 @@
  * EXPECT: lost       blocks=1 bytes=456 allocated_in=make_plan
  * EXPECT: exit       status=23
  *
- * With hardly any, Coroner leaves all of it to the program, and says so.
+ * With hardly any, too.
  *
- * RUN:    (ulimit -v 60000; LD_PRELOAD=$SHIM $CASE twin)
- * EXPECT: stderr     /limited too tightly/
- * EXPECT: exit       status=0
+ * RUN:    (ulimit -v 60000; LD_PRELOAD=$SHIM $CASE)
+ * EXPECT: stderr     /leaked 456 bytes in 1 block/
+ * EXPECT: exit       status=23
  */
 #include "case.h"
 

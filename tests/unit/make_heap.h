@@ -44,8 +44,8 @@ static inline void maker_heap_init(struct maker_heap *maker, size_t pages)
 static inline void maker_heap_fini(struct maker_heap *maker)
 {
     struct crn_index *index = &maker->heap.index;
-    crn_vm_unmap(index->pages_span.base, index->pages_span.reserved);
-    crn_vm_unmap(index->records_span.base, index->records_span.reserved);
+    crn_span_fini(&index->pages_span);
+    crn_span_fini(&index->records_span);
     munmap(maker->memory, maker->bytes);
 }
 

@@ -71,7 +71,7 @@ Test(region, what_was_given_back_is_served_again_and_is_zero)
     for (unsigned i = 0; i < 32 * 1024; i++)
         cr_assert_eq(again[i], 0);
     cr_assert_eq((char *)crn_region_map(&region, 32 * 1024, true), first + 32 * 1024);
-    cr_assert_eq(region.free_count, 0);
+    cr_assert_eq(region.gap_count, 0);
 }
 
 Test(region, neighbours_that_were_given_back_become_one)
@@ -80,9 +80,9 @@ Test(region, neighbours_that_were_given_back_become_one)
     crn_region_map(&region, 4096, true);
     crn_region_unmap(&region, whole, 4 * 4096);
     crn_region_unmap(&region, whole + 8 * 4096, 4 * 4096);
-    cr_assert_eq(region.free_count, 2);
+    cr_assert_eq(region.gap_count, 2);
     crn_region_unmap(&region, whole + 4 * 4096, 4 * 4096);
-    cr_assert(region.free_count == 1);
+    cr_assert(region.gap_count == 1);
     cr_assert_eq((char *)crn_region_map(&region, 12 * 4096, true), whole);
 }
 
@@ -96,7 +96,7 @@ Test(region, memory_that_was_given_back_cannot_be_touched, .signal = SIGSEGV)
 Test(region, a_mapping_that_was_only_reserved_can_be_committed)
 {
     char *start = crn_region_map(&region, 1 << 20, false);
-    cr_assert(crn_vm_commit(start + 4096, 4096));
+    cr_assert_eq(mprotect(start + 4096, 4096, PROT_READ | PROT_WRITE), 0);
     start[4096] = 1;
 }
 
@@ -115,26 +115,66 @@ Test(region, more_ranges_than_the_list_holds_are_forgotten_without_harm)
     char *whole = crn_region_map(&region, 2000 * 4096, false);
     for (unsigned i = 0; i < 2000; i += 2)
         crn_region_unmap(&region, whole + i * 4096, 4096);
-    cr_assert_eq(region.free_count, CRN_COUNT_OF(region.free));
+    cr_assert_eq(region.gap_count, CRN_COUNT_OF(region.gaps));
     char *fresh = crn_region_map(&region, 8192, true);
     cr_assert(fresh >= whole + 2000 * 4096);
 }
 
-Test(region, a_limit_of_address_space_makes_it_smaller)
+Test(region, what_cannot_be_unmapped_is_served_again_as_zeros)
 {
-    struct rlimit limit = {(rlim_t)8 << 30, RLIM_INFINITY};
-    struct crn_region small;
-    memset(&small, 0, sizeof small);
-    crn_vm_unmap((void *)region.base, region.end - region.base);
-    cr_assert(setrlimit(RLIMIT_AS, &limit) == 0);
-    cr_assert(crn_region_init(&small));
-    cr_assert(small.end - small.base <= (size_t)4 << 30);
-    cr_assert_not_null(crn_region_map(&small, 4096, true));
+    char *start = crn_region_map(&region, 64 * 1024, true);
+    memset(start, 0x55, 64 * 1024);
+    /* As at the limit of mappings: what was given back is on the list and still there. */
+    region.gaps[region.gap_count++] =
+        (struct crn_region_gap){(uintptr_t)start, (uintptr_t)start + 64 * 1024, true};
+    char *again = crn_region_map(&region, 64 * 1024, true);
+    cr_assert_eq(again, start);
+    for (unsigned i = 0; i < 64 * 1024; i++)
+        cr_assert_eq(again[i], 0);
 }
 
-Test(region, with_no_address_space_at_all_there_is_none)
+Test(region, what_the_program_mapped_in_it_is_left_alone)
 {
-    struct rlimit limit = {(rlim_t)1 << 20, RLIM_INFINITY};
+    char *next = (char *)region.next, *gap = crn_region_map(&region, 4096, true);
+    crn_region_unmap(&region, gap, 4096);
+    for (unsigned i = 0; i < 2; i++)
+        cr_assert_eq(mmap(next + i * 8192, 4096, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                     next + i * 8192);
+    next[0] = next[8192] = 7;
+    for (unsigned i = 0; i < 8; i++) {
+        char *served = crn_region_map(&region, 4096, true);
+        cr_assert(served != NULL && served != next && served != next + 8192);
+        memset(served, 1, 4096);
+    }
+    cr_assert(next[0] == 7 && next[8192] == 7);
+}
+
+Test(region, where_the_kernel_refuses_no_addresses_are_used_up)
+{
+    struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
+    uintptr_t next = region.next;
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert(crn_region_map(&region, (size_t)64 << 30, true) == NULL);
+    cr_assert_eq(region.next, next);
+    cr_assert_not_null(crn_region_map(&region, 1 << 20, true));
+}
+
+Test(region_under_a_limit, it_is_as_large_as_ever)
+{
+    struct rlimit limit = {(rlim_t)1 << 30, RLIM_INFINITY};
+    struct crn_region limited;
+    memset(&limited, 0, sizeof limited);
+    cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+    bool has_region = crn_region_init(&limited);
+    cr_assert(has_region && limited.end - limited.base >= (size_t)1 << 30);
+    cr_assert_not_null(crn_region_map(&limited, 1 << 20, true));
+}
+
+Test(region_under_a_limit, with_no_address_space_at_all_there_is_none)
+{
+    struct rlimit limit = {(rlim_t)1 << 16, RLIM_INFINITY};
     struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
     struct crn_region none;
     memset(&none, 0, sizeof none);
