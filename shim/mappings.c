@@ -72,7 +72,10 @@ static long jemalloc_map(void *address, size_t bytes, int protection, int flags)
         crn_region_unmap(&crn_heap.region, start, bytes);
         return -ENOMEM;
     }
-    return crn_syscall6(SYS_mmap, address, bytes, protection, flags, -1, 0);
+    long result = crn_syscall6(SYS_mmap, address, bytes, protection, flags, -1, 0);
+    if (!crn_sys_failed(result))
+        crn_extents_add(&crn_heap.extents, (uintptr_t)result, bytes, crn_sys_gettid());
+    return result;
 }
 
 /* What the program maps where we keep our memory: a wish we do not pass on, a demand we remember.
@@ -116,7 +119,9 @@ CRN_EXPORT int munmap(void *address, size_t bytes)
         errno = (int)-result;
         return -1;
     }
-    if (!is_jemalloc && crn_vm_touches_window(start, bytes))
+    if (is_jemalloc)
+        crn_extents_remove(&crn_heap.extents, start, bytes, crn_sys_gettid());
+    else if (crn_vm_touches_window(start, bytes))
         crn_vm_note_foreign_gone(start, bytes);
     return 0;
 }

@@ -80,7 +80,7 @@ static void gone_say(void)
 
 /* The registries must stand still, too, and what malloc may be changing; in this order. */
 static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock,
-                                              &crn_heap.outside.lock};
+                                              &crn_heap.outside.lock, &crn_heap.extents.lock};
 
 static unsigned registries_lock(int tid)
 {

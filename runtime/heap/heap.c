@@ -49,6 +49,7 @@ void crn_heap_after_fork(struct crn_heap *heap)
 {
     crn_index_after_fork(&heap->index);
     crn_outside_after_fork(&heap->outside);
+    crn_extents_after_fork(&heap->extents);
     if (heap->region.lock.word != 0)
         heap->region.gap_count = 0; /* it may be half changed; the addresses are lost */
     crn_lock_init(&heap->region.lock);

@@ -4,6 +4,7 @@
  * The heap of this process: region, index and outside blocks together, the birth clock, and the
  * totals that a report prints.
  */
+#include "heap/extents.h"
 #include "heap/index.h"
 #include "heap/outside.h"
 #include "heap/region.h"
@@ -16,6 +17,7 @@ struct crn_heap {
     struct crn_region region;
     struct crn_index index;
     struct crn_outside outside;
+    struct crn_extents extents;
     _Atomic uint32_t birth_now;
     uint32_t birth_line; /* blocks with a smaller birth are not ours to judge: from before
                                * the constructor, or inherited by fork */

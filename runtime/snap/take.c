@@ -23,12 +23,14 @@ static bool outside_less(const void *a, const void *b)
 static bool own_collect(struct crn_snap_builder *builder)
 {
     uint32_t threads = crn_threads_count();
-    size_t room = CRN_VM_OWN_MAX + CRN_EXCLUDED_MAX + threads;
+    size_t extents = crn_extents_count_locked(&crn_heap.extents);
+    size_t room = CRN_VM_OWN_MAX + CRN_EXCLUDED_MAX + extents + threads;
     struct crn_range *own = crn_arena_alloc(&builder->snap->arena, room * sizeof *own);
     if (own == NULL)
         return false;
     size_t count = crn_vm_own_ranges(own);
     count += crn_snap_excluded_ranges(own + count);
+    count += crn_extents_copy_locked(&crn_heap.extents, own + count, extents);
     for (uint32_t i = 0; i < threads; i++) {
         const struct crn_thread *thread = crn_thread_at(i);
         if (thread->state != CRN_THREAD_FREE && thread->own_end != 0 &&
