@@ -141,7 +141,9 @@ static int static_tls_measure(struct dl_phdr_info *info, size_t info_bytes, void
 
 void crn_lsan_start(struct crn_options *options)
 {
-    struct crn_root_choice choice = {.is_unaligned = options->use_unaligned};
+    bool is_said = options->sources[crn_option_find("use_unaligned")] != CRN_SOURCE_DEFAULT;
+    struct crn_root_choice choice = {.is_unaligned = options->use_unaligned,
+                                     .is_aligned_only = is_said && !options->use_unaligned};
     const struct {
         bool is_used;
         enum crn_root_kind kind;

@@ -107,9 +107,12 @@ static const char *why_text(const struct crn_mark *mark, const struct crn_group 
 {
     const char *why = group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it"
                                                          : crn_group_why(mark, group);
-    if (mark->snap->unknown_holder == NULL)
+    const char *holder = mark->snap->unknown_holder;
+    if (holder == NULL && group->is_doubted)
+        holder = "a pointer at an odd address of live memory";
+    if (holder == NULL)
         return crn_group_why(mark, group);
-    __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, mark->snap->unknown_holder);
+    __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, holder);
     return text;
 }
 

@@ -26,12 +26,14 @@ uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t byt
 struct crn_scan {
     const struct crn_mark *mark;
     void (*visit)(struct crn_scan *scan, uintptr_t word, uintptr_t address);
-    /* Reads all of [start, end) in place of `visit`, but for bodies; may be NULL. */
+    /* Reads all of [start, end) in place of `visit`, bodies only if `runs_bodies`; may be NULL. */
     void (*run)(struct crn_scan *scan, uintptr_t start, uintptr_t end);
     void (*reach)(struct crn_scan *scan, uint32_t coro, uintptr_t address); /* may be NULL */
     uint32_t own_stack;
     uint8_t step;
+    bool runs_bodies;
 };
+void crn_scan_words(struct crn_scan *scan, uintptr_t start, uintptr_t end); /* all are there */
 void crn_scan_range(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse);
 void crn_scan_root(struct crn_scan *scan, const struct crn_root *root);
 void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes);

@@ -2,6 +2,7 @@
  * How a block becomes a leak.  See leaks.h.
  */
 #include "mark/leaks.h"
+#include "mark/slices.h"
 
 uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *target,
                         bool is_direct, uintptr_t address)
@@ -16,11 +17,14 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
         return CRN_NO_GROUP;
     uint32_t group = flood->group;
     if (is_direct) {
+        bool is_doubted = crn_block_is_doubted(mark, target->slot) ||
+                          (flood->coro != 0 && crn_coro_is_doubted(mark, flood->coro - 1));
+        bool is_likely = is_doubted || mark->snap->unknown_holder != NULL;
         mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
         struct crn_group key = {
             .verdict = (uint8_t)flood->verdict,
-            .confidence = (uint8_t)(mark->snap->unknown_holder != NULL ? CRN_LIKELY
-                                                                       : flood->confidence),
+            .confidence = (uint8_t)(is_likely ? CRN_LIKELY : flood->confidence),
+            .is_doubted = is_doubted,
             .alloc_node = record->stack,
             .holder = flood->holder,
             .example = target->start,

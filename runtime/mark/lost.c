@@ -3,7 +3,8 @@
  *
  * Those that no other lost block points to are direct; they are found by reading all in the order
  * in which they lie in memory.  What they lead to is indirect.  In the rest there are cycles:
- * direct is one block of each strongly connected component that no other one leads to.
+ * direct is one block of each strongly connected component that no other one leads to.  Before all
+ * come those that are only `likely`, since a pointer at an odd offset leads there (slices.h).
  *
  * That takes two floods, in whatever order they visit.  The first floods from each block of the
  * rest that it has not come to yet, ascending; those are its sources.  The second one floods from
@@ -16,6 +17,7 @@
  *     source leads to that.
  */
 #include "mark/leaks.h"
+#include "mark/slices.h"
 
 #include <string.h>
 
@@ -63,7 +65,10 @@ static void refer_from(struct crn_target block, void *user)
 
 static uint64_t *bits_copy(struct crn_mark *mark)
 {
-    uint64_t *bits = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *bits);
+    uint64_t *bits = mark->spare;
+    mark->spare = NULL;
+    if (bits == NULL)
+        bits = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *bits);
     if (bits != NULL)
         memcpy(bits, mark->fresh, mark->bit_words * sizeof *bits);
     return bits;
@@ -146,11 +151,20 @@ static void cycles_find(struct crn_leak_flood *flood)
     crn_worklist_free(&walk.sources);
 }
 
+static void doubted_visit(struct crn_target target, void *user)
+{
+    struct crn_leak_flood *flood = user;
+    if (crn_bit_get(flood->mark->fresh, target.slot))
+        direct_enter(flood, &target);
+}
+
 void crn_lost_find(struct crn_leak_flood *flood)
 {
     flood->verdict = CRN_VERDICT_LOST;
     flood->confidence = flood->mark->snap->unseen_threads > 0 ? CRN_LIKELY : CRN_PROVEN;
     flood->coro = flood->holder = 0;
+    if (flood->mark->doubted != NULL)
+        crn_mark_for_each(flood->mark, flood->mark->doubted, doubted_visit, flood);
     unreferred_find(flood);
     cycles_find(flood);
 }

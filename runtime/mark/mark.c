@@ -2,12 +2,14 @@
  * The flood of what is live.  See mark.h.
  */
 #include "mark/ahead.h"
+#include "mark/slices.h"
 #include "coro/scope.h"
 
 struct live_flood {
     struct crn_flood flood;    /* first: visitors cast back */
     struct crn_worklist coros; /* reached, not scanned */
     bool has_coros, has_done_locals;
+    struct crn_odd_look odd;
 };
 
 static void coro_reach(struct live_flood *live, uint32_t index)
@@ -137,6 +139,45 @@ static void bodies_scan(struct live_flood *live)
     }
 }
 
+/* Until nothing new is met. */
+static void live_drain(struct live_flood *live)
+{
+    do {
+        crn_flood_drain(&live->flood);
+        bodies_scan(live);
+    } while (live->flood.word_count > 0 || live->flood.works.count > 0);
+}
+
+/* Reads what is met from now on at all offsets. */
+static void any_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+{
+    struct live_flood *live = (struct live_flood *)scan;
+    if (live->has_done_locals || scan->own_stack != 0)
+        crn_scan_words(scan, start, end);
+    else
+        crn_flood_run(scan, start, end);
+    crn_odd_read(&live->odd, start, end, scan->step);
+}
+
+static void odd_hold(struct crn_odd_look *look, uintptr_t word)
+{
+    crn_flood_add(look->user, word);
+}
+
+/* What is not live by now is looked for at odd offsets: see slices.h. */
+static void odd_search(struct live_flood *live)
+{
+    crn_colours_settle(live->flood.mark);
+    if (!crn_odd_begin(&live->odd, live->flood.mark))
+        return;
+    live->odd.hold = odd_hold;
+    live->odd.user = &live->flood;
+    crn_odd_search(&live->odd);
+    live->flood.scan.run = any_run;
+    live->flood.scan.runs_bodies = true;
+    live_drain(live);
+}
+
 enum crn_status crn_flood_live(struct crn_mark *mark)
 {
     const struct crn_snap *snap = mark->snap;
@@ -161,10 +202,8 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
         ignored_enter(flood);
     for (size_t i = 0; i < snap->root_count; i++)
         crn_scan_root(&flood->scan, &snap->roots[i]);
-    do {
-        crn_flood_drain(flood);
-        bodies_scan(&live);
-    } while (flood->word_count > 0 || flood->works.count > 0);
+    live_drain(&live);
+    odd_search(&live);
     crn_flood_fini(flood);
     crn_worklist_free(&live.coros);
     crn_colours_settle(mark);

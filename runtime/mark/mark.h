@@ -46,6 +46,7 @@ struct crn_suspect {
 /* Blocks that share verdict, confidence, allocation stack and holder. */
 struct crn_group {
     uint8_t verdict, confidence;
+    bool is_doubted; /* a pointer at an odd offset leads to it, or to the coroutine: see slices.h */
     uint32_t alloc_node;
     uint32_t holder;                                         /* index + 1 in `holders`; 0: none */
     uint64_t blocks, bytes, indirect_blocks, indirect_bytes; /* counted when reported */
@@ -86,6 +87,9 @@ struct crn_mark {
     size_t bit_words; /* of tables of bits by slot */
     uint8_t *coro_reached; /* by coroutine: a live handle was found */
     uint8_t *coro_held;    /* by completed coroutine that keeps a result: somebody may take it */
+    uint64_t *spare;       /* a table of bits by slot that is free for use; NULL: there is none */
+    uint64_t *doubted;     /* bits by slot: see slices.h; NULL: of none */
+    uint8_t *coro_doubted; /* by coroutine, the same */
     uint8_t *frame_fates;  /* by frame: enum crn_frame_fate */
     struct crn_suspect *suspects;
     size_t suspect_count;

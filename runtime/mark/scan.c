@@ -63,7 +63,7 @@ uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t byt
     return 0;
 }
 
-static void words_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+void crn_scan_words(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 {
     start = crn_align_up(start, scan->step);
     for (uintptr_t at = start; at + sizeof(uintptr_t) <= end; at += scan->step) {
@@ -78,10 +78,10 @@ static void words_read(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 static void words_visit(uintptr_t start, uintptr_t end, void *user)
 {
     struct crn_scan *scan = user;
-    if (scan->run != NULL && scan->own_stack == 0)
+    if (scan->run != NULL && (scan->own_stack == 0 || scan->runs_bodies))
         scan->run(scan, start, end);
     else
-        words_read(scan, start, end);
+        crn_scan_words(scan, start, end);
 }
 
 static void sparse_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,

@@ -7,6 +7,7 @@
  * (indirect).  What no continuation holds is lost: see lost.c.
  */
 #include "mark/leaks.h"
+#include "mark/slices.h"
 
 #include <string.h>
 
@@ -40,7 +41,8 @@ static void results_find(struct crn_mark *mark)
 
 static bool is_sure(const struct crn_mark *mark, uint32_t index)
 {
-    return mark->snap->coros[index].is_sure && !mark->coro_held[index];
+    return mark->snap->coros[index].is_sure && !mark->coro_held[index] &&
+           !crn_coro_is_doubted(mark, index);
 }
 
 /*
@@ -190,7 +192,7 @@ static void abandoned_blocks_enter(struct crn_leak_flood *flood)
         const struct crn_opaque *opaque = &snap->opaques[i];
         if ((opaque->is_context && !opaque->is_handle) ||
             !is_dead(mark, opaque->coro, CRN_VERDICT_ABANDONED) ||
-            snap->coros[opaque->coro].is_sure != (flood->confidence == CRN_PROVEN))
+            is_sure(mark, opaque->coro) != (flood->confidence == CRN_PROVEN))
             continue;
         flood->coro = opaque->coro + 1;
         flood->holder = crn_groups_holder(flood->groups, opaque->coro, CRN_VERDICT_ABANDONED);
@@ -199,17 +201,18 @@ static void abandoned_blocks_enter(struct crn_leak_flood *flood)
 }
 
 /* Whether a frame's turn has come. */
-static bool frame_is_due(const struct crn_leak_flood *flood, size_t frame)
+static bool frame_is_due(const struct crn_leak_flood *flood, size_t frame, crn_slot slot)
 {
     bool is_proven = flood->confidence == CRN_PROVEN;
+    bool is_doubted = crn_block_is_doubted(flood->mark, slot);
     switch (flood->mark->frame_fates[frame]) {
     case CRN_FRAME_ABANDONED:
         return flood->verdict == CRN_VERDICT_ABANDONED &&
-               flood->mark->snap->frames[frame].is_sure == is_proven;
+               (flood->mark->snap->frames[frame].is_sure && !is_doubted) == is_proven;
     case CRN_FRAME_HELD:
         return flood->verdict == CRN_VERDICT_COMPLETED && !is_proven;
     case CRN_FRAME_FINISHED:
-        return flood->verdict == CRN_VERDICT_COMPLETED && is_proven;
+        return flood->verdict == CRN_VERDICT_COMPLETED && is_proven == !is_doubted;
     default:
         return false;
     }
@@ -222,9 +225,8 @@ static void frames_scan(struct crn_leak_flood *flood)
     for (size_t i = 0; i < snap->frame_count; i++) {
         struct crn_target target;
         uint32_t number = (uint32_t)(snap->coro_count + i);
-        if (!frame_is_due(flood, i) ||
-            !crn_target_find(flood->mark, snap->frames[i].start, &target) ||
-            !crn_is_white(flood->mark, target.slot))
+        if (!crn_target_find(flood->mark, snap->frames[i].start, &target) ||
+            !frame_is_due(flood, i, target.slot) || !crn_is_white(flood->mark, target.slot))
             continue;
         flood->coro = number + 1;
         flood->holder = crn_groups_holder(flood->groups, number, flood->verdict);

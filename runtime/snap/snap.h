@@ -121,7 +121,8 @@ struct crn_snap {
 
     unsigned unseen_threads;
     const char *unknown_holder; /* may hold memory, we cannot see which; NULL: there is none */
-    bool is_unaligned; /* a pointer may stand at any byte */
+    bool is_unaligned;    /* a pointer may stand at any byte */
+    bool is_aligned_only; /* the program was told that none does */
     bool is_torn; /* the registry was being changed under us: coroutine verdicts are off */
     struct crn_arena arena; /* owns all arrays but this one */
     struct crn_span frames_span;

@@ -95,6 +95,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->unseen_threads = stopped->unseen;
     snap->is_torn = is_torn;
     snap->is_unaligned = crn_root_choice.is_unaligned;
+    snap->is_aligned_only = crn_root_choice.is_aligned_only;
     snap->occasion = *occasion;
     enum crn_status status = CRN_ERR_NO_MEMORY;
     crn_pages_open();

@@ -31,6 +31,7 @@ struct crn_root_choice {
     size_t static_tls_bytes; /* where CRN_ROOT_TLS is left out: how far below its descriptor a
                               * thread's variables reach */
     bool is_unaligned;       /* a pointer may stand at any byte */
+    bool is_aligned_only;    /* none stands elsewhere than at a whole word */
 };
 void crn_snap_choose_roots(const struct crn_root_choice *choice);
 

@@ -119,7 +119,13 @@
  * EXPECT: lost       blocks=1 bytes=321 allocated_in=make_block
  *
  * RUN:    coroner run --format=json --output=report.json $CASE unaligned
- * EXPECT: lost       blocks=1 bytes=321 allocated_in=make_block
+ * EXPECT: lost       blocks=1 bytes=321 allocated_in=make_block confidence=likely
+ * EXPECT: exit       status=0
+ *
+ * RUN:    LSAN_OPTIONS=use_unaligned=0 coroner run --format=json --output=report.json \
+ *         $CASE unaligned
+ * EXPECT: lost       blocks=1 bytes=321 allocated_in=make_block confidence=proven
+ * EXPECT: exit       status=23
  *
  * RUN:    LSAN_OPTIONS=use_unaligned=1 CORONER_OPTIONS=format=json:output=report.json \
  *         LD_PRELOAD=$SHIM $CASE unaligned

@@ -180,7 +180,7 @@ static size_t bound_live(size_t slots, size_t pages)
 
 static size_t bound_lost(size_t slots, size_t pages, size_t lost)
 {
-    return bound_live(slots, pages) + slots / 4 + lost * 54 + (2 << 20);
+    return bound_live(slots, pages) + slots * 3 / 8 + lost * 54 + (2 << 20);
 }
 
 static size_t mark_bytes(void)

@@ -394,6 +394,7 @@ static void scene_make(struct scene *scene, unsigned seed)
     scene->simple.snap = &maker.snap;
     scene->density = 2 + (unsigned)maker_below(random, 60);
     maker.snap.birth_from = maker_below(random, 4) == 0 ? 2 : 1;
+    maker.snap.is_aligned_only = true; /* the second look has tests of its own */
     size_t blocks = 1 + maker_below(random, 36), coros = maker_below(random, 8);
     for (size_t i = 0; i < blocks; i++) {
         size_t bytes = sizes[maker_below(random, CRN_COUNT_OF(sizes))];
