@@ -201,5 +201,8 @@ CRN_EXPORT size_t malloc_usable_size(void *block)
     struct known_block known;
     if (block == NULL)
         return 0;
-    return block_know(crn_shim_thread(), block, &known) ? known.usable : crn_foreign_usable(block);
+    if (!block_know(crn_shim_thread(), block, &known))
+        return crn_foreign_usable(block);
+    crn_asked_note(&crn_heap.asked, (uintptr_t)block);
+    return known.usable;
 }

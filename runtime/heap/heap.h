@@ -4,6 +4,7 @@
  * The heap of this process: region, index and outside blocks together, the birth clock, and the
  * totals that a report prints.
  */
+#include "heap/asked.h"
 #include "heap/extents.h"
 #include "heap/index.h"
 #include "heap/outside.h"
@@ -18,6 +19,7 @@ struct crn_heap {
     struct crn_index index;
     struct crn_outside outside;
     struct crn_extents extents;
+    struct crn_asked asked; /* about the usable size */
     _Atomic uint32_t birth_now;
     uint32_t birth_line; /* blocks with a smaller birth are not ours to judge: from before
                                * the constructor, or inherited by fork */

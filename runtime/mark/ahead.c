@@ -84,6 +84,8 @@ static void bits_ask(struct crn_flood *flood, struct crn_found_works *found)
         found->works[i] = crn_work_of(flood->words[i] - (in_page - phase) + slot * class->bytes,
                                       crn_page_class(row));
         __builtin_prefetch(&flood->fresh[found->slots[i] / 64], 1);
+        if (flood->words[i] != crn_work_start(found->works[i]))
+            __builtin_prefetch(&mark->snap->heap->index.records[found->slots[i]]);
         if (CRN_UNLIKELY(mark->has_closed))
             __builtin_prefetch(&mark->colours[found->slots[i]]);
     }
@@ -101,6 +103,8 @@ void crn_flood_look_up(struct crn_flood *flood, struct crn_found_works *found)
         uint64_t *bits = &flood->fresh[slot / 64], old = *bits;
         unsigned is_plain = !CRN_UNLIKELY(has_closed) || crn_colour_is_plain(mark->colours[slot]);
         unsigned is_fresh = (old >> slot % 64) & is_plain;
+        if (CRN_UNLIKELY(is_fresh & (flood->words[i] != crn_work_start(work)))) /* one branch */
+            is_fresh = crn_slot_reaches(mark, slot, crn_work_start(work), flood->words[i]);
         *bits = old & ~((uint64_t)is_fresh << slot % 64);
         found->slots[count] = slot;
         found->works[count] = work;

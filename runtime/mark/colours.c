@@ -38,7 +38,7 @@ static bool block_visit(const struct crn_block *block, void *user)
 static void address_close(struct crn_mark *mark, uintptr_t address)
 {
     struct crn_target target;
-    if (crn_target_find(mark, address, &target))
+    if (crn_target_cover(mark, address, &target))
         crn_colour_close(mark, target.slot, CRN_COLOUR_SPECIAL);
 }
 
@@ -53,7 +53,7 @@ static void unreadable_close(struct crn_mark *mark, struct crn_range range)
     while (at < end) {
         struct crn_target target;
         uintptr_t next = crn_align_down(at, CRN_PAGE_BYTES) + CRN_PAGE_BYTES;
-        if (crn_target_find(mark, at, &target)) {
+        if (crn_target_cover(mark, at, &target)) {
             crn_colour_close(mark, target.slot, CRN_COLOUR_SPECIAL);
             next = target.start + target.bytes;
         } else if (mark->rows[(at - base) >> CRN_PAGE_SHIFT] != 0) {

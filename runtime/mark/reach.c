@@ -40,7 +40,7 @@ uint64_t crn_mark_reach_bytes(struct crn_mark *mark, uintptr_t address,
     struct reach reach = {
         .scan = {.mark = mark, .visit = reach_visit}, .mark = mark, .accept = accept, .user = user};
     struct crn_target target;
-    if (!crn_target_find(mark, address, &target))
+    if (!crn_target_cover(mark, address, &target))
         return 0;
     if (crn_worklist_init(&reach.blocks, mark->slot_count) &&
         crn_worklist_init(&reach.met, mark->slot_count)) {

@@ -91,7 +91,7 @@ static void coro_flood(struct retained_flood *flood, uint32_t number)
     uintptr_t start =
         is_frame ? snap->frames[number - snap->coro_count].start : snap->coros[number].stack_start;
     flood->owner = FIRST + number;
-    flood->has_own_slot = crn_target_find(flood->mark, start, &own);
+    flood->has_own_slot = crn_target_cover(flood->mark, start, &own);
     flood->own_slot = flood->has_own_slot ? own.slot : 0;
     if (is_frame && flood->has_own_slot) {
         crn_scan_block(&flood->scan, own.start, own.bytes);

@@ -34,7 +34,7 @@ uint32_t crn_word_coro(const struct crn_mark *mark, uintptr_t word)
     struct crn_target target;
     if (at > 0 && snap->opaques[at - 1].end == word && !snap->opaques[at - 1].is_context &&
         snap->coros[snap->opaques[at - 1].coro].mechanism != CRN_MECHANISM_UCONTEXT &&
-        crn_target_find(mark, word, &target) && target.start <= snap->opaques[at - 1].start)
+        crn_target_cover(mark, word, &target) && target.start <= snap->opaques[at - 1].start)
         return snap->opaques[at - 1].coro + 1;
     return 0;
 }
@@ -142,7 +142,7 @@ static bool is_small_in_block(const struct crn_mark *mark, uintptr_t start, uint
 {
     enum { SMALL_BYTES = 16 * 1024 };
     struct crn_target target;
-    return end - start <= SMALL_BYTES && crn_target_find(mark, start, &target) &&
+    return end - start <= SMALL_BYTES && crn_target_cover(mark, start, &target) &&
            end - target.start <= target.bytes;
 }
 

@@ -53,7 +53,7 @@ static bool target_outside(const struct crn_mark *mark, uintptr_t word, struct c
     return true;
 }
 
-bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+bool crn_target_cover(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
 {
     uintptr_t offset = word - mark->snap->heap->index.base;
     size_t page = offset >> CRN_PAGE_SHIFT;
@@ -65,6 +65,29 @@ bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_tar
     size_t cover = cover_of(mark, page);
     return cover != 0 && target_in_row(mark, cover - 1, CRN_PAGE_BYTES - 1, target) &&
            word - target->start < target->bytes;
+}
+
+/* `new T[0]`, where T has a destructor: eight bytes that count the elements, and none behind. */
+static bool is_empty_array(uintptr_t start, size_t size)
+{
+    uint64_t count;
+    if (size != sizeof count)
+        return false;
+    __builtin_memcpy(&count, (const void *)start, sizeof count);
+    return count == 0;
+}
+
+bool crn_slot_reaches(const struct crn_mark *mark, crn_slot slot, uintptr_t start, uintptr_t word)
+{
+    size_t size = crn_record_size(crn_slot_record(mark, slot));
+    return word - start < size || word == start || crn_asked_has(&mark->snap->heap->asked, start) ||
+           (word - start == size && is_empty_array(start, size));
+}
+
+bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+{
+    return crn_target_cover(mark, word, target) &&
+           crn_slot_reaches(mark, target->slot, target->start, word);
 }
 
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot)

@@ -24,8 +24,17 @@ CRN_INLINE bool crn_row_has_blocks(uint64_t row)
     return (row & 0xff) != 0; /* the page's class */
 }
 
-/* Resolves a word to a live block; false when it points into none. */
+/*
+ * The live block that a word points to: at its start or inside its exact size.  What lies behind
+ * that is only the class's, unless the program asked for the usable size; see README.md.
+ */
 bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_target *target);
+
+/* The live block in whose memory, slack included, an address lies. */
+bool crn_target_cover(const struct crn_mark *mark, uintptr_t word, struct crn_target *target);
+
+/* Whether `word`, which lies in the memory of a block, points to that block. */
+bool crn_slot_reaches(const struct crn_mark *mark, crn_slot slot, uintptr_t start, uintptr_t word);
 
 /* The record of a slot. */
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot);

@@ -220,7 +220,7 @@ unsigned crn_mark_trace_block(struct crn_mark *mark, uintptr_t address,
                           .mark = mark,
                           .wanted_left = 1};
     struct crn_target target;
-    if (!crn_target_find(mark, address, &target) || !trace_begin(&trace))
+    if (!crn_target_cover(mark, address, &target) || !trace_begin(&trace))
         return 0;
     trace.wanted_block = target.start;
     trace_run(&trace);

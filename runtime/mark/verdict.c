@@ -134,7 +134,7 @@ static void leads_follow(struct crn_leak_flood *flood, size_t first)
 static void own_block_enter(struct crn_leak_flood *flood, uintptr_t address)
 {
     struct crn_target target;
-    if (crn_target_find(flood->mark, address, &target) && crn_is_white(flood->mark, target.slot))
+    if (crn_target_cover(flood->mark, address, &target) && crn_is_white(flood->mark, target.slot))
         crn_leak_enter(flood, &target, true, 0);
 }
 

@@ -109,6 +109,42 @@ Test(mark, one_past_the_end_of_a_block_does_not_keep_it)
     assert_verdict(&maker, second, CRN_VERDICT_LIVE);
 }
 
+Test(mark, a_pointer_behind_the_exact_size_does_not_keep_its_block)
+{
+    static const size_t sizes[] = {1, 8, 20, 100, 1000, 4097, 14000, 300001};
+    for (unsigned i = 0; i < CRN_COUNT_OF(sizes); i++) {
+        char *block = (char *)block_of(sizes[i]);
+        memset(block, 'x', sizes[i]);
+        *maker_global(&maker) = (uintptr_t)block + sizes[i]; /* it still lies in the size class */
+    }
+    mark();
+    cr_assert_eq(maker.mark.suspect_count, CRN_COUNT_OF(sizes));
+}
+
+Test(mark, it_does_where_the_program_asked_for_the_usable_size)
+{
+    char *block = (char *)block_of(100), *outside = maker_outside(&maker, 90);
+    crn_asked_note(&maker.heap.heap.asked, (uintptr_t)block);
+    crn_asked_note(&maker.heap.heap.asked, (uintptr_t)outside);
+    *maker_global(&maker) = (uintptr_t)block + 111;
+    *maker_global(&maker) = (uintptr_t)outside + 95;
+    mark();
+    assert_verdict(&maker, block, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, outside, CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_pointer_behind_the_count_of_an_empty_array_keeps_it)
+{
+    uintptr_t *empty = block_of(8), *one = block_of(8);
+    *empty = 0;
+    *one = 1;
+    *maker_global(&maker) = (uintptr_t)(empty + 1);
+    *maker_global(&maker) = (uintptr_t)(one + 1);
+    mark();
+    assert_verdict(&maker, empty, CRN_VERDICT_LIVE);
+    assert_verdict(&maker, one, CRN_VERDICT_LOST);
+}
+
 Test(mark, a_tagged_pointer_keeps_its_block)
 {
     uintptr_t *low = block_of(64), *high = block_of(64);

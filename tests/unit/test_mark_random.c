@@ -16,6 +16,7 @@ struct simple {
     const struct crn_snap *snap;
     struct {
         uintptr_t start, end;
+        size_t size; /* exact: pointers to what lies behind it are none to the block */
         bool is_foreign;
         enum crn_verdict verdict; /* CRN_VERDICT_COUNT: not known yet */
         bool is_direct;
@@ -25,12 +26,22 @@ struct simple {
     bool has_changed;
 };
 
-static int simple_block(const struct simple *simple, uintptr_t word)
+static int simple_cover(const struct simple *simple, uintptr_t address)
 {
     for (unsigned i = 0; i < simple->block_count; i++)
-        if (word >= simple->blocks[i].start && word < simple->blocks[i].end)
+        if (address >= simple->blocks[i].start && address < simple->blocks[i].end)
             return (int)i;
     return -1;
+}
+
+static int simple_block(const struct simple *simple, uintptr_t word)
+{
+    int i = simple_cover(simple, word);
+    if (i < 0 || word - simple->blocks[i].start < simple->blocks[i].size)
+        return i;
+    bool is_empty_array = simple->blocks[i].size == 8 && word - simple->blocks[i].start == 8 &&
+                          *(const uint64_t *)simple->blocks[i].start == 0;
+    return is_empty_array ? i : -1;
 }
 
 static int simple_coro(const struct simple *simple, uintptr_t word)
@@ -43,8 +54,8 @@ static int simple_coro(const struct simple *simple, uintptr_t word)
                        : (int)snap->opaques[i].coro;
     for (size_t i = 0; i < snap->coro_count; i++)
         if (word == snap->coros[i].stack_end &&
-            snap->coros[i].mechanism != CRN_MECHANISM_UCONTEXT && simple_block(simple, word) >= 0 &&
-            simple_block(simple, word) == simple_block(simple, snap->coros[i].stack_start))
+            snap->coros[i].mechanism != CRN_MECHANISM_UCONTEXT && simple_cover(simple, word) >= 0 &&
+            simple_cover(simple, word) == simple_cover(simple, snap->coros[i].stack_start))
             return (int)i;
     return -1;
 }
@@ -191,7 +202,7 @@ static void simple_direct(struct simple *simple, uintptr_t word, int coro)
 
 static void simple_own(struct simple *simple, uintptr_t address)
 {
-    int block = simple_block(simple, address);
+    int block = simple_cover(simple, address);
     if (block >= 0 && simple->blocks[block].verdict == CRN_VERDICT_COUNT &&
         !simple->blocks[block].is_foreign) {
         simple->blocks[block].verdict = simple_flood_verdict;
@@ -307,6 +318,7 @@ static void *scene_block(struct scene *scene, size_t bytes)
     cr_assert(crn_index_find(&maker.heap.heap.index, (uintptr_t)start, &block));
     simple->blocks[simple->block_count].start = (uintptr_t)start;
     simple->blocks[simple->block_count].end = (uintptr_t)start + block.usable;
+    simple->blocks[simple->block_count].size = bytes;
     simple->blocks[simple->block_count++].is_foreign =
         crn_record_birth(block.record) < maker.snap.birth_from;
     scene_interesting(scene, (uintptr_t)start, block.usable);
@@ -408,6 +420,7 @@ static void scene_make(struct scene *scene, unsigned seed)
         struct crn_outside_block *row = &maker.outside[maker.snap.outside_count - 1];
         row->record.meta = crn_meta(bytes, 2, CRN_RECORD_LIVE);
         scene->simple.blocks[scene->simple.block_count].start = start;
+        scene->simple.blocks[scene->simple.block_count].size = bytes;
         scene->simple.blocks[scene->simple.block_count++].end = start + row->usable;
         scene_interesting(scene, start, row->usable);
     }
