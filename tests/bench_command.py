@@ -92,7 +92,7 @@ def interval(where, value, table):
 
 
 def schema(report):
-    """Says what is wrong with a report: coroner-bench/1, see shim/launcher/bench_json.c."""
+    """Says what is wrong with a report: coroner-bench/1, see shim/launcher/bench/json.c."""
     yield from keys("bench", report, BENCH)
     yield from keys("program", report["program"], PROGRAM)
     if report["schema"] != "coroner-bench/1":

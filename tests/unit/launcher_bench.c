@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shim/launcher/bench.h"
+#include "shim/launcher/bench/bench.h"
 
 enum { ROUNDS = 7 };
 

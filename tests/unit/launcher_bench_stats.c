@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "shim/launcher/bench_stats.h"
+#include "shim/launcher/bench/stats.h"
 
 static void assert_near(double actual, double wanted)
 {

@@ -1,7 +1,7 @@
 /*
- * Medians, and Wilcoxon's signed-rank interval.  See bench_stats.h.
+ * Medians, and Wilcoxon's signed-rank interval.  See stats.h.
  */
-#include "shim/launcher/bench_stats.h"
+#include "shim/launcher/bench/stats.h"
 
 #include <math.h>
 #include <stdlib.h>

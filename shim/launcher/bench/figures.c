@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shim/launcher/bench.h"
+#include "shim/launcher/bench/bench.h"
 #include "sym/store.h"
 
 /* An interval wider than this part of the estimate, from end to end, tells little: +-10 %. */

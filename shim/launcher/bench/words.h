@@ -4,7 +4,7 @@
  * How figures of a bench are put into words, the same in every format for people.  Texts live in
  * the store.
  */
-#include "shim/launcher/bench.h"
+#include "shim/launcher/bench/bench.h"
 #include "sym/store.h"
 
 /* How values of a metric are written: those of all versions alike, as plain's median asks. */

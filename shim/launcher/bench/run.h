@@ -7,7 +7,7 @@
  * rendering, which `coroner run` does afterwards, are measured apart from it.
  */
 #include "options/options.h"
-#include "shim/launcher/bench.h"
+#include "shim/launcher/bench/bench.h"
 
 /*
  * Runs `path` with `argv` on the three `streams`.  `options` are those of Coroner's versions (with

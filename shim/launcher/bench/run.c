@@ -1,10 +1,10 @@
 /*
- * One run of a bench.  See bench_run.h.
+ * One run of a bench.  See run.h.
  *
  * ru_maxrss of a program begins with what was resident before its exec: our own memory, as a fork
  * copies it.  So this process stays small: recordings are read, and reports made, in a child.
  */
-#include "shim/launcher/bench_run.h"
+#include "shim/launcher/bench/run.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -28,7 +28,7 @@
 #include <jansson.h>
 
 #include "report/clean.h"
-#include "shim/launcher/bench.h"
+#include "shim/launcher/bench/bench.h"
 
 enum { FLAGS = JSON_REAL_PRECISION(9) };
 

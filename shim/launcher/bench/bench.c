@@ -18,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "shim/launcher/bench.h"
-#include "shim/launcher/bench_run.h"
-#include "shim/launcher/bench_stage.h"
+#include "shim/launcher/bench/bench.h"
+#include "shim/launcher/bench/run.h"
+#include "shim/launcher/bench/stage.h"
 #include "shim/launcher/command.h"
 #include "shim/launcher/output.h"
 #include "shim/launcher/program.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "report/clean.h"
-#include "shim/launcher/bench_words.h"
+#include "shim/launcher/bench/words.h"
 
 enum { LABEL_WIDTH = 17, VALUE_WIDTH = 8, SPREAD_WIDTH = 18, WIDTH = 11 };
 

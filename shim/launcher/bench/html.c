@@ -1,14 +1,14 @@
 /*
- * A bench as a page that stands alone: bench_page.html with its {{places}} filled.  The tables say
+ * A bench as a page that stands alone: page.html with its {{places}} filled.  The tables say
  * all that the charts show; the data go along as JSON, which the page's script draws from.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "report/clean.h"
-#include "shim/launcher/bench_words.h"
+#include "shim/launcher/bench/words.h"
 
-/* bench_assets.S */
+/* assets.S */
 extern const char crn_bench_page_begin[], crn_bench_page_end[];
 extern const char crn_bench_chart_begin[], crn_bench_chart_end[];
 

@@ -1,7 +1,7 @@
 /*
- * Figures in words.  See bench_words.h.
+ * Figures in words.  See words.h.
  */
-#include "shim/launcher/bench_words.h"
+#include "shim/launcher/bench/words.h"
 
 #include <ctype.h>
 #include <math.h>

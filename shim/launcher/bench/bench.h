@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "shim/launcher/bench_stats.h"
+#include "shim/launcher/bench/stats.h"
 #include "shim/launcher/ending.h"
 
 enum crn_bench_version {
@@ -72,7 +72,7 @@ struct crn_bench_row {
     unsigned unlike_exits, unlike_streams[CRN_BENCH_STREAMS]; /* runs */
     struct crn_bench_difference differences[CRN_BENCH_STREAMS];
     struct crn_bench_facts facts; /* of the last run */
-    /* From here on: bench_figures.c. */
+    /* From here on: figures.c. */
     struct crn_bench_figure figures[CRN_BENCH_METRICS];
     double allocation_count, allocations_per_s;
     struct crn_interval added_ns; /* CPU beyond plain's, by allocating call */
@@ -91,7 +91,7 @@ struct crn_bench {
     unsigned rounds;  /* complete ones */
     int interruption; /* the signal that ended it; 0: none */
     struct crn_bench_row rows[CRN_BENCH_VERSIONS];
-    /* From here on: bench_figures.c. */
+    /* From here on: figures.c. */
     double level;  /* of every interval; 0: too few rounds for any */
     bool is_noisy; /* too noisy to tell what Coroner costs */
     bool is_alike; /* no version ended or wrote otherwise than plain */
@@ -110,7 +110,7 @@ void crn_bench_write_text(const struct crn_bench *bench, FILE *file);
 void crn_bench_write_json(const struct crn_bench *bench, FILE *file);
 void crn_bench_write_html(const struct crn_bench *bench, FILE *file);
 
-/* The bench as the JSON document, from malloc: coroner-bench/1, see bench_json.c. */
+/* The bench as the JSON document, from malloc: coroner-bench/1, see json.c. */
 char *crn_bench_json(const struct crn_bench *bench, bool is_compact);
 
 #endif

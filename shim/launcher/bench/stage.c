@@ -1,10 +1,10 @@
 /*
- * The input and the outputs of a bench's runs.  See bench_stage.h.
+ * The input and the outputs of a bench's runs.  See stage.h.
  *
  * The files have no name.  A process that outlives its run writes on into a file of its own, which
  * nobody reads any more.
  */
-#include "shim/launcher/bench_stage.h"
+#include "shim/launcher/bench/stage.h"
 
 #include <ctype.h>
 #include <errno.h>

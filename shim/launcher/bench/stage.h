@@ -4,7 +4,7 @@
  * What every run of a bench finds alike: the same input, read once, and fresh files for what it
  * writes, which are compared with those of the first plain run.
  */
-#include "shim/launcher/bench.h"
+#include "shim/launcher/bench/bench.h"
 
 /* What a stream received. */
 struct crn_digest {
