@@ -61,7 +61,7 @@ static uint32_t target_get_locked(struct crn_thread *thread, uintptr_t start, ui
                     (known->mechanism == CRN_MECHANISM_ANNOTATED && known->stack_start == start &&
                      known->stack_end == end && known->state != CRN_CORO_COMPLETED)))
         return id;
-    id = crn_coro_create_locked(&crn_recogniser_annotated, start, end, CRN_CORO_RUNNING);
+    id = crn_coro_create_locked(&crn_announced_annotated, start, end, CRN_CORO_RUNNING);
     if (id != 0)
         crn_coro_at(id)->created_node = node;
     return id;
@@ -178,10 +178,10 @@ static void fiber_bind_locked(struct crn_fiber *fiber, uint32_t id)
         return;
     bool is_anothers = coro->saved.context != 0 && coro->saved.context != (uintptr_t)fiber &&
                        coro_of((struct crn_fiber *)coro->saved.context) == id;
-    const struct crn_recogniser *recogniser =
-        is_anothers ? &crn_recogniser_stack : &crn_recogniser_annotated;
-    coro->recogniser = recogniser;
-    coro->mechanism = recogniser->mechanism;
+    const struct crn_announced_kind *kind =
+        is_anothers ? &crn_announced_stack : &crn_announced_annotated;
+    coro->kind = kind;
+    coro->mechanism = kind->mechanism;
     coro->saved.context = is_anothers ? 0 : (uintptr_t)fiber;
     coro->flags |= is_anothers ? CRN_CORO_SHARED : 0;
 }
@@ -240,7 +240,7 @@ static bool frame_get(const struct crn_coro *coro, struct crn_frame *frame)
     return true;
 }
 
-const struct crn_recogniser crn_recogniser_annotated = {
+const struct crn_announced_kind crn_announced_annotated = {
     .mechanism = CRN_MECHANISM_ANNOTATED,
     .body_get = body_get,
     .contexts_get = contexts_get,

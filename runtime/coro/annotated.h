@@ -5,7 +5,7 @@
  * shim calls these from its own __sanitizer_* and __tsan_* functions.
  */
 #include "base/switch.h"
-#include "coro/recogniser.h"
+#include "coro/announced.h"
 
 /* A switch of stacks that was announced, until its end is. */
 struct crn_annotated_switch {

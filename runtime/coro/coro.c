@@ -3,7 +3,7 @@
  */
 #include "coro/coro.h"
 #include "coro/scope.h"
-#include "coro/recogniser.h"
+#include "coro/announced.h"
 #include "base/maps.h"
 
 #include <signal.h>
@@ -97,7 +97,7 @@ static void block_flag_locked(uintptr_t address)
         last_flagged = (struct flagged){block.start, block.usable, block.record, meta};
 }
 
-uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr_t start,
+uint32_t crn_coro_create_locked(const struct crn_announced_kind *kind, uintptr_t start,
                                 uintptr_t end, enum crn_coro_state state)
 {
     destroy_overlapping_locked(start, end);
@@ -107,8 +107,8 @@ uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr
     struct crn_coro *coro = crn_coro_at(id);
     uint32_t generation = coro->generation + 1;
     memset(coro, 0, sizeof *coro);
-    coro->mechanism = recogniser->mechanism;
-    coro->recogniser = recogniser;
+    coro->mechanism = kind->mechanism;
+    coro->kind = kind;
     coro->state = (uint8_t)state;
     coro->stack_start = start;
     coro->stack_end = end;
@@ -225,7 +225,7 @@ void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
         is_own = false; /* a coroutine's stack may be an array on the thread's own */
     else if (!is_own && unknown_stack_find(thread, sp, &range, &flags))
         id =
-            crn_coro_create_locked(&crn_recogniser_stack, range.start, range.end, CRN_CORO_RUNNING);
+            crn_coro_create_locked(&crn_announced_stack, range.start, range.end, CRN_CORO_RUNNING);
     if (id != 0)
         crn_coro_at(id)->flags |= flags;
     if (id == 0)
@@ -287,7 +287,7 @@ static void stack_cut_locked(uint32_t id, uintptr_t start, uintptr_t end)
     }
     if (old.stack_end > end) {
         uint32_t above =
-            crn_coro_create_locked(old.recogniser, end, old.stack_end, CRN_CORO_SUSPENDED);
+            crn_coro_create_locked(old.kind, end, old.stack_end, CRN_CORO_SUSPENDED);
         if (above != 0)
             crn_coro_at(above)->flags = old.flags;
     }

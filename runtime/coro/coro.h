@@ -3,7 +3,7 @@
 /*
  * The registry: every coroutine that was seen, what state it is in, and where its stack lies.
  *
- * Recognisers (recogniser.h) feed it; each knows one way in which programs switch stacks.  The
+ * Kinds that announce themselves (announced.h) feed it; each knows one way in which programs switch stacks.  The
  * registry keeps one record a coroutine and one ordered map from stack addresses to records:
  *
  *     created --> running <--> suspended --> completed --> destroyed
@@ -18,7 +18,7 @@
 #include "base/ranges.h"
 #include "base/words.h"
 
-struct crn_recogniser;
+struct crn_announced_kind;
 
 enum crn_coro_flags {
     CRN_CORO_LOOSE = 1,       /* left by a switch we did not see: its sp is not known */
@@ -38,7 +38,7 @@ struct crn_coro {
     uintptr_t entry;                  /* its entry function; 0: not known */
     struct crn_saved_context saved;   /* as it was left, or made */
     struct crn_saved_context resumer; /* of whoever switched to it last: stale while it runs */
-    const struct crn_recogniser *recogniser;
+    const struct crn_announced_kind *kind;
     uint32_t scope; /* what is current when it runs, unless an announced coroutine says so */
     uint32_t next_free;
     uint32_t generation; /* how often this record was used */
@@ -69,7 +69,7 @@ CRN_INLINE struct crn_coro *crn_coro_at(uint32_t id)
  * Enters a coroutine on [start, end); whatever was on those addresses is destroyed.  Flags the
  * heap block the stack lies in, so that freeing it is noticed.  0: no memory.  Locked.
  */
-uint32_t crn_coro_create_locked(const struct crn_recogniser *recogniser, uintptr_t start,
+uint32_t crn_coro_create_locked(const struct crn_announced_kind *kind, uintptr_t start,
                                 uintptr_t end, enum crn_coro_state state);
 
 /* The coroutine whose stack holds `address`; 0: none.  Locked. */

@@ -12,7 +12,7 @@
  *      | dead frames, older  | registers | frame | frame | … | entry frame |  control data …
  *      |     places          |             followed outwards  ----------->  |
  *
- * Recognisers (one file each): pushed.c and setjmp.c.
+ * Recognisers are a file and a row of the table each: finder.h.
  */
 #include "coro/switcher.h"
 #include "stack/unwind.h"
@@ -47,12 +47,18 @@ struct crn_place {
 bool crn_pushed_find(const struct crn_code *code, uintptr_t slot, struct crn_stack_bounds bounds,
                      struct crn_place *place);
 
+/* Whether code at this return address is such a call. */
+bool crn_pushed_is_call(const struct crn_code *code, uintptr_t return_address);
+
 /*
  * The same for a switch in two halves: is the word at `address`, which is `rsp`, the sp that a setjmp of
  * the program's own kept, with rip beside it?
  */
 bool crn_saved_find(const struct crn_code *code, uintptr_t address, uintptr_t rsp,
                     struct crn_stack_bounds bounds, struct crn_place *place);
+
+/* Cheaply: whether it may be that, in the readable memory `run` around it. */
+bool crn_saved_may_be(const struct crn_code *code, uintptr_t address, struct crn_range run);
 
 /*
  * Do the registers that glibc's setjmp saved lie around `address`, with rsp there, by who then left

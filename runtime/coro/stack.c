@@ -4,7 +4,7 @@
  * How it switches is not known, nor whether it will run again.  Unknown means live: its memory is
  * a root, all of it that was touched, and it never bears a verdict.
  */
-#include "coro/recogniser.h"
+#include "coro/announced.h"
 
 static void body_get(const struct crn_coro *coro, struct crn_coro_body *body)
 {
@@ -28,7 +28,7 @@ static bool frame_get(const struct crn_coro *coro, struct crn_frame *frame)
     return false;
 }
 
-const struct crn_recogniser crn_recogniser_stack = {
+const struct crn_announced_kind crn_announced_stack = {
     .mechanism = CRN_MECHANISM_STACK,
     .body_get = body_get,
     .contexts_get = contexts_get,

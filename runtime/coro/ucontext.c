@@ -34,7 +34,7 @@ void *crn_ucontext_note_make(struct crn_thread *thread, ucontext_t *context, uin
         return NULL; /* not a context glibc would make: leave it alone */
     crn_lock_acquire(&crn_coros.lock, thread->tid);
     uint32_t id =
-        crn_coro_create_locked(&crn_recogniser_ucontext, start, end, CRN_CORO_CREATED);
+        crn_coro_create_locked(&crn_announced_ucontext, start, end, CRN_CORO_CREATED);
     void *replaced = NULL;
     if (id != 0) {
         struct crn_coro *coro = crn_coro_at(id);
@@ -186,7 +186,7 @@ unsigned crn_ucontext_area_get(const struct crn_saved_context *saved, bool is_ha
     return 1;
 }
 
-const struct crn_recogniser crn_recogniser_ucontext = {
+const struct crn_announced_kind crn_announced_ucontext = {
     .mechanism = CRN_MECHANISM_UCONTEXT,
     .body_get = body_get,
     .contexts_get = contexts_get,

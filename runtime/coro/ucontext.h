@@ -7,7 +7,7 @@
  * these from its interposers, before the real function runs.
  */
 #include "base/switch.h"
-#include "coro/recogniser.h"
+#include "coro/announced.h"
 
 #include <ucontext.h>
 

@@ -50,16 +50,16 @@ static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *co
     struct crn_coro_context contexts[4];
     struct crn_coro_body body;
     struct crn_frame stopped = {0, 0, 0, false};
-    coro->recogniser->body_get(coro, &body);
+    coro->kind->body_get(coro, &body);
     if (coro->state == CRN_CORO_SUSPENDED)
-        coro->recogniser->frame_get(coro, &stopped);
+        coro->kind->frame_get(coro, &stopped);
     uint32_t index = crn_build_coro(
         builder, (struct crn_snap_coro){
                      .id = id,
                      .mechanism = coro->mechanism,
                      .state = coro->state,
                      .is_exact = body.is_exact,
-                     .is_sure = coro->recogniser->is_completion_exact,
+                     .is_sure = coro->kind->is_completion_exact,
                      .stack_start = coro->stack_start,
                      .stack_end = coro->stack_end,
                      .body_start = body.start,
@@ -74,7 +74,7 @@ static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *co
         return;
     crn_build_opaque(builder, (struct crn_opaque){coro->stack_start, coro->stack_end, index, false,
                                                   false});
-    contexts_add(builder, contexts, coro->recogniser->contexts_get(coro, contexts), index);
+    contexts_add(builder, contexts, coro->kind->contexts_get(coro, contexts), index);
 }
 
 /* By start; a context before the stack it begins. */

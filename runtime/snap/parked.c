@@ -18,7 +18,7 @@
 #include "snap/readable.h"
 #include "base/sort.h"
 #include "coro/boost.h"
-#include "coro/parked.h"
+#include "coro/finder.h"
 
 #include <string.h>
 
@@ -26,7 +26,7 @@ enum { CACHE_ROWS = 1 << 12, SPARSE_FROM_BYTES = 256 * 1024, FRAMES_FOLLOWED_MOS
 
 struct cached {
     uintptr_t return_address;
-    bool is_switch;
+    const struct crn_place_finder *finder; /* NULL: it is no call that parks a stack */
 };
 
 struct search {
@@ -45,7 +45,8 @@ struct search {
     uintptr_t guard;
     uint32_t *held_slots;    /* a hash of the places' sps: index + 1 */
     size_t held_mask;
-    bool looks_for_holders, looks_for_setjmp, looks_for_saved;
+    bool looks_for_holders;
+    bool looks_for[CRN_FINDERS]; /* in memory */
 };
 
 /*
@@ -138,17 +139,25 @@ static void runners_note(struct search *search, const struct crn_taker *taker)
     }
 }
 
-/* Whether a word is the return address of a switch, by a small cache of those that were asked. */
-static bool is_switch(struct search *search, uintptr_t word)
+static const struct crn_place_finder *parking_finder(const struct crn_code *code, uintptr_t word)
+{
+    for (unsigned i = 0; i < CRN_FINDERS; i++)
+        if (crn_finders[i].is_parking_call != NULL && crn_finders[i].is_parking_call(code, word))
+            return &crn_finders[i];
+    return NULL;
+}
+
+/* Who knows a word as the return address of a switch, by a small cache of those that were asked. */
+static const struct crn_place_finder *finder_of(struct search *search, uintptr_t word)
 {
     /* Most words that look like addresses lead to the heap, which lies between the modules. */
     if (word - search->heap_start < search->heap_bytes ||
         !crn_code_holds(&search->snap->code, word, 1))
-        return false;
+        return NULL;
     struct cached *row = &search->cache[crn_hash64(word) & (CACHE_ROWS - 1)];
     if (row->return_address != word)
-        *row = (struct cached){word, crn_switcher_of(&search->snap->code, word).is_switch};
-    return row->is_switch;
+        *row = (struct cached){word, parking_finder(&search->snap->code, word)};
+    return row->finder;
 }
 
 static void stack_read(uintptr_t start, uintptr_t end, void *user)
@@ -157,9 +166,9 @@ static void stack_read(uintptr_t start, uintptr_t end, void *user)
     struct crn_territory *territory = &search->territories[search->current];
     for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end && !territory->is_opaque; at += 8) {
         struct crn_place place;
-        uintptr_t word = *(const uintptr_t *)at;
-        if (!is_switch(search, word) ||
-            !crn_pushed_find(&search->snap->code, at, bounds_of(territory), &place))
+        const struct crn_place_finder *finder = finder_of(search, *(const uintptr_t *)at);
+        if (finder == NULL ||
+            !finder->find_on_stack(&search->snap->code, at, bounds_of(territory), &place))
             continue;
         /* Deep recursion that switches at each level: too much to follow all of it. */
         search->frames_followed += place.frames;
@@ -184,9 +193,10 @@ static void discovery_read(uintptr_t start, uintptr_t end, void *user)
     const struct crn_code *code = &discovery->search->snap->code;
     for (uintptr_t at = crn_align_up(start, 8); at + 8 <= end && !discovery->is_stack; at += 8) {
         struct crn_place place;
-        uintptr_t word = *(const uintptr_t *)at;
-        discovery->is_stack = is_switch(discovery->search, word) &&
-                              crn_pushed_find(code, at, discovery->bounds, &place) &&
+        const struct crn_place_finder *finder =
+            finder_of(discovery->search, *(const uintptr_t *)at);
+        discovery->is_stack = finder != NULL &&
+                              finder->find_on_stack(code, at, discovery->bounds, &place) &&
                               place.quality == CRN_BASE_PROPER;
     }
 }
@@ -320,14 +330,16 @@ static void questions_find(struct search *search)
                 search->looks_for_holders = true;
         }
         territory->is_asked = is_parked && !is_found && territory->id != 0;
-        search->looks_for_setjmp |= territory->is_asked;
-        search->looks_for_saved |= territory->is_asked;
-        /* What setjmp saved must be found even so: it may be the later one. */
-        if (is_parked && territory->is_whole_stack)
-            search->looks_for_setjmp = true;
+        /* What setjmp saved must be found although something else was: it may be the later one. */
+        for (unsigned k = 0; k < CRN_FINDERS; k++)
+            if (crn_finders[k].find_in_memory != NULL)
+                search->looks_for[k] |=
+                    territory->is_asked || (is_parked && territory->is_whole_stack &&
+                                            !crn_finders[k].only_where_asked);
     }
     /* And it must not win over others because nobody looked for who holds those. */
-    search->looks_for_holders |= search->looks_for_setjmp;
+    for (unsigned k = 0; k < CRN_FINDERS; k++)
+        search->looks_for_holders |= search->looks_for[k];
 }
 
 static void held_prepare(struct search *search)
@@ -370,31 +382,26 @@ static void held_note(struct search *search, uintptr_t word, uintptr_t address)
     }
 }
 
-static void saved_note(struct search *search, uintptr_t rsp, uintptr_t address)
+/* A word that leads into a stack: asks those who look for such words. */
+static void word_note(struct search *search, uintptr_t rsp, uintptr_t address, bool is_mangled)
 {
-    struct crn_place place;
     const struct crn_code *code = &search->snap->code;
-    /* Cheaply: in an arena with a stack in it, there are millions of such words. */
-    if (address - search->run_start >= 8 && address + 16 <= search->run_end &&
-        !crn_code_holds(code, *(const uintptr_t *)(address - 8), 1) &&
-        !crn_code_holds(code, *(const uintptr_t *)(address + 8), 1))
-        return;
-    struct crn_territory *territory = territory_find(search, rsp);
-    if (territory != NULL && territory->is_asked &&
-        crn_saved_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
-        place.quality != CRN_BASE_BROKEN)
-        place_add(search, place, (uint32_t)(territory - search->territories));
-}
-
-static void setjmp_note(struct search *search, uintptr_t rsp, uintptr_t address)
-{
-    struct crn_place place;
-    struct crn_territory *territory = territory_find(search, rsp);
-    /* What lies on the stack itself, libraries left there for their own exceptions. */
-    if (territory != NULL && address - territory->start >= territory->end - territory->start &&
-        crn_setjmp_find(&search->snap->code, address, rsp, bounds_of(territory), &place) &&
-        place.quality != CRN_BASE_BROKEN)
-        place_add(search, place, (uint32_t)(territory - search->territories));
+    const struct crn_range run = {search->run_start, search->run_end};
+    for (unsigned i = 0; i < CRN_FINDERS; i++) {
+        const struct crn_place_finder *finder = &crn_finders[i];
+        struct crn_place place;
+        if (!search->looks_for[i] || finder->is_mangled != is_mangled ||
+            /* In an arena with a stack in it, there are millions of such words. */
+            (finder->may_be != NULL && !finder->may_be(code, address, run)))
+            continue;
+        struct crn_territory *territory = territory_find(search, rsp);
+        if (territory != NULL && (territory->is_asked || !finder->only_where_asked) &&
+            !(finder->only_outside &&
+              address - territory->start < territory->end - territory->start) &&
+            finder->find_in_memory(code, address, rsp, bounds_of(territory), &place) &&
+            place.quality != CRN_BASE_BROKEN)
+            place_add(search, place, (uint32_t)(territory - search->territories));
+    }
 }
 
 static void memory_read(uintptr_t start, uintptr_t end, void *user)
@@ -409,12 +416,11 @@ static void memory_read(uintptr_t start, uintptr_t end, void *user)
         if (CRN_UNLIKELY((word & mask) - low < span)) {
             if (search->looks_for_holders)
                 held_note(search, word & mask, at);
-            if (search->looks_for_saved)
-                saved_note(search, word & mask, at);
+            word_note(search, word & mask, at, false);
         }
         uintptr_t plain = crn_setjmp_unmangle(word, guard);
-        if (plain - low < span && search->looks_for_setjmp)
-            setjmp_note(search, plain, at);
+        if (CRN_UNLIKELY(plain - low < span))
+            word_note(search, plain, at, true);
     }
 }
 
@@ -499,7 +505,7 @@ void crn_build_parked(struct crn_snap_builder *builder, const struct crn_taker *
     bounds_note(&search);
     places_sort(&search);
     questions_find(&search);
-    if (search.looks_for_holders || search.looks_for_setjmp || search.looks_for_saved) {
+    if (search.looks_for_holders) {
         held_prepare(&search);
         memory_search(&search);
         places_sort(&search);

@@ -8,7 +8,7 @@
  */
 #include "coro/code.h"
 #include "coro/cxx20.h"
-#include "coro/recogniser.h"
+#include "coro/announced.h"
 #include "base/vm.h"
 
 /* Memory, or a single word, that is scanned unconditionally. */

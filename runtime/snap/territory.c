@@ -44,8 +44,8 @@ static void unknown_add(struct crn_snap_builder *builder, const struct crn_terri
     bool is_announced = coro->mechanism == CRN_MECHANISM_ANNOTATED && !is_running &&
                         coro->state == CRN_CORO_SUSPENDED && coro->saved.sp != 0;
     if (is_announced) {
-        coro->recogniser->body_get(coro, &body);
-        coro->recogniser->frame_get(coro, &stopped);
+        coro->kind->body_get(coro, &body);
+        coro->kind->frame_get(coro, &stopped);
     }
     uint32_t index = crn_build_coro(
         builder,
@@ -57,7 +57,7 @@ static void unknown_add(struct crn_snap_builder *builder, const struct crn_terri
                                                                    : coro->state),
             .is_root = !is_announced,
             .is_exact = is_exact,
-            .is_sure = coro->recogniser->is_completion_exact,
+            .is_sure = coro->kind->is_completion_exact,
             .stack_start = territory->start,
             .stack_end = territory->end,
             .body_start = is_exact ? territory->running_sp : territory->start,
@@ -72,7 +72,7 @@ static void unknown_add(struct crn_snap_builder *builder, const struct crn_terri
         return;
     crn_build_opaque(builder,
                      (struct crn_opaque){territory->start, territory->end, index, false, false});
-    for (unsigned i = 0, count = coro->recogniser->contexts_get(coro, contexts); i < count; i++)
+    for (unsigned i = 0, count = coro->kind->contexts_get(coro, contexts); i < count; i++)
         crn_build_opaque(builder, (struct crn_opaque){contexts[i].start, contexts[i].end,
                                                               index, true, is_announced});
 }

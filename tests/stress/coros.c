@@ -5,7 +5,7 @@
 #include "stress.h"
 
 #include "coro/coro.h"
-#include "coro/recogniser.h"
+#include "coro/announced.h"
 
 enum { ROUNDS = 2000, STACKS = 16, STACK_BYTES = 65536 };
 
@@ -24,7 +24,7 @@ static void work(unsigned thread)
         crn_lock_acquire(&crn_coros.lock, self->tid);
         uint32_t id = crn_coro_find_locked(start + 100);
         if (id == 0) {
-            id = crn_coro_create_locked(&crn_recogniser_ucontext, start, start + STACK_BYTES,
+            id = crn_coro_create_locked(&crn_announced_ucontext, start, start + STACK_BYTES,
                                         CRN_CORO_CREATED);
             STRESS_REQUIRE(id != 0 && crn_coro_find_locked(start) == id);
         }

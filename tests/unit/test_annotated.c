@@ -55,7 +55,7 @@ Test(annotated, one_that_is_left_is_suspended_with_its_registers)
     switch_stacks(stacks[0], own, true);
     const struct crn_coro *coro = coro_on(stacks[0]);
     cr_assert(coro->state == CRN_CORO_SUSPENDED && thread.coro == 0);
-    coro->recogniser->body_get(coro, &body);
+    coro->kind->body_get(coro, &body);
     cr_assert(body.start == coro->stack_start && body.end == coro->stack_end && !body.is_exact);
     cr_assert(body.word_count == 6 && body.words[0] == 0x1000);
 }
@@ -89,7 +89,7 @@ Test(annotated, a_suspended_one_goes_on_and_an_ended_one_makes_way)
 Test(annotated, one_that_is_known_better_stays_what_it_is)
 {
     uintptr_t start = (uintptr_t)stacks[0];
-    uint32_t id = crn_coro_create_locked(&crn_recogniser_ucontext, start, start + BYTES,
+    uint32_t id = crn_coro_create_locked(&crn_announced_ucontext, start, start + BYTES,
                                          CRN_CORO_CREATED);
     crn_coro_at(id)->saved.sp = 0x1234;
     switch_stacks(own, stacks[0], true);
@@ -112,7 +112,7 @@ static struct crn_coro *fiber_run(struct crn_fiber *fiber, struct crn_fiber *mai
     struct crn_saved_registers registers = {.rsp = (uintptr_t)own + BYTES / 2};
     crn_fiber_switch(&thread, main_fiber, fiber, &registers);
     if (coro_on(stacks[0]) == NULL)
-        crn_coro_create_locked(&crn_recogniser_stack, start, start + BYTES, CRN_CORO_RUNNING);
+        crn_coro_create_locked(&crn_announced_stack, start, start + BYTES, CRN_CORO_RUNNING);
     coro_on(stacks[0])->flags |= flags;
     crn_coro_enter_locked(&thread, crn_coro_find_locked(start));
     registers.rsp = start + BYTES / 2;
@@ -128,7 +128,7 @@ Test(annotated, a_fiber_is_the_stack_it_leaves_and_its_name_a_handle)
     const struct crn_coro *coro = fiber_run(fiber, main_fiber, CRN_CORO_NO_MERGE);
     cr_assert(coro->mechanism == CRN_MECHANISM_ANNOTATED && coro->state == CRN_CORO_SUSPENDED);
     cr_assert_eq(thread.coro, 0);
-    cr_assert_eq(coro->recogniser->contexts_get(coro, contexts), 1);
+    cr_assert_eq(coro->kind->contexts_get(coro, contexts), 1);
     cr_assert(contexts[0].start == (uintptr_t)fiber && contexts[0].is_handle);
     crn_fiber_destroy(&thread, fiber);
     cr_assert_eq(coro->state, CRN_CORO_COMPLETED);

@@ -1,9 +1,10 @@
-#ifndef CRN_RECOGNISER_H
-#define CRN_RECOGNISER_H
+#ifndef CRN_ANNOUNCED_KIND_H
+#define CRN_ANNOUNCED_KIND_H
 /*
- * What a recogniser of one coroutine ABI must offer.  One file each; README.md has a row for each.
+ * What a recogniser must offer whose coroutines announce themselves.  One file each; README.md has a
+ * row for each.  Those that are only found in memory are in the table of finder.h.
  *
- * A recogniser enters coroutines in the registry as it sees them, by interposed calls or by what
+ * It enters coroutines in the registry as it sees them, by interposed calls or by what
  * it finds in memory, and answers three questions when a check asks, all threads standing still.
  */
 #include "coro/coro.h"
@@ -22,7 +23,7 @@ struct crn_coro_context {
     bool is_handle;        /* reaching it is reaching the coroutine */
 };
 
-struct crn_recogniser {
+struct crn_announced_kind {
     enum crn_mechanism mechanism;
 
     /* Fills the body of a created or suspended coroutine. */
@@ -38,9 +39,9 @@ struct crn_recogniser {
     bool is_completion_exact;
 };
 
-extern const struct crn_recogniser crn_recogniser_ucontext;
-extern const struct crn_recogniser crn_recogniser_stack;
-extern const struct crn_recogniser crn_recogniser_annotated;
+extern const struct crn_announced_kind crn_announced_ucontext;
+extern const struct crn_announced_kind crn_announced_stack;
+extern const struct crn_announced_kind crn_announced_annotated;
 
 /*
  * The register area of the ucontext_t in which `saved` says registers lie, if it still holds
