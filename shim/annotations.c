@@ -64,22 +64,22 @@ struct note {
 
 static void note_do(struct note *note, void (*function)(void *), uintptr_t sp)
 {
-    note->self->is_busy = 1;
+    crn_busy_begin(note->self);
     if (sp - note->self->fast_start < note->self->fast_span)
         function(note);
     else
         crn_shim_on_scratch(note->self, function, note);
-    note->self->is_busy = 0;
+    crn_busy_end(note->self);
 }
 
 static uint32_t caller_capture(struct crn_thread *self, const struct crn_saved_registers *registers)
 {
     if (!crn_shim.takes_stacks || registers->rsp - self->fast_start >= self->fast_span)
         return 0;
-    self->is_busy = 1;
-    uint32_t node = crn_stack_capture(&crn_tree, &self->walker, self->memo, registers->pc,
+    crn_busy_begin(self);
+    uint32_t node = crn_stack_capture(&crn_tree, &self->capture.walker, self->capture.memo, registers->pc,
                                       registers->rsp, registers->rbp);
-    self->is_busy = 0;
+    crn_busy_end(self);
     return node;
 }
 

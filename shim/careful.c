@@ -26,14 +26,14 @@ static void resolve_do(void *argument)
 static void signal_stack_do(struct crn_thread *self, struct errand *errand)
 {
     stack_t current;
-    struct crn_memo *usual = self->memo, passing = {.count = 0};
+    struct crn_memo *usual = self->capture.memo, passing = {.count = 0};
     if (crn_syscall2(SYS_sigaltstack, NULL, &current) == 0 &&
         (uintptr_t)errand->request.frame - (uintptr_t)current.ss_sp < current.ss_size)
         passing.bounds = (struct crn_stack_bounds){(uintptr_t)current.ss_sp,
                                                    (uintptr_t)current.ss_sp + current.ss_size};
-    self->memo = &passing;
+    self->capture.memo = &passing;
     crn_shim_on_scratch(self, errand_do, errand);
-    self->memo = usual;
+    self->capture.memo = usual;
     crn_memo_fini(&passing);
 }
 
@@ -48,15 +48,15 @@ static void place_find(struct errand *errand)
     if (self->is_busy || self->is_on_scratch) {
         /* A handler on top of us: do it here and now, without a stack; the memo is of another. */
         uint32_t was_busy = self->is_busy;
-        self->is_busy = 1;
+        crn_busy_begin(self);
         errand_do(errand);
         self->is_busy = was_busy;
         return;
     }
     if (sp - self->stack_start >= self->stack_span) {
-        self->is_busy = 1;
+        crn_busy_begin(self);
         crn_shim_on_scratch(self, resolve_do, &sp);
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     if (sp - self->fast_start < self->fast_span)
         errand_do(errand);

@@ -75,7 +75,7 @@ CRN_EXPORT unsigned coroner_v1_stack_register(const void *start, const void *end
     struct crn_range range = range_of(start, end);
     if (self == NULL || self->is_busy || range.start == range.end)
         return 0;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     uint32_t id = 0;
     if (rows_lock(self)) {
         id = row_take_locked();
@@ -84,7 +84,7 @@ CRN_EXPORT unsigned coroner_v1_stack_register(const void *start, const void *end
         crn_lock_release(&lock);
     }
     crn_coro_note_mapped(range.start, range.end, CRN_MAPPED_ONE_STACK, self->tid);
-    self->is_busy = 0;
+    crn_busy_end(self);
     return id;
 }
 
@@ -95,7 +95,7 @@ CRN_EXPORT void coroner_v1_stack_change(unsigned id, const void *start, const vo
     struct crn_range range = range_of(start, end), old = {0, 0};
     if (self == NULL || self->is_busy)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     if (rows_lock(self)) {
         old = row_change_locked(id, range);
         crn_lock_release(&lock);
@@ -104,7 +104,7 @@ CRN_EXPORT void coroner_v1_stack_change(unsigned id, const void *start, const vo
         crn_coro_note_memory_gone(old.start, old.end, self->tid);
         crn_coro_note_mapped(range.start, range.end, CRN_MAPPED_ONE_STACK, self->tid);
     }
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 /* What the last leak check counted, in the order of coroner/compat/valgrind/memcheck.h. */

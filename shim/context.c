@@ -39,12 +39,12 @@ static void note_switch(struct switch_note note)
     struct crn_thread *self = crn_shim_thread();
     if (self == NULL || self->is_busy || !crn_coros.is_ready)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     if (note.registers->rsp - self->fast_start < self->fast_span)
         switch_note_do(&note);
     else
         crn_shim_on_scratch(self, switch_note_do, &note);
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 void crn_note_swapcontext(ucontext_t *from, const ucontext_t *to,
@@ -69,9 +69,9 @@ void crn_note_ucontext_end(const ucontext_t *link, uintptr_t sp)
 {
     struct crn_thread *self = crn_shim_thread();
     if (self != NULL && !self->is_busy) {
-        self->is_busy = 1;
+        crn_busy_begin(self);
         crn_ucontext_note_end(self, link);
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     if (link == NULL) /* as __start_context does, but through our exit */
         crn_exit(0, &(struct crn_saved_registers){.rsp = sp});
@@ -101,10 +101,10 @@ CRN_EXPORT void makecontext(ucontext_t *context, void (*entry)(void), int count,
         return;
     bool has_room = (uintptr_t)frame - self->fast_start < self->fast_span;
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, frame) : 0;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     void *replaced = crn_ucontext_note_make(self, context, (uintptr_t)entry, node,
                                             (void *)(uintptr_t)crn_ucontext_end);
-    self->is_busy = 0;
+    crn_busy_end(self);
     if (replaced != NULL && replaced != (void *)(uintptr_t)crn_ucontext_end)
         crn_start_context = replaced;
 }

@@ -179,12 +179,12 @@ CRN_EXPORT void coroner_v1_lsan_answer(const char *options, const char *suppress
     struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
     if (self == NULL)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     answers_take(&crn_shim.options, options, suppressions);
     crn_lsan_start(&crn_shim.options);
     if (is_off)
         crn_shim.options.detect_leaks = false;
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 /* coroner_v1_lsan_check */

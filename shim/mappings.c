@@ -28,9 +28,9 @@ static void stacks_gone(void *address, size_t bytes)
     struct crn_thread *self = is_of_interest ? crn_shim_thread() : NULL;
     if (self == NULL || self->is_busy)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 /*
@@ -49,11 +49,11 @@ static void memory_mapped(void *address, size_t bytes, int protection, int flags
     struct crn_thread *self = crn_shim_thread();
     if (self == NULL || self->is_busy)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     crn_coro_note_mapped(start, crn_align_up(start + bytes, CRN_PAGE_BYTES),
                          (flags & MAP_STACK) != 0 ? CRN_MAPPED_FOR_STACK : CRN_MAPPED_PLAIN,
                          self->tid);
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 /*
@@ -159,9 +159,9 @@ CRN_EXPORT int mprotect(void *address, size_t bytes, int protection)
         protection == PROT_NONE && crn_coros.is_used ? crn_shim_thread() : NULL;
     if (self != NULL && !self->is_busy) {
         uintptr_t start = (uintptr_t)address;
-        self->is_busy = 1;
+        crn_busy_begin(self);
         crn_coro_note_guard(self, start, crn_align_up(start + bytes, CRN_PAGE_BYTES));
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     return 0;
 }

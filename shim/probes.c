@@ -60,12 +60,12 @@ CRN_EXPORT uint64_t coroner_v1_scope_begin(uint64_t parent, const char *name, in
     struct crn_thread *self = probe_begin();
     if (self == NULL)
         return 0;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     uint32_t number =
         crn_scope_begin(scope_of(self, parent, "coroner_scope_make"), name, self->tid);
     if (number != 0 && enters)
         crn_scope_enter(self, number);
-    self->is_busy = 0;
+    crn_busy_end(self);
     return crn_scope_handle(number);
 }
 
@@ -123,7 +123,7 @@ size_t crn_probe_scope_end(uint64_t handle, unsigned flags, const struct crn_sav
     struct crn_scope *scope = crn_scope_at(number);
     uint32_t parent = scope->parent;
     const char *name = scope->name;
-    self->findings_count = 0;
+    crn_demand_forget(self);
     /* It is over: what is allocated from here on is not for it. */
     if (crn_scope_current(self) == number)
         crn_scope_enter(self, crn_scope_if_open(parent));
@@ -132,9 +132,9 @@ size_t crn_probe_scope_end(uint64_t handle, unsigned flags, const struct crn_sav
         count = check_ask((struct crn_occasion){.scope = number, .is_scope_end = true}, flags,
                           NULL, from);
     uint32_t orphans;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     bool is_ended = crn_scope_end(handle, self->tid, &orphans);
-    self->is_busy = 0;
+    crn_busy_end(self);
     if (!is_ended)
         MISUSE("coroner_scope_end: two threads end \"%s\"", name != NULL ? name : "?");
     if (orphans > 0)
@@ -178,10 +178,10 @@ CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const 
     bool has_room = (uintptr_t)here - self->fast_start < self->fast_span;
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, here) : 0;
     uint32_t number = scope_of(self, scope, "coroner_co_begin");
-    self->is_busy = 1;
+    crn_busy_begin(self);
     uint64_t handle =
         crn_probe_begin(self, number, name, memory, (enum crn_probe_kind)kind, node);
-    self->is_busy = 0;
+    crn_busy_end(self);
     return handle;
 }
 
@@ -239,11 +239,11 @@ static bool is_possible(const struct crn_probe *probe, int event)
 /* Whether its switches were seen, so that it is in the registry as well. */
 static bool is_known_anyhow(struct crn_thread *self, const struct crn_probe *probe)
 {
-    self->is_busy = 1;
+    crn_busy_begin(self);
     crn_lock_acquire(&crn_coros.lock, self->tid);
     bool is_known = crn_coro_find_locked(probe->start) != 0;
     crn_lock_release(&crn_coros.lock);
-    self->is_busy = 0;
+    crn_busy_end(self);
     return is_known;
 }
 
@@ -316,7 +316,7 @@ CRN_EXPORT uint64_t coroner_v1_co_current(void)
 {
     struct crn_thread *self = probe_begin();
     struct crn_probe *probe = self != NULL ? crn_probe_current(self) : NULL;
-    return probe != NULL ? (uint64_t)probe->generation << 32 | self->probe : 0;
+    return probe != NULL ? (uint64_t)probe->generation << 32 | self->task.probe : 0;
 }
 
 /* `frame->bitmap` is the local "bitmap". */
@@ -341,9 +341,9 @@ CRN_EXPORT void coroner_v1_local(uint64_t handle, const char *name, const void *
                              : "cannot hold a pointer; it is not tracked");
         return;
     }
-    self->is_busy = 1;
+    crn_busy_begin(self);
     bool is_new = crn_probe_local(self, probe, last_part(name), (uintptr_t)slot);
-    self->is_busy = 0;
+    crn_busy_end(self);
     if (!is_new)
         MISUSE("coroner_local: \"%s\" is registered already",
                name != NULL ? last_part(name) : "?");
@@ -355,9 +355,9 @@ CRN_EXPORT void coroner_v1_local_done(uint64_t handle, const void *slot)
     struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
     if (self == NULL || handle == 0)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     bool is_known = probe != NULL && crn_probe_local_done(self, probe, (uintptr_t)slot);
-    self->is_busy = 0;
+    crn_busy_end(self);
     if (!is_known)
         MISUSE("coroner_local_done: this is no registered local of a coroutine that exists");
 }
@@ -367,9 +367,9 @@ CRN_EXPORT void coroner_v1_watch(const void *object, const char *why)
     struct crn_thread *self = probe_begin();
     if (self == NULL || object == NULL)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     crn_probe_watch(self, (uintptr_t)object, why);
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 CRN_EXPORT void coroner_v1_ignore(const void *object, int detaches)
@@ -437,11 +437,11 @@ CRN_EXPORT void coroner_v1_region(const void *start, size_t bytes, int is_root)
     struct crn_range range = {(uintptr_t)start, (uintptr_t)start + bytes};
     if (self == NULL || start == NULL || bytes == 0)
         return;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     if (is_root ? !crn_region_root_add(range, self->tid) : !crn_region_root_remove(range, self->tid))
         MISUSE("%s: %s", is_root ? "coroner_root_add" : "coroner_root_remove",
                is_root ? "there are too many root regions" : "this is no root region");
-    self->is_busy = 0;
+    crn_busy_end(self);
 }
 
 CRN_EXPORT void coroner_v1_disable(int by)
@@ -449,11 +449,11 @@ CRN_EXPORT void coroner_v1_disable(int by)
     struct crn_thread *self = probe_begin();
     if (self == NULL)
         return;
-    if (by < 0 && self->disabled == 0) {
+    if (by < 0 && self->task.disabled == 0) {
         MISUSE("coroner_enable: without coroner_disable before it");
         return;
     }
-    self->disabled = (uint32_t)((int)self->disabled + by);
+    self->task.disabled = (uint32_t)((int)self->task.disabled + by);
     crn_scopes.has_ignored = true;
     crn_owner_update(self);
 }

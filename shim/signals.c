@@ -246,9 +246,9 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
     if (is_enabled && self != NULL && !self->is_busy) {
         /* Some libraries start coroutines in a handler on it, and stay. */
         uintptr_t start = (uintptr_t)asked.ss_sp;
-        self->is_busy = 1;
+        crn_busy_begin(self);
         crn_coro_note_mapped(start, start + asked.ss_size, CRN_MAPPED_ONE_STACK, self->tid);
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     if (is_enabled && !has_program_stack)
         onstack_give_back();

@@ -121,7 +121,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_shim_start_early();
     struct crn_thread *self = crn_shim_thread();
     if (self != NULL)
-        self->is_busy = 1; /* what follows allocates; it is nobody's leak */
+        crn_busy_begin(self); /* what follows allocates; it is nobody's leak */
     crn_shim.process.started_unix_ns = crn_unix_now_ns();
     crn_shim.process.started_ns = crn_now_ns();
     options_read();
@@ -149,7 +149,7 @@ __attribute__((constructor)) static void shim_start(void)
         return; /* the report says why */
     /* What libc, the loader and we made until now is not the program's: never judge it. */
     crn_heap.birth_line = crn_heap_line_draw(&crn_heap);
-    self->is_busy = 0;
+    crn_busy_end(self);
     if (crn_shim.options.detect_leaks)
         crn_shim.takes_stacks = crn_shim.options.stacks;
     uint32_t early = CRN_SHIM_EARLY; /* unless another thread found a reason to stand down */

@@ -59,9 +59,9 @@ struct crn_thread *crn_shim_thread(void)
     if (self == NULL) {
         crn_shim_stand_down("there is no memory for another thread's record");
     } else if (crn_shim.phase == CRN_SHIM_ON) {
-        self->is_busy = 1; /* a thread of C11's or of clone(): setting its key may allocate */
+        crn_busy_begin(self); /* a thread of C11's or of clone(): setting its key may allocate */
         crn_shim_thread_watch(self);
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     return self;
 }
@@ -127,7 +127,7 @@ static void verify_do(void *stack)
 static CRN_COLD void stack_verify(struct crn_thread *self, uint32_t node, const uintptr_t *frame)
 {
     struct crn_verify_case stack = {
-        .tree = &crn_tree, .node = node, .frame = frame, .bounds = self->memo->bounds};
+        .tree = &crn_tree, .node = node, .frame = frame, .bounds = self->capture.memo->bounds};
     crn_witness_registers_take(&stack.registers);
     crn_shim_on_scratch(self, verify_do, &stack);
 }
@@ -136,12 +136,12 @@ uint32_t crn_shim_capture(struct crn_thread *self, const uintptr_t *frame)
 {
     if (CRN_UNLIKELY(self->is_busy))
         return 0;
-    self->is_busy = 1;
-    uint32_t node = crn_stack_capture(&crn_tree, &self->walker, self->memo, frame[1],
+    crn_busy_begin(self);
+    uint32_t node = crn_stack_capture(&crn_tree, &self->capture.walker, self->capture.memo, frame[1],
                                       (uintptr_t)(frame + 2), frame[0]);
     if (CRN_UNLIKELY(crn_shim.verifies_stacks))
         stack_verify(self, node, frame);
-    self->is_busy = 0;
+    crn_busy_end(self);
     return node;
 }
 
@@ -149,9 +149,9 @@ static CRN_COLD uint32_t stack_sample(struct crn_thread *self, const uintptr_t *
 {
     bool is_hit = false;
     if (crn_shim.takes_stacks == CRN_STACKS_SAMPLED)
-        is_hit = crn_sample_take(&self->sampler, &self->until_sample, crn_shim.options.sample_bytes);
+        is_hit = crn_sample_take(&self->capture.sampler, &self->capture.until_sample, crn_shim.options.sample_bytes);
     else
-        self->until_sample =
+        self->capture.until_sample =
             crn_shim.phase == CRN_SHIM_COLD || crn_shim.phase == CRN_SHIM_EARLY ? 0 : INT64_MAX / 2;
     return is_hit ? crn_shim_capture(self, frame) : 0;
 }
@@ -160,7 +160,7 @@ uint32_t crn_shim_stack_take(struct crn_thread *self, const uintptr_t *frame)
 {
     if (CRN_UNLIKELY(crn_shim.takes_stacks != CRN_STACKS_FULL))
         return stack_sample(self, frame);
-    self->until_sample = -1;
+    self->capture.until_sample = -1;
     return crn_shim_capture(self, frame);
 }
 

@@ -45,7 +45,7 @@ void crn_shim_stand_down(const char *why);
 /*
  * The allocation stack of a block of this size, for crn_shim_is_due; 0: it gets none.
  *
- * thread->until_sample says without a look elsewhere whether one is due.  It starts at 0, so the
+ * thread->capture.until_sample says without a look elsewhere whether one is due.  It starts at 0, so the
  * first allocation asks here, and what it is set to then depends on the mode: full, always below
  * 0; sampled, counting down; off, far away.  Where the mode is not decided yet it stays 0.
  */
@@ -53,7 +53,7 @@ uint32_t crn_shim_stack_take(struct crn_thread *self, const uintptr_t *frame);
 
 CRN_INLINE bool crn_shim_is_due(struct crn_thread *self, size_t bytes)
 {
-    return (self->until_sample -= crn_sample_span(bytes)) < 0;
+    return (self->capture.until_sample -= crn_sample_span(bytes)) < 0;
 }
 
 /* The node of the stack whose innermost frame called the function with this frame address. */

@@ -31,7 +31,7 @@ static void *thread_begin(void *argument)
     size_t bytes = 0;
     struct crn_thread *self = crn_shim.phase == CRN_SHIM_OFF ? NULL : crn_thread_attach(0, 1);
     if (self != NULL) {
-        self->is_busy = 1; /* pthread_getattr_np allocates */
+        crn_busy_begin(self); /* pthread_getattr_np allocates */
         if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
             pthread_attr_getstack(&attributes, &start, &bytes);
             pthread_attr_destroy(&attributes);
@@ -44,7 +44,7 @@ static void *thread_begin(void *argument)
         crn_thread_enter(self, self->own_start, self->own_end, 0);
         crn_signal_stack_give(self);
         crn_shim_thread_watch(self);
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     slot_give(slot);
     return function(its_argument);

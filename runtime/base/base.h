@@ -46,6 +46,6 @@ CRN_INLINE uint64_t crn_hash64(uint64_t value)
     return value;
 }
 
-enum { CRN_PAGE_SHIFT = 12, CRN_PAGE_BYTES = 1 << CRN_PAGE_SHIFT };
+enum { CRN_PAGE_SHIFT = 12, CRN_PAGE_BYTES = 1 << CRN_PAGE_SHIFT, CRN_CACHE_LINE_BYTES = 64 };
 
 #endif

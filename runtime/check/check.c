@@ -140,7 +140,7 @@ void crn_check_perform(struct crn_check *check)
     size_t used_before = crn_vm_used_bytes();
     crn_vm_peak_reset();
     uint32_t was_busy = self->is_busy;
-    self->is_busy = 1;
+    crn_busy_begin(self);
     crn_heap_counts_flush(&crn_heap, &self->counts);
     if (!crn_stack_call_mapped(check_do, check, STACK_BYTES))
         crn_draft_warning(check->draft, "there was no memory for the check; there is no verdict");

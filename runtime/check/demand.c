@@ -30,16 +30,37 @@ struct demand {
     const struct crn_saved_registers *from; /* NULL: not known */
 };
 
-/* The list of entries that a thread reads; it owns its mapping. */
-static struct crn_demand_entry *entries_make(struct crn_thread *self, size_t count)
+/* What a thread keeps of its last check, in a mapping of its own: thread->check. */
+struct results {
+    size_t count, mapped_bytes;
+    struct crn_demand_entry entries[];
+};
+
+void crn_demand_forget(struct crn_thread *thread)
 {
-    if (self->findings != NULL)
-        crn_vm_unmap(self->findings, self->findings_bytes);
-    self->findings_count = 0;
-    self->findings_bytes =
-        crn_align_up((count + 1) * sizeof(struct crn_demand_entry), CRN_PAGE_BYTES);
-    self->findings = crn_vm_map(self->findings_bytes);
-    return self->findings;
+    struct results *results = thread->check;
+    if (results != NULL)
+        results->count = 0;
+}
+
+static size_t results_count(const struct crn_thread *thread)
+{
+    const struct results *results = thread->check;
+    return results != NULL ? results->count : 0;
+}
+
+/* Room for so many entries, none of which counts yet; NULL: there is no memory. */
+static struct results *results_make(struct crn_thread *self, size_t room)
+{
+    struct results *old = self->check, *fresh;
+    if (old != NULL)
+        crn_vm_unmap(old, old->mapped_bytes);
+    size_t bytes = sizeof *fresh + room * sizeof fresh->entries[0];
+    bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
+    self->check = fresh = crn_vm_map(bytes);
+    if (fresh != NULL)
+        fresh->mapped_bytes = bytes;
+    return fresh;
 }
 
 static const char *coro_name(const struct crn_snap *snap, uint32_t number)
@@ -102,8 +123,9 @@ static void summary_fill(struct crn_demand_summary *summary, const struct crn_ch
 static void results_take(struct demand *demand, struct crn_check *check)
 {
     struct crn_mark *mark = &check->mark;
-    struct crn_demand_entry *entries =
-        entries_make(demand->self, mark->group_count + check->findings.count);
+    struct results *results =
+        results_make(demand->self, mark->group_count + check->findings.count);
+    struct crn_demand_entry *entries = results != NULL ? results->entries : NULL;
     size_t count = 0;
     crn_leaks_confirm(&check->leaks, check->draft, UINT32_MAX, true);
     for (size_t i = 0; i < mark->group_count && entries != NULL; i++)
@@ -113,7 +135,8 @@ static void results_take(struct demand *demand, struct crn_check *check)
         crn_finding_draft(check->draft, mark, &check->findings.rows[i]);
         finding_enter(&entries[count++], &check->findings.rows[i]);
     }
-    demand->self->findings_count = count;
+    if (results != NULL)
+        results->count = count;
     summary_fill(&demand->summary, check, count);
 }
 
@@ -184,7 +207,7 @@ static void demand_do(void *argument, const struct crn_saved_registers *register
             demand->is_bad = check_judge(check);
         bool must_say = demand->report == CRN_REPORT_ANY ||
                         (demand->report == CRN_REPORT_PROVEN && demand->summary.proven > 0);
-        if (must_say && demand->self->findings_count > 0)
+        if (must_say && results_count(demand->self) > 0)
             check_render(check);
     }
     crn_check_free(check);
@@ -199,10 +222,10 @@ static bool demand_perform(struct demand *demand, unsigned limit_ms)
     if (self == NULL || self->is_busy || crn_host.phase() != CRN_HOST_WATCHES ||
         !crn_host.options->detect_leaks || !crn_checks_begin(self->tid, limit_ms))
         return false;
-    self->findings_count = 0;
-    self->is_busy = 1;
+    crn_demand_forget(self);
+    crn_busy_begin(self);
     bool is_done = crn_stack_call_mapped(demand_do, demand, STACK_BYTES);
-    self->is_busy = 0;
+    crn_busy_end(self);
     crn_checks_end();
     return is_done;
 }
@@ -215,7 +238,7 @@ size_t crn_check_on_demand(struct crn_occasion occasion, enum crn_demand_report 
     bool is_done = demand_perform(&demand, CHECK_LIMIT_MS);
     if (summary != NULL)
         *summary = demand.summary;
-    return is_done ? demand.self->findings_count : 0;
+    return is_done ? results_count(demand.self) : 0;
 }
 
 bool crn_check_judged(const struct crn_saved_registers *from)
@@ -234,8 +257,8 @@ void crn_check_live_count(size_t *blocks, size_t *bytes)
 bool crn_demand_entry_read(size_t index, struct crn_demand_entry *entry)
 {
     const struct crn_thread *self = crn_self;
-    if (self == NULL || self->findings == NULL || index >= self->findings_count)
+    if (self == NULL || index >= results_count(self))
         return false;
-    *entry = ((struct crn_demand_entry *)self->findings)[index];
+    *entry = ((const struct results *)self->check)->entries[index];
     return true;
 }

@@ -55,6 +55,9 @@ bool crn_check_judged(const struct crn_saved_registers *from);
 /* What the last check that was asked for called live. */
 void crn_check_live_count(size_t *blocks, size_t *bytes);
 
+/* A thread's last check has no entries any more. */
+void crn_demand_forget(struct crn_thread *thread);
+
 /* Entry `index` of the calling thread's last check; false: there is none. */
 bool crn_demand_entry_read(size_t index, struct crn_demand_entry *entry);
 

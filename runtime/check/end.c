@@ -279,12 +279,12 @@ bool crn_end_now(const struct crn_saved_registers *from)
     end.is_asked = true;
     begin(from, NULL);
     if (end.first_pass.is_done && !end.is_settled) {
-        self->is_busy = 1;
+        crn_busy_begin(self);
         first_pass_confirm();
         end.is_settled = true;
         crn_check_free(&end.first_pass);
         crn_stack_call_mapped(now_judge, &is_bad, STACK_BYTES);
-        self->is_busy = 0;
+        crn_busy_end(self);
     }
     return is_bad;
 }

@@ -123,12 +123,12 @@ uint32_t crn_coro_create_locked(const struct crn_announced_kind *kind, uintptr_t
 /* The scope goes with the stack, except that an announced coroutine takes its own along. */
 static void scope_switch(struct crn_thread *thread, uint32_t to)
 {
-    if (CRN_LIKELY_TRUE(thread->probe != 0 || thread->coro == to))
+    if (CRN_LIKELY_TRUE(thread->task.probe != 0 || thread->coro == to))
         return;
-    uint32_t *left = thread->coro == 0 ? &thread->own_scope : &crn_coro_at(thread->coro)->scope;
-    uint32_t now = to == 0 ? thread->own_scope : crn_coro_at(to)->scope;
-    *left = thread->scope;
-    if (now != thread->scope)
+    uint32_t *left = thread->coro == 0 ? &thread->task.own_scope : &crn_coro_at(thread->coro)->scope;
+    uint32_t now = to == 0 ? thread->task.own_scope : crn_coro_at(to)->scope;
+    *left = thread->task.scope;
+    if (now != thread->task.scope)
         crn_scope_enter(thread, crn_scope_if_open(now));
 }
 

@@ -81,7 +81,7 @@ static uint32_t number_of(const struct crn_probe *probe)
 
 struct crn_probe *crn_probe_current(const struct crn_thread *thread)
 {
-    struct crn_probe *probe = thread->probe != 0 ? crn_probe_at(thread->probe) : NULL;
+    struct crn_probe *probe = thread->task.probe != 0 ? crn_probe_at(thread->task.probe) : NULL;
     return probe != NULL && probe->state == CRN_CORO_RUNNING && probe->tid == thread->tid ? probe
                                                                                          : NULL;
 }
@@ -92,21 +92,21 @@ void crn_probe_resume(struct crn_thread *thread, struct crn_probe *probe)
         probe->flags &= (uint8_t)~CRN_PROBE_JUDGED_DEAD;
         crn_probes.resurrected++;
     }
-    probe->previous = crn_probe_current(thread) != NULL ? thread->probe : 0;
+    probe->previous = crn_probe_current(thread) != NULL ? thread->task.probe : 0;
     probe->previous_scope = crn_scope_enter(thread, crn_scope_if_open(probe->scope));
     probe->tid = thread->tid;
     probe->state = CRN_CORO_RUNNING;
     if (CRN_UNLIKELY(probe->is_cancelled))
         probe->cancelled_ns = crn_now_ns(); /* its time to end begins when it can */
     probe->flags &= (uint8_t)~(CRN_PROBE_HAS_HOOK | CRN_PROBE_NO_HOOK);
-    thread->probe = number_of(probe);
+    thread->task.probe = number_of(probe);
 }
 
 /* It does not run any more: whoever it interrupted does. */
 static void running_leave(struct crn_thread *thread, struct crn_probe *probe)
 {
-    if (CRN_LIKELY_TRUE(thread->probe == number_of(probe))) {
-        thread->probe = probe->previous;
+    if (CRN_LIKELY_TRUE(thread->task.probe == number_of(probe))) {
+        thread->task.probe = probe->previous;
         crn_scope_enter(thread, crn_scope_number(probe->previous_scope));
     }
     probe->tid = 0;
@@ -298,7 +298,7 @@ void crn_probes_after_fork(void)
     struct crn_thread *self = crn_self;
     crn_lock_init(&crn_probes.lock);
     crn_probes.swallower_count = 0; /* the parent tells of them */
-    uint32_t number = self != NULL ? self->probe : 0;
+    uint32_t number = self != NULL ? self->task.probe : 0;
     for (unsigned left = 64; number != 0 && left > 0; left--) {
         struct crn_probe *probe = crn_probe_at(number);
         if (probe->state != CRN_CORO_RUNNING || probe->tid != self->tid)

@@ -143,7 +143,7 @@ bool crn_owner_is_inside(uint32_t owner, uint32_t scope)
 
 uint32_t crn_scope_current(const struct crn_thread *thread)
 {
-    return crn_scope_number((uint64_t)thread->scope_generation << 32 | thread->scope);
+    return crn_scope_number((uint64_t)thread->task.scope_generation << 32 | thread->task.scope);
 }
 
 enum { ROOTS_MAX = 1 << 16 };

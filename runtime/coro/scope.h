@@ -97,17 +97,17 @@ uint32_t crn_scope_current(const struct crn_thread *thread);
 /* Works out who is to own what the thread allocates from now on. */
 CRN_INLINE void crn_owner_update(struct crn_thread *thread)
 {
-    thread->owner = thread->disabled != 0 ? CRN_OWNER_IGNORED
-                    : thread->scope != 0  ? CRN_OWNER_SCOPE | thread->scope
+    thread->owner = thread->task.disabled != 0 ? CRN_OWNER_IGNORED
+                    : thread->task.scope != 0  ? CRN_OWNER_SCOPE | thread->task.scope
                                           : thread->coro;
 }
 
 /* Makes an open scope (0: none) current on a thread; answers the handle of the one that was. */
 CRN_INLINE uint64_t crn_scope_enter(struct crn_thread *thread, uint32_t number)
 {
-    uint64_t previous = (uint64_t)thread->scope_generation << 32 | thread->scope;
-    thread->scope = number;
-    thread->scope_generation = number != 0 ? crn_scope_at(number)->generation : 0;
+    uint64_t previous = (uint64_t)thread->task.scope_generation << 32 | thread->task.scope;
+    thread->task.scope = number;
+    thread->task.scope_generation = number != 0 ? crn_scope_at(number)->generation : 0;
     crn_owner_update(thread);
     return previous;
 }

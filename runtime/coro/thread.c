@@ -89,16 +89,12 @@ struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
     if (thread == NULL && (thread = record_make()) == NULL)
         return NULL;
     crn_heap_counts_flush(&crn_heap, &thread->counts);
-    struct crn_memo memos[CRN_THREAD_MEMOS];
-    struct crn_walker walker = thread->walker;
-    memcpy(memos, thread->memos, sizeof memos);
+    struct crn_capture capture = thread->capture;
     void *signal_stack = thread->signal_stack, *scratch_stack = thread->scratch_stack;
     memset(thread, 0, offsetof(struct crn_thread, state));
     memset(&thread->is_main, 0, sizeof *thread - offsetof(struct crn_thread, is_main));
-    for (unsigned i = 0; i < CRN_THREAD_MEMOS; i++)
-        crn_memo_reset(&memos[i], (struct crn_stack_bounds){0, 0});
-    memcpy(thread->memos, memos, sizeof memos);
-    thread->walker = walker;
+    crn_capture_reset(&capture);
+    thread->capture = capture;
     thread->signal_stack = signal_stack;
     thread->scratch_stack = scratch_stack;
     thread->tid = tid;
@@ -142,14 +138,7 @@ void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end,
     thread->fast_span = has_room ? end - thread->fast_start : 0;
     thread->coro = coro;
     crn_owner_update(thread);
-    unsigned at = is_own ? 0 : 1 + (coro + (unsigned)(start >> 16)) % (CRN_THREAD_MEMOS - 1);
-    thread->memo = &thread->memos[at];
-    if (thread->memo->bounds.start != start || thread->memo->bounds.end != end ||
-        thread->memo_coros[at] != coro) {
-        /* Its slots may lie on a stack that is gone. */
-        crn_memo_reset(thread->memo, (struct crn_stack_bounds){start, end});
-        thread->memo_coros[at] = coro;
-    }
+    crn_capture_enter(&thread->capture, (struct crn_stack_bounds){start, end}, coro, is_own);
 }
 
 static struct crn_thread_start *starts;
@@ -207,7 +196,7 @@ void crn_threads_after_fork(void)
     }
     if (self != NULL) {
         self->tid = crn_sys_gettid();
-        self->sampler.state = 0; /* children must not all sample alike */
-        self->until_sample = 0;
+        self->capture.sampler.state = 0; /* children must not all sample alike */
+        self->capture.until_sample = 0;
     }
 }

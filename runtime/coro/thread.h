@@ -8,8 +8,7 @@
  * still tells where the stack lay that glibc now keeps in its cache.
  */
 #include "heap/heap.h"
-#include "stack/sample.h"
-#include "stack/unwind.h"
+#include "stack/capture.h"
 
 enum crn_thread_state { CRN_THREAD_FREE, CRN_THREAD_ALIVE, CRN_THREAD_ENDING };
 
@@ -20,23 +19,24 @@ struct crn_saved_context {
     uintptr_t registers[6]; /* rbx rbp r12 r13 r14 r15 */
 };
 
-/*
- * Stacks that a thread remembers a walk over.  Coroutines that it switches between keep theirs; of
- * very many, each comes back to an empty memo, and the first walk is a whole one.
- */
-enum { CRN_THREAD_MEMOS = 16 };
+/* What it works for: guarded like scopes (scope.h) and announced coroutines (probe.h). */
+struct crn_task {
+    uint32_t scope;            /* the current one; 0: none */
+    uint32_t scope_generation; /* of its row, to know whether it has ended */
+    uint32_t own_scope;        /* what was current on its own stack when that was left */
+    uint32_t disabled; /* how often coroner_disable was called without coroner_enable */
+    uint32_t probe;    /* the announced coroutine that it runs; 0: none */
+};
 
 struct crn_thread {
-    /* Hot: read or written at every allocation.  Only the owner writes. */
-    uintptr_t fast_start;   /* the part of the stack that runs now where we need not be careful: */
+    /* Hot: read or written at every allocation, two cache lines.  Only the owner writes. */
+    _Alignas(CRN_CACHE_LINE_BYTES) uintptr_t fast_start; /* the part of the stack that runs now where we need not be careful: */
     uintptr_t fast_span;    /* [start, start + span); a reserve at its end is not in it */
     uint32_t coro;          /* id of the coroutine that runs now; 0: the thread's own stack */
     uint32_t is_busy;       /* inside Coroner: do not capture, do not recurse */
-    int64_t until_sample;   /* bytes to the next allocation that gets a stack; see shim/state.h */
     struct crn_heap_counts counts;
     uint32_t owner;         /* whom it allocates for: scope.h */
-    struct crn_memo *memo;  /* for the stack that runs now */
-    struct crn_walker walker;
+    struct crn_capture capture; /* hot in its first part */
 
     /* Cold. */
     uintptr_t stack_start, stack_span; /* all of the stack that runs now; span 0: not known */
@@ -46,9 +46,6 @@ struct crn_thread {
     uintptr_t own_start, own_end; /* bounds of the thread's own stack; 0: not known */
     uintptr_t base_sp;            /* sp where the thread began: above it lie TLS and descriptor */
     uintptr_t descriptor;         /* glibc's struct pthread, whose third word is its own address */
-    struct crn_memo memos[CRN_THREAD_MEMOS]; /* 0: of its own stack; others by coroutine */
-    uint32_t memo_coros[CRN_THREAD_MEMOS];   /* whose */
-    struct crn_sampler sampler;   /* draws until_sample */
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
     bool is_on_scratch;           /* it is in use */
@@ -57,18 +54,34 @@ struct crn_thread {
     uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
     uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
 
-    void *findings;        /* of its last check (check/demand.h); it owns the mapping */
-    size_t findings_count, findings_bytes;
-    uint32_t scope;      /* the current one; 0: none */
-    uint32_t scope_generation; /* of its row, to know whether it has ended */
-    uint32_t own_scope;  /* what was current on its own stack when that was left */
-    uint32_t disabled;   /* how often coroner_disable was called without coroner_enable */
-    uint32_t probe;      /* the announced coroutine that it runs; 0: none */
+    struct crn_task task;
+    void *check; /* what the checks that it asks for keep (check/demand.c); NULL: nothing yet */
 
     /* Where its own stack was last left for a coroutine; `is_away`: and not returned to. */
     struct crn_saved_context left;
     bool is_away;
 };
+
+/* What malloc and free touch is the first line, what taking a stack touches the second. */
+_Static_assert(offsetof(struct crn_thread, capture.until_sample) + sizeof(int64_t) <=
+                   CRN_CACHE_LINE_BYTES,
+               "the hot path reads one cache line of a thread's record");
+_Static_assert(offsetof(struct crn_thread, capture.walker) + sizeof(struct crn_walker) <=
+                   2 * CRN_CACHE_LINE_BYTES,
+               "taking a stack reads two");
+
+/*
+ * Between these two the thread is inside Coroner: what it allocates gets no stack, and nothing of
+ * ours begins anew.  They do not nest.
+ */
+CRN_INLINE void crn_busy_begin(struct crn_thread *thread)
+{
+    thread->is_busy = 1;
+}
+CRN_INLINE void crn_busy_end(struct crn_thread *thread)
+{
+    thread->is_busy = 0;
+}
 
 /* The calling thread's record; NULL before it is attached. */
 extern __thread struct crn_thread *crn_self __attribute__((tls_model("initial-exec")));
