@@ -17,11 +17,17 @@
     do {                                                            \
         enum { LINES_MAX = 20 };                                    \
         static _Atomic uint32_t said;                               \
+        static _Atomic int said_by; /* a forked child has its own */\
+        if (said_by != crn_shim.process.pid) {                      \
+            said_by = crn_shim.process.pid;                         \
+            said = 0;                                               \
+        }                                                           \
         if (said < LINES_MAX && said++ < LINES_MAX)                 \
             crn_log(__VA_ARGS__);                                   \
     } while (0)
 
-static _Atomic uint32_t is_check_requested;
+/* The pid of who asked: a forked child did not; 0: nobody. */
+static _Atomic int is_check_requested;
 
 CRN_EXPORT int coroner_active(void)
 {
@@ -36,8 +42,9 @@ static struct crn_thread *probe_begin(void)
     struct crn_thread *self = crn_shim_thread();
     if (CRN_UNLIKELY(self == NULL || self->is_busy))
         return NULL;
-    if (CRN_UNLIKELY(is_check_requested) &&
-        atomic_exchange_explicit(&is_check_requested, 0, memory_order_relaxed) != 0)
+    if (CRN_UNLIKELY(is_check_requested != 0) &&
+        atomic_exchange_explicit(&is_check_requested, 0, memory_order_relaxed) ==
+            crn_shim.process.pid)
         crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL, NULL);
     return self;
 }
@@ -400,7 +407,7 @@ size_t crn_probe_check(uint64_t handle, unsigned flags, struct coroner_summary *
 
 CRN_EXPORT void coroner_v1_check_request(void)
 {
-    is_check_requested = 1;
+    is_check_requested = crn_shim.process.pid;
 }
 
 CRN_EXPORT int coroner_v1_finding(size_t index, struct coroner_finding *finding)

@@ -10,6 +10,7 @@
 #include "shim/start.h"
 #include "shim/state.h"
 #include "check/check.h"
+#include "check/demand.h"
 #include "check/end.h"
 #include "coro/probe.h"
 #include "base/sys.h"
@@ -196,6 +197,7 @@ static void child_begin(void)
     crn_threads_after_fork();
     crn_stop_after_fork();
     crn_checks_after_fork();
+    crn_demand_after_fork();
     crn_end_after_fork();
     crn_deadly_after_fork(parent_pid);
     crn_lsan_after_fork();

@@ -12,6 +12,7 @@
 enum { STACK_BYTES = 512 * 1024, REGISTRY_LIMIT_MS = 200 };
 
 static struct crn_lock one_at_a_time;
+static uint32_t gone_said; /* lines: see gone_say */
 
 bool crn_checks_begin(int tid, unsigned limit_ms)
 {
@@ -25,6 +26,8 @@ void crn_checks_end(void)
 
 void crn_checks_after_fork(void)
 {
+    gone_said = 0;
+    crn_guard_after_fork();
     crn_lock_init(&one_at_a_time);
 }
 
@@ -64,15 +67,14 @@ static void picture_mark(void *argument)
 static void gone_say(void)
 {
     enum { LINES_MAX = 20 };
-    static uint32_t said;
     if (crn_probes.gone_count == 0)
         return;
     struct crn_probes_gone gone = crn_probes_bury_locked();
-    if (gone.freed_count > 0 && said++ < LINES_MAX)
+    if (gone.freed_count > 0 && gone_said++ < LINES_MAX)
         crn_log("coroner_co_destroy was not called before the frame was freed: of %u coroutines, "
                 "\"%s\" among them",
                 gone.freed_count, gone.freed_name != NULL ? gone.freed_name : "?");
-    if (gone.replaced_count > 0 && said++ < LINES_MAX)
+    if (gone.replaced_count > 0 && gone_said++ < LINES_MAX)
         crn_log("coroner_co_begin: another coroutine began in the frame of one that was not "
                 "destroyed: of %u, \"%s\" among them",
                 gone.replaced_count, gone.replaced_name != NULL ? gone.replaced_name : "?");

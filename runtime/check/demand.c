@@ -20,6 +20,11 @@ enum { CHECK_LIMIT_MS = 1000, JUDGED_LIMIT_MS = 60000, STACK_BYTES = 256 * 1024 
 /* As the last check counted them; guarded by crn_checks_begin. */
 static uint64_t live_blocks, live_bytes;
 
+void crn_demand_after_fork(void)
+{
+    live_blocks = live_bytes = 0;
+}
+
 struct demand {
     struct crn_occasion occasion;
     enum crn_demand_report report;

@@ -61,4 +61,7 @@ void crn_demand_forget(struct crn_thread *thread);
 /* Entry `index` of the calling thread's last check; false: there is none. */
 bool crn_demand_entry_read(size_t index, struct crn_demand_entry *entry);
 
+/* In a forked child: no check has counted anything yet. */
+void crn_demand_after_fork(void);
+
 #endif

@@ -161,7 +161,8 @@ static void watch_look(struct crn_check_findings *findings, struct crn_mark *mar
     struct crn_block block;
     bool is_direct;
     struct crn_watch *row = (struct crn_watch *)crn_probes.watches.base + watch->row;
-    if ((only_new && row->is_reported) ||
+    bool is_parents = row->born < crn_heap.birth_line;
+    if (is_parents || (only_new && row->is_reported) ||
         (mark->snap->occasion.scope != 0 &&
          !crn_scope_is_inside(watch->scope, mark->snap->occasion.scope)) ||
         !crn_index_find(&mark->snap->heap->index, watch->object, &block) ||

@@ -31,6 +31,15 @@ static void fault_handler(int signal, siginfo_t *info, void *context)
         crn_host.sigaction(signal, action, NULL); /* it happens again, and kills as it should */
 }
 
+void crn_guard_after_fork(void)
+{
+    if (guarded_tid == 0)
+        return;
+    for (unsigned i = 0; i < CRN_COUNT_OF(faults); i++)
+        crn_host.sigaction(faults[i], &program_actions[i], NULL);
+    guarded_tid = 0;
+}
+
 bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault)
 {
     struct sigaction ours;

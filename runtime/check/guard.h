@@ -15,4 +15,7 @@
  */
 bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault);
 
+/* In a forked child: the call that another thread had under way is the parent's. */
+void crn_guard_after_fork(void);
+
 #endif

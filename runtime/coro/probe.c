@@ -296,8 +296,11 @@ void crn_watches_note_gone(uintptr_t start, uintptr_t end, int tid)
 void crn_probes_after_fork(void)
 {
     struct crn_thread *self = crn_self;
+    if (crn_probes.lock.word == 0)
+        crn_probes_bury_locked(); /* the parent tells of these, */
     crn_lock_init(&crn_probes.lock);
-    crn_probes.swallower_count = 0; /* the parent tells of them */
+    crn_probes.swallower_count = crn_probes.gone_count = 0; /* and of those */
+    crn_probes.destroyed = crn_probes.resurrected = 0;
     uint32_t number = self != NULL ? self->task.probe : 0;
     for (unsigned left = 64; number != 0 && left > 0; left--) {
         struct crn_probe *probe = crn_probe_at(number);

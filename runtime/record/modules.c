@@ -224,5 +224,7 @@ void crn_modules_add_gone(struct crn_draft *draft)
 
 void crn_modules_after_fork(void)
 {
+    if (lock.word != 0)
+        memset(&history, 0, sizeof history); /* it may be half changed */
     crn_lock_init(&lock);
 }
