@@ -28,7 +28,7 @@ struct builder {
 
 /* Frames gathered for one stack. */
 struct frames {
-    const struct crn_frame **rows;
+    const struct crn_named_frame **rows;
     size_t count, room;
 };
 
@@ -50,14 +50,14 @@ static uint64_t hash_add_text(uint64_t hash, const char *text)
     return hash_add(hash, 0);
 }
 
-static void frame_append(struct frames *frames, const struct crn_frame *frame)
+static void frame_append(struct frames *frames, const struct crn_named_frame *frame)
 {
     frames->rows = crn_grow(frames->rows, frames->count, &frames->room, sizeof *frames->rows);
     frames->rows[frames->count++] = frame;
 }
 
 /* The inline functions of the probe API's header are ours as well. */
-static bool is_of_header(const struct crn_frame *frame)
+static bool is_of_header(const struct crn_named_frame *frame)
 {
     static const char header[] = "coroner/coroner.h"; /* and .hpp */
     const char *found = frame->file != NULL ? strstr(frame->file, header) : NULL;
@@ -80,7 +80,7 @@ static void node_append(const struct builder *builder, struct frames *frames, ui
 static void gap_append(const struct builder *builder, struct frames *frames, uint64_t count)
 {
     struct crn_store *store = builder->report->store;
-    struct crn_frame *gap = crn_store_bytes(store, sizeof *gap);
+    struct crn_named_frame *gap = crn_store_bytes(store, sizeof *gap);
     gap->function = crn_store_print(store, "[%llu frames left out]", (unsigned long long)count);
     gap->alike = gap->function;
     frame_append(frames, gap);
@@ -219,7 +219,7 @@ static uint64_t leak_id(const struct crn_leak *leak)
 {
     uint64_t id = hash_add_text(0xcbf29ce484222325u, crn_verdict_words[leak->verdict]);
     for (uint32_t i = 0; leak->allocated != NULL && i < leak->allocated->count; i++) {
-        const struct crn_frame *frame = leak->allocated->frames[i];
+        const struct crn_named_frame *frame = leak->allocated->frames[i];
         const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
         id = hash_add_text(id, frame->function);
         id = hash_add_text(id, slash != NULL ? slash + 1 : frame->module);

@@ -7,7 +7,7 @@
 
 enum { LENGTH_MAX = 12 }; /* functions that call each other in a circle */
 
-static bool frames_are_alike(const struct crn_frame *a, const struct crn_frame *b)
+static bool frames_are_alike(const struct crn_named_frame *a, const struct crn_named_frame *b)
 {
     return a == b || (a->alike != NULL && a->alike == b->alike);
 }
@@ -51,7 +51,7 @@ uint64_t crn_stack_fold_key(const struct crn_stack *stack)
     uint32_t count = crn_stack_fold(stack, stack->count, runs);
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < runs[i].length; j++) {
-            const struct crn_frame *frame = stack->frames[runs[i].at + j];
+            const struct crn_named_frame *frame = stack->frames[runs[i].at + j];
             uintptr_t what = (uintptr_t)(frame->alike != NULL ? (const void *)frame->alike : frame);
             key = crn_hash64(key * 0x9e3779b97f4a7c15u + what + 1);
         }

@@ -22,7 +22,7 @@ static int stack_compare(const struct crn_stack *a, const struct crn_stack *b)
     uint32_t left_count = a != NULL ? a->count : 0, right_count = b != NULL ? b->count : 0;
     int order = a == b ? 0 : COMPARE(left_count, right_count);
     for (uint32_t i = 0; a != b && order == 0 && i < left_count; i++) {
-        const struct crn_frame *left = a->frames[i], *right = b->frames[i];
+        const struct crn_named_frame *left = a->frames[i], *right = b->frames[i];
         order = text_compare(left->function, right->function);
         if (order == 0)
             order = COMPARE(left->line, right->line);

@@ -55,7 +55,7 @@ static void append(json_t *array, json_t *value)
         crn_out_of_memory();
 }
 
-static json_t *frame_json(const struct writer *writer, const struct crn_frame *frame)
+static json_t *frame_json(const struct writer *writer, const struct crn_named_frame *frame)
 {
     json_t *object = json_object();
     set(object, "function", text(writer, frame->function));

@@ -125,7 +125,7 @@ static struct crn_suppression *find_any(const struct crn_judge *judge,
 }
 
 static struct crn_suppression *frame_find(struct crn_judge *judge, enum crn_suppression_kind kind,
-                                          const struct crn_frame *frame)
+                                          const struct crn_named_frame *frame)
 {
     memos_reserve(judge, frame->index);
     memo *known = &judge->memos[kind][frame->index];
@@ -183,7 +183,7 @@ static struct crn_suppression *chain_find(const struct crn_judge *judge,
 }
 
 /* Whether a frame is the own code of a runtime: C's, C++'s or PHP's. */
-static bool is_runtime(const struct crn_frame *frame)
+static bool is_runtime(const struct crn_named_frame *frame)
 {
     static const char *const names[] = {"libc.so.", "ld-linux", "libstdc++.so.", "libgcc_s.so.",
                                         "php",      "libphp"};

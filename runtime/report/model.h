@@ -16,7 +16,7 @@
 
 /* Frames innermost first, Coroner's own left out. */
 struct crn_stack {
-    const struct crn_frame *const *frames;
+    const struct crn_named_frame *const *frames;
     uint32_t count;
     uint64_t key; /* equal for stacks that a reader could not tell apart */
 };

@@ -44,7 +44,7 @@ static bool is_library_name(const char *text)
     return strstr(name, "_fcontext") != NULL;
 }
 
-static bool is_library(const struct crn_frame *frame)
+static bool is_library(const struct crn_named_frame *frame)
 {
     static const char *const folders[] = {"/include/boost/", "/include/c++/", "/include/asio/"};
     const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
@@ -56,7 +56,7 @@ static bool is_library(const struct crn_frame *frame)
     return slash != NULL && (begins_with(slash, "/libboost_") || begins_with(slash, "/libstdc++."));
 }
 
-const char *crn_name_of_frame(struct crn_store *store, const struct crn_frame *frame)
+const char *crn_name_of_frame(struct crn_store *store, const struct crn_named_frame *frame)
 {
     if (frame->function != NULL)
         return frame->function;
@@ -153,7 +153,7 @@ static const char *without_call(struct crn_store *store, const char *name)
 /* The name of the user's function in row `at`; whoever calls a lambda has it as an argument. */
 static const char *user_name(struct crn_store *store, const struct crn_stack *stack, uint32_t at)
 {
-    const struct crn_frame *frame = stack->frames[at];
+    const struct crn_named_frame *frame = stack->frames[at];
     if (!is_bare_call(frame->function))
         return crn_store_text(store, without_call(store, name_begin(frame->function)));
     for (uint32_t i = at + 1; i < stack->count; i++) {
@@ -167,14 +167,14 @@ static const char *user_name(struct crn_store *store, const struct crn_stack *st
                          : crn_store_print(store, "{lambda} %s:%u", slash + 1, frame->line);
 }
 
-const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_frame *entry,
+const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_named_frame *entry,
                                   const struct crn_stack *suspended)
 {
     const char *library = NULL; /* the outermost name there is */
     if (!is_library(entry))
         return crn_name_of_frame(store, entry);
     for (uint32_t i = suspended != NULL ? suspended->count : 0; i-- > 0;) {
-        const struct crn_frame *frame = suspended->frames[i];
+        const struct crn_named_frame *frame = suspended->frames[i];
         if (frame->function == NULL)
             continue;
         if (!is_library(frame))

@@ -12,11 +12,11 @@
  * arguments tell.  A lambda is called by where it stands: "start(char
  * const*)::{lambda(fiber&&)#1}".
  */
-const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_frame *entry,
+const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_named_frame *entry,
                                   const struct crn_stack *suspended);
 
 /* What a frame is called in one word. */
-const char *crn_name_of_frame(struct crn_store *store, const struct crn_frame *frame);
+const char *crn_name_of_frame(struct crn_store *store, const struct crn_named_frame *frame);
 
 /*
  * A function's name in at most `columns`, as far as leaving out helps: first what stands in its

@@ -105,7 +105,7 @@ const char *crn_page_base(const struct crn_page *page, const char *path)
 }
 
 /* Whether a frame is how every program, thread or coroutine begins, so that it tells nothing. */
-static bool is_beginning(const struct crn_frame *frame)
+static bool is_beginning(const struct crn_named_frame *frame)
 {
     static const char *const names[] = {
         "_start",
@@ -144,7 +144,7 @@ static uint32_t stack_shown(const struct crn_stack *stack)
 }
 
 /* Where a frame is: its line, or at least its module; NULL when its name says that. */
-static const char *frame_place(const struct crn_page *page, const struct crn_frame *frame)
+static const char *frame_place(const struct crn_page *page, const struct crn_named_frame *frame)
 {
     if (frame->file != NULL && frame->line != 0)
         return crn_store_print(page->store, "%s:%u", crn_page_show(page, frame->file), frame->line);
@@ -155,7 +155,7 @@ static const char *frame_place(const struct crn_page *page, const struct crn_fra
 }
 
 /* Its name, shortened so that the line holds the place as well. */
-static const char *frame_show(const struct crn_page *page, const struct crn_frame *frame,
+static const char *frame_show(const struct crn_page *page, const struct crn_named_frame *frame,
                               int indent)
 {
     const char *place = frame_place(page, frame);
@@ -170,8 +170,8 @@ static const char *frame_show(const struct crn_page *page, const struct crn_fram
                            (unsigned long long)frame->offset);
 }
 
-static void frame_print(const struct crn_page *page, const struct crn_frame *frame, int indent,
-                        int column)
+static void frame_print(const struct crn_page *page, const struct crn_named_frame *frame,
+                        int indent, int column)
 {
     const char *place = frame_place(page, frame);
     fprintf(page->file, "%*s%-*s", indent, "", place != NULL ? column : 0,
@@ -205,7 +205,7 @@ void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, 
     bool is_cut = runs_count > INNER_FRAMES + OUTER_FRAMES + 1;
     int column = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const struct crn_frame *frame = stack->frames[i];
+        const struct crn_named_frame *frame = stack->frames[i];
         int width = frame->function != NULL ? (int)strlen(frame_show(page, frame, indent)) : 0;
         if (width > column && width <= NAME_COLUMN_MAX)
             column = width;

@@ -43,7 +43,7 @@ struct gathering {
     struct crn_sym *sym;
     const struct module *module;
     uint64_t address;
-    const struct crn_frame **rows;
+    const struct crn_named_frame **rows;
     size_t count, room;
 };
 
@@ -144,7 +144,7 @@ static void frame_add(const struct crn_image_name *name, void *user)
 {
     struct gathering *gathering = user;
     struct crn_store *store = gathering->sym->store;
-    struct crn_frame *frame = crn_store_bytes(store, sizeof *frame);
+    struct crn_named_frame *frame = crn_store_bytes(store, sizeof *frame);
     frame->raw = name->raw;
     if (name->raw != NULL) {
         frame->function = crn_demangle(store, name->raw, false);

@@ -14,7 +14,7 @@
 struct crn_sym;
 
 /* One function that was being executed.  NULL and 0 mean unknown. */
-struct crn_frame {
+struct crn_named_frame {
     const char *function;  /* readable, without parameters */
     const char *signature; /* readable, with them */
     const char *raw;       /* as the linker knows it */
@@ -31,7 +31,7 @@ struct crn_frame {
 
 /* The frames of one address, innermost first; at least one. */
 struct crn_frames {
-    const struct crn_frame *const *rows;
+    const struct crn_named_frame *const *rows;
     uint32_t count;
 };
 

@@ -5,45 +5,45 @@
  */
 #include "report/model.h"
 
-#define EXAMPLE_STACK(...)                                                               \
-    {                                                                                    \
-        .frames = (const struct crn_frame *const[]){__VA_ARGS__},                        \
-        .count = sizeof((const struct crn_frame *const[]){__VA_ARGS__}) / sizeof(void *) \
+#define EXAMPLE_STACK(...)                                                                     \
+    {                                                                                          \
+        .frames = (const struct crn_named_frame *const[]){__VA_ARGS__},                        \
+        .count = sizeof((const struct crn_named_frame *const[]){__VA_ARGS__}) / sizeof(void *) \
     }
 #define EXAMPLE_SERVER .module = "/srv/bin/server", .build_id = "c0ffee"
 
-static const struct crn_frame example_start = {
+static const struct crn_named_frame example_start = {
     .function = "_start", .module = "/srv/bin/server", .build_id = "c0ffee", .offset = 0x1001};
-static const struct crn_frame example_main = {
+static const struct crn_named_frame example_main = {
     .function = "main", .file = "/srv/src/server.c", .line = 88, EXAMPLE_SERVER, .offset = 0x1100};
-static const struct crn_frame example_accept = {.function = "accept_loop",
-                                                .file = "/srv/src/server.c",
-                                                .line = 60,
-                                                EXAMPLE_SERVER,
-                                                .offset = 0x1200};
-static const struct crn_frame example_handle = {.function = "handle_request",
-                                                .file = "/srv/src/server.c",
-                                                .line = 33,
-                                                EXAMPLE_SERVER,
-                                                .offset = 0x1300};
-static const struct crn_frame example_inlined = {.function = "bitmap_new",
-                                                 .file = "/srv/src/bitmap.h",
-                                                 .line = 7,
-                                                 EXAMPLE_SERVER,
-                                                 .offset = 0x1300,
-                                                 .inlined = true};
-static const struct crn_frame example_template = {
+static const struct crn_named_frame example_accept = {.function = "accept_loop",
+                                                      .file = "/srv/src/server.c",
+                                                      .line = 60,
+                                                      EXAMPLE_SERVER,
+                                                      .offset = 0x1200};
+static const struct crn_named_frame example_handle = {.function = "handle_request",
+                                                      .file = "/srv/src/server.c",
+                                                      .line = 33,
+                                                      EXAMPLE_SERVER,
+                                                      .offset = 0x1300};
+static const struct crn_named_frame example_inlined = {.function = "bitmap_new",
+                                                       .file = "/srv/src/bitmap.h",
+                                                       .line = 7,
+                                                       EXAMPLE_SERVER,
+                                                       .offset = 0x1300,
+                                                       .inlined = true};
+static const struct crn_named_frame example_template = {
     .function = "std::vector<std::string>::push_back",
     .signature = "std::vector<std::string>::push_back(std::string const&)",
     .file = "/usr/include/c++/12/bits/stl_vector.h",
     .line = 1280,
     EXAMPLE_SERVER,
     .offset = 0x1400};
-static const struct crn_frame example_stripped = {.module = "/usr/lib/libplugin.so",
-                                                  .offset = 0x52f0};
-static const struct crn_frame example_symbol = {
+static const struct crn_named_frame example_stripped = {.module = "/usr/lib/libplugin.so",
+                                                        .offset = 0x52f0};
+static const struct crn_named_frame example_symbol = {
     .function = "plugin_call", .module = "/usr/lib/libplugin.so", .offset = 0x4242};
-static const struct crn_frame example_jit = {.offset = 0x7f0000001000};
+static const struct crn_named_frame example_jit = {.offset = 0x7f0000001000};
 
 static const struct crn_stack example_allocated =
     EXAMPLE_STACK(&example_inlined, &example_handle, &example_main, &example_start);

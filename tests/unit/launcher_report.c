@@ -228,12 +228,12 @@ Test(report, bytes_of_coroutines_alike_are_summed)
 static const char *coroutine_called(const char *entry, const char *const *functions,
                                     const char *file)
 {
-    struct crn_frame begin = {.function = entry}, frames[8];
-    const struct crn_frame *rows[8];
+    struct crn_named_frame begin = {.function = entry}, frames[8];
+    const struct crn_named_frame *rows[8];
     struct crn_stack stack = {.frames = rows};
     for (; functions[stack.count] != NULL; stack.count++) {
         const char *function = functions[stack.count];
-        frames[stack.count] = (struct crn_frame){
+        frames[stack.count] = (struct crn_named_frame){
             .function = function,
             .file = strcmp(function, "operator()") == 0 ? file
                     : strncmp(function, "__", 2) == 0   ? "/usr/include/c++/12/bits/invoke.h"
@@ -324,9 +324,10 @@ Test(report, leaks_of_one_dead_coroutine_stand_together)
 static const struct crn_stack *letters(const char *functions)
 {
     struct crn_stack *stack = crn_store_bytes(report->store, sizeof *stack);
-    const struct crn_frame **rows = crn_store_bytes(report->store, 64 * sizeof(struct crn_frame *));
+    const struct crn_named_frame **rows =
+        crn_store_bytes(report->store, 64 * sizeof(struct crn_named_frame *));
     for (; functions[stack->count] != 0; stack->count++) {
-        struct crn_frame *frame = crn_store_bytes(report->store, sizeof *frame);
+        struct crn_named_frame *frame = crn_store_bytes(report->store, sizeof *frame);
         frame->function = crn_store_print(report->store, "%c", functions[stack->count]);
         frame->alike = frame->function;
         rows[stack->count] = frame;
@@ -351,8 +352,8 @@ Test(report, recursion_is_shown_once)
 static const char *function_shown(const char *function)
 {
     static char shown[512];
-    struct crn_frame frame = {.function = function};
-    const struct crn_frame *frames[] = {&frame};
+    struct crn_named_frame frame = {.function = function};
+    const struct crn_named_frame *frames[] = {&frame};
     struct crn_stack stack = {.frames = frames, .count = 1};
     FILE *file = fmemopen(shown, sizeof shown, "w");
     struct crn_page page = {.store = report->store, .file = file};
