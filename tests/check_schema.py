@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Checks that a JSON report is what CONTRACT.md promises, version 1.
+"""Checks that a JSON report is what runtime/report/README.md promises, version 1.
 
 check(report) answers a list of sentences, one for each broken promise; empty when all is well.  As a
 program it takes report files and prints those sentences, one a line, exit 1 when there are any.

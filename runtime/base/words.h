@@ -5,7 +5,7 @@
  * numbers are part of the recording's format: add at the end, never renumber.
  */
 
-/* The verdicts, in the order in which the stronger holder wins.  CONTRACT.md, "Verdicts". */
+/* The verdicts, in the order in which the stronger holder wins.  report/README.md has them in words. */
 enum crn_verdict {
     CRN_VERDICT_LIVE,
     CRN_VERDICT_STALE,

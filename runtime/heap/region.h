@@ -3,7 +3,7 @@
 /*
  * The one range of addresses in which jemalloc's memory lies, so that "is it heap" is one compare.
  *
- * DESIGN.md proposes extent hooks.  We serve jemalloc's own mmap and munmap instead (the shim
+ * Extent hooks would be the usual way.  We serve jemalloc's own mmap and munmap instead (the shim
  * interposes both and tells by the caller): no arena escapes, not the first one that exists
  * before hooks can be set, not one the program makes, and neither MALLOC_CONF nor `retain`
  * matters.  See runtime/heap/README.md.

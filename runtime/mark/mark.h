@@ -7,7 +7,7 @@
  * One mark in colours.  Live floods from the roots; a suspended coroutine enters the flood when
  * the first of its handles is reached, and dead ones are never entered.  Then each kind of dead
  * continuation floods what is still unmarked, likely holders before proven ones, and what is left
- * is lost.  See DESIGN.md, section 1.
+ * is lost.
  *
  * Memory: see README.md, which bounds it; all of it is outside the program's heap.
  *

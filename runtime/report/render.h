@@ -11,7 +11,7 @@
 /* For a person; with `has_color`, terminal colours. */
 void crn_report_write_text(const struct crn_report *report, FILE *file, bool has_color);
 
-/* For programs: CONTRACT.md, "The JSON report, version 1". */
+/* For programs: README.md, "The JSON report, version 1". */
 void crn_report_write_json(const struct crn_report *report, FILE *file);
 
 #endif
