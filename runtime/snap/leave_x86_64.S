@@ -2,7 +2,7 @@
  * How a thread leaves our handler, and what it does then, when returning from the handler is not
  * enough.  See machine_x86_64.c, which fills the frames.
  *
- * Both run on the program's stack, below its red zone, so that a signal that comes meanwhile finds
+ * All run on the program's stack, below its red zone, so that a signal that comes meanwhile finds
  * an ordinary stack.  The unwind rules lead from each instruction to the interrupted call: a
  * cancellation unwinds from here.
  */
@@ -123,5 +123,58 @@ crn_poll_issued:
         jmp     *%rcx
         .cfi_endproc
         .size   crn_poll_begin, .-crn_poll_begin
+
+/*
+ * crn_rest_begin, where the handler returns to: makes one or two calls that do the rest of one that
+ * was ended half way, and answers the sum.  Leaves all registers but rcx and r11 alone.
+ *
+ * The frame: done, rip, six arguments, two pieces (number, six arguments, expected), a msghdr.
+ */
+        .set    REST_FRAME, 248
+        .set    PIECES, 64
+        .set    PIECE, 64
+        .macro  ARGUMENTS at
+        movq    \at(%rsp), %rdi
+        movq    \at + 8(%rsp), %rsi
+        movq    \at + 16(%rsp), %rdx
+        movq    \at + 24(%rsp), %r10
+        movq    \at + 32(%rsp), %r8
+        movq    \at + 40(%rsp), %r9
+        .endm
+        .globl  crn_rest_begin, crn_rest_first, crn_rest_second
+        .hidden crn_rest_begin, crn_rest_first, crn_rest_second
+        .type   crn_rest_begin, @function
+crn_rest_begin:
+        .cfi_startproc
+        .cfi_signal_frame
+        .cfi_def_cfa %rsp, REST_FRAME + RED_ZONE
+        .cfi_offset %rip, 8 - (REST_FRAME + RED_ZONE)
+        ARGUMENTS PIECES + 8
+        movq    PIECES(%rsp), %rax
+        syscall
+crn_rest_first:
+        testq   %rax, %rax
+        js      1f
+        addq    %rax, (%rsp)
+        cmpq    PIECES + 56(%rsp), %rax
+        jne     1f                      /* a signal of the program's: the rest stays undone */
+        movq    PIECES + PIECE(%rsp), %rax
+        testq   %rax, %rax
+        jz      1f
+        ARGUMENTS PIECES + PIECE + 8
+        syscall
+crn_rest_second:
+        testq   %rax, %rax
+        js      1f
+        addq    %rax, (%rsp)
+1:      movq    (%rsp), %rax
+        ARGUMENTS 16
+        movq    8(%rsp), %rcx
+        leaq    REST_FRAME + RED_ZONE(%rsp), %rsp
+        .cfi_def_cfa_offset 0
+        .cfi_register %rip, %rcx
+        jmp     *%rcx
+        .cfi_endproc
+        .size   crn_rest_begin, .-crn_rest_begin
 
         .section .note.GNU-stack,"",@progbits

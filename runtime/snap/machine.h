@@ -13,14 +13,16 @@
 #include <ucontext.h>
 
 enum crn_call_state {
-    CRN_CALL_NONE,   /* the registers stand at no system call */
-    CRN_CALL_ENDED,  /* right behind one that answered EINTR */
-    CRN_CALL_COMING, /* right before one, which the kernel lets the thread issue again */
+    CRN_CALL_NONE,    /* the registers stand at no system call */
+    CRN_CALL_ENDED,   /* right behind one that answered EINTR */
+    CRN_CALL_COUNTED, /* right behind one that answered a number above 0 */
+    CRN_CALL_COMING,  /* right before one, which the kernel lets the thread issue again */
 };
 
 struct crn_call {
     enum crn_call_state state;
     long number; /* -1: not known */
+    long result; /* COUNTED: what it answered */
     uintptr_t arguments[6];
 };
 
@@ -51,6 +53,15 @@ bool crn_call_restart(ucontext_t *context, const struct crn_call *call);
  */
 bool crn_call_poll_before(ucontext_t *context, const struct crn_call *call, short events,
                           uint64_t left_ns, long at_limit);
+
+struct crn_partial;
+
+/*
+ * When the handler returns, the thread makes the calls of `partial`, whose second argument points
+ * into the stack where that has a header; the call answers the sum.  False: as above.
+ */
+bool crn_call_complete(ucontext_t *context, const struct crn_call *call,
+                       const struct crn_partial *partial);
 
 /* A clock that is read in a few ns, in units of its own. */
 uint64_t crn_ticks_now(void);

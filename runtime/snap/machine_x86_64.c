@@ -13,6 +13,7 @@
 #include "snap/machine.h"
 #include "snap/resume.h"
 #include "base/sys.h"
+#include "snap/partial.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,6 +25,7 @@ enum { SYSCALL_BYTES = 2, LOOK_BACK_BYTES = 64, NUMBERS_END = 1024, RED_ZONE_BYT
 /* Labels in leave_x86_64.S. */
 extern const char crn_restart_open[], crn_restart_flags[], crn_restart_zone[], crn_restart_jump[];
 extern const char crn_poll_begin[], crn_poll_issued[];
+extern const char crn_rest_begin[], crn_rest_first[], crn_rest_second[];
 
 /* What each leaves on the program's stack, below its red zone; their layout is known there. */
 struct restart_frame {
@@ -36,6 +38,13 @@ struct poll_frame {
     long at_limit, number;
     uintptr_t arguments[6], rip;
 };
+struct rest_frame {
+    long done;
+    uintptr_t rip, arguments[6];
+    struct crn_piece first, second; /* number 0: there is no second */
+    struct msghdr header;           /* of the second */
+};
+_Static_assert(sizeof(struct rest_frame) == 248, "leave_x86_64.S");
 _Static_assert(sizeof(struct restart_frame) == 56, "leave_x86_64.S");
 _Static_assert(sizeof(struct poll_frame) == 96, "leave_x86_64.S");
 _Static_assert(offsetof(ucontext_t, uc_mcontext.gregs) == 40, "leave_x86_64.S");
@@ -246,31 +255,41 @@ static bool is_syscall(uintptr_t address)
 
 struct crn_call crn_call_read(ucontext_t *context)
 {
-    struct crn_call call = {CRN_CALL_NONE, -1, {0}};
+    struct crn_call call = {CRN_CALL_NONE, -1, 0, {0}};
     restart_settle(context);
     uintptr_t rip = get(context, REG_RIP), rax = get(context, REG_RAX);
     if ((long)rax == -EINTR && is_syscall(rip - SYSCALL_BYTES))
         call.state = CRN_CALL_ENDED;
+    else if ((long)rax > 0 && get(context, REG_RCX) == rip && is_syscall(rip - SYSCALL_BYTES))
+        call.state = CRN_CALL_COUNTED;
     else if ((rax == SYS_restart_syscall ||
               (rax < NUMBERS_END && get(context, REG_RCX) == rip + SYSCALL_BYTES)) &&
              is_syscall(rip))
         call.state = CRN_CALL_COMING;
     for (unsigned i = 0; i < CRN_COUNT_OF(call.arguments); i++)
         call.arguments[i] = get(context, argument_registers[i]);
+    const void *sp = (const void *)get(context, REG_RSP);
+    if (call.state == CRN_CALL_NONE)
+        return call;
+    call.result = (long)rax;
     if (call.state == CRN_CALL_COMING)
         call.number = (long)rax;
-    else if (call.state == CRN_CALL_ENDED && rip == (uintptr_t)syscall_issued)
+    else if (rip == (uintptr_t)syscall_issued)
         call.number = crn_syscall_number;
-    else if (call.state == CRN_CALL_ENDED && rip == (uintptr_t)crn_poll_issued)
-        call.number = ((const struct poll_frame *)get(context, REG_RSP))->number;
-    else if (call.state == CRN_CALL_ENDED)
+    else if (rip == (uintptr_t)crn_poll_issued)
+        call.number = ((const struct poll_frame *)sp)->number;
+    else if (rip == (uintptr_t)crn_rest_first)
+        call.number = ((const struct rest_frame *)sp)->first.number;
+    else if (rip == (uintptr_t)crn_rest_second)
+        call.number = ((const struct rest_frame *)sp)->second.number;
+    else
         call.number = number_find(context, rip - SYSCALL_BYTES);
     return call;
 }
 
 static uintptr_t instruction_of(const ucontext_t *context, const struct crn_call *call)
 {
-    return get(context, REG_RIP) - (call->state == CRN_CALL_ENDED ? SYSCALL_BYTES : 0);
+    return get(context, REG_RIP) - (call->state == CRN_CALL_COMING ? 0 : SYSCALL_BYTES);
 }
 
 void crn_call_issue(ucontext_t *context, const struct crn_call *call)
@@ -341,5 +360,33 @@ bool crn_call_poll_before(ucontext_t *context, const struct crn_call *call, shor
     frame->rip = instruction_of(context, call) + SYSCALL_BYTES;
     set(context, REG_RSP, (uintptr_t)frame);
     set(context, REG_RIP, (uintptr_t)crn_poll_begin);
+    return true;
+}
+
+bool crn_call_complete(ucontext_t *context, const struct crn_call *call,
+                       const struct crn_partial *partial)
+{
+    uintptr_t rip = get(context, REG_RIP);
+    struct rest_frame *frame = (struct rest_frame *)get(context, REG_RSP);
+    if (rip != (uintptr_t)crn_rest_first && rip != (uintptr_t)crn_rest_second) {
+        if ((frame = frame_place(context, sizeof *frame)) == NULL)
+            return false;
+        memset(frame, 0, sizeof *frame);
+        frame->rip = rip;
+        memcpy(frame->arguments, call->arguments, sizeof frame->arguments);
+        set(context, REG_RSP, (uintptr_t)frame);
+    } else if (rip == (uintptr_t)crn_rest_second) {
+        frame->second.number = 0;
+    }
+    frame->done += call->result;
+    frame->first = partial->pieces[0];
+    if (partial->count == 2)
+        frame->second = partial->pieces[1];
+    if (partial->has_header) {
+        frame->header = partial->header;
+        (partial->count == 2 ? &frame->second : &frame->first)->arguments[1] =
+            (uintptr_t)&frame->header;
+    }
+    set(context, REG_RIP, (uintptr_t)crn_rest_begin);
     return true;
 }

@@ -5,6 +5,7 @@
 #include "base/sys.h"
 #include "snap/calls.h"
 #include "snap/machine.h"
+#include "snap/partial.h"
 #include "snap/stop.h"
 
 #include <errno.h>
@@ -247,11 +248,25 @@ static bool may_restart(void)
     return crn_syscall1(SYS_prctl, PR_GET_SECCOMP) == seccomp_at_start;
 }
 
+/* Has the rest of a call done that our signal ended half way. */
+static void complete(ucontext_t *context, const struct crn_call *call)
+{
+    static const struct crn_call_row no_mask = {.kind = CRN_CALL_UNKNOWN};
+    struct crn_partial partial = crn_partial_find(call);
+    bool restarts;
+    if (partial.count > 0 && !is_interrupting(signals_waiting(context, &no_mask, call), &restarts))
+        crn_call_complete(context, call, &partial);
+}
+
 void crn_resume(ucontext_t *context, uint64_t entered_ns)
 {
     struct crn_call call = crn_call_read(context);
     if (call.state == CRN_CALL_NONE || call.number < 0)
         return;
+    if (call.state == CRN_CALL_COUNTED) {
+        complete(context, &call);
+        return;
+    }
     struct crn_call_row row = crn_call_find(call.number, call.arguments);
     if (row.kind == CRN_CALL_UNKNOWN)
         return;
