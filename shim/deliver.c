@@ -7,6 +7,7 @@
  */
 #include "shim/deliver.h"
 #include "shim/state.h"
+#include "shim/stderr.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { ARGUMENTS_MAX = 48, NO_LAUNCHER = 127 };
@@ -143,24 +143,6 @@ static char **environment_make(void)
     return kept;
 }
 
-static bool is_first_stderr(int fd)
-{
-    struct stat status;
-    return fd >= 0 && fstat(fd, &status) == 0 && status.st_ino == crn_shim.stderr_inode &&
-           status.st_dev == crn_shim.stderr_device;
-}
-
-/*
- * Standard error as it was when the program began: our copy, else descriptor 2, if it still is
- * that.  -1: it is gone, and descriptor 2 may be anything, say a file of the program's.
- */
-static int stderr_find(void)
-{
-    if (is_first_stderr(crn_shim.saved_stderr))
-        return crn_shim.saved_stderr;
-    return is_first_stderr(2) ? 2 : -1;
-}
-
 /*
  * Whoever was to read the report may have gone, files may not grow, the terminal may not be for
  * background processes: the command then says so, or not, but neither dies nor stops.
@@ -224,7 +206,7 @@ static int command_run(const struct command *command)
 {
     int ends[2], status = -1;
     char **environment = environment_make();
-    int errors = stderr_find();
+    int errors = crn_stderr_find();
     sigset_t all, before;
     if (crn_syscall2(SYS_pipe2, ends, O_CLOEXEC) != 0)
         return -1;
@@ -250,7 +232,6 @@ int crn_deliver(const char *path, int exit_code, int leak_code, bool has_news)
     static struct command command;
     char launcher[4096];
     int code = exit_code;
-    crn_log_fd = stderr_find();
     if (!has_news) {
         crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
         return code;
@@ -261,7 +242,7 @@ int crn_deliver(const char *path, int exit_code, int leak_code, bool has_news)
     }
     bool is_for_stderr =
         crn_shim.options.output[0] == 0 && strcmp(crn_shim.options.format, "text") == 0;
-    if (is_for_stderr && crn_log_fd < 0)
+    if (is_for_stderr && crn_stderr_find() < 0)
         return leak_code; /* nowhere to say anything: the recording stays */
     command_fill(&command, launcher, path);
     int result = command_run(&command);

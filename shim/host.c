@@ -5,6 +5,7 @@
 #include "shim/deliver.h"
 #include "shim/lsan_compat.h"
 #include "shim/state.h"
+#include "shim/stderr.h"
 
 static enum crn_host_phase phase_get(void)
 {
@@ -25,6 +26,7 @@ const struct crn_host crn_host = {
     .thread = crn_shim_thread,
     .sigaction = crn_sigaction_real,
     .temporary = crn_shim_temporary,
+    .end_begins = crn_stderr_hold,
     .describe = crn_lsan_describe,
     .deliver = crn_deliver,
     .deliver_judged = crn_deliver_judged,

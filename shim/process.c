@@ -9,6 +9,7 @@
 #include "shim/lsan_compat.h"
 #include "shim/start.h"
 #include "shim/state.h"
+#include "shim/stderr.h"
 #include "check/check.h"
 #include "check/demand.h"
 #include "check/end.h"
@@ -180,10 +181,7 @@ static void child_begin(void)
     crn_shim.process.is_forked = true;
     crn_shim.process.is_first = false;
     crn_shim.process.is_silenced |= !crn_shim.options.follow_children;
-    /* A daemon closes standard error to let go of whoever reads it: a copy must not hold on. */
-    if (crn_shim.saved_stderr >= 0)
-        crn_syscall1(SYS_close, crn_shim.saved_stderr);
-    crn_shim.saved_stderr = -1;
+    crn_stderr_after_fork();
     crn_shim.process.started_unix_ns = crn_unix_now_ns();
     crn_shim.process.started_ns = crn_now_ns();
     crn_heap_after_fork(&crn_heap);

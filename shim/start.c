@@ -5,17 +5,16 @@
 #include "shim/start.h"
 #include "shim/lsan_compat.h"
 #include "shim/state.h"
+#include "shim/stderr.h"
 #include "base/sys.h"
 #include "snap/take.h"
 #include "stack/verify.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <jemalloc/jemalloc.h>
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Privately, so that the program keeps libgcc's unwinder and libc's backtrace. */
 static void libunwind_find(void)
@@ -64,18 +63,6 @@ static void options_read(void)
     crn_shim.process.session = variable_copy("CORONER_SESSION", session, sizeof session);
     crn_shim.launcher = variable_copy("CORONER_LAUNCHER", launcher, sizeof launcher);
     crn_lsan_start(&crn_shim.options);
-}
-
-/* Notes what standard error is; a plain preload keeps a copy, where a program seldom looks. */
-static void stderr_save(void)
-{
-    struct stat status;
-    if (fstat(2, &status) != 0)
-        return;
-    crn_shim.stderr_inode = status.st_ino;
-    crn_shim.stderr_device = status.st_dev;
-    if (crn_shim.process.session == NULL)
-        crn_shim.saved_stderr = fcntl(2, F_DUPFD_CLOEXEC, 230);
 }
 
 /* Leaves our variables and jemalloc's, thread-local ones too, out of every check. */
@@ -139,7 +126,8 @@ __attribute__((constructor)) static void shim_start(void)
     if (crn_shim.options.verify_stacks != 0 && !crn_shim.verifies_stacks)
         crn_log("verify_stacks needs libunwind.so.8 and libgcc_s.so.1; it is off");
     crn_shim_thread_watch_init();
-    stderr_save();
+    crn_stderr_note();
+    crn_log_where = crn_stderr_find;
     crn_process_start();
     crn_signals_start();
     crn_annotations_start();

@@ -11,7 +11,7 @@
 
 #include <pthread.h>
 
-struct crn_shim crn_shim = {.saved_stderr = -1};
+struct crn_shim crn_shim;
 
 static const size_t TREE_BYTES = (size_t)1 << 36; /* of addresses */
 

@@ -25,8 +25,6 @@ struct crn_shim {
     struct crn_options options;
     struct crn_process_facts process;
     const char *launcher; /* the coroner command, for a plain preload; NULL: look beside us */
-    int saved_stderr;     /* a copy, in a plain preload; -1: none */
-    uint64_t stderr_inode, stderr_device; /* what it was, to know it again */
 };
 extern struct crn_shim crn_shim;
 

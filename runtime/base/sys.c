@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 #include <time.h>
 
-int crn_log_fd = 2;
+int (*crn_log_where)(void);
 
 int crn_sys_open_read(const char *path)
 {
@@ -131,6 +131,8 @@ void crn_log(const char *format, ...)
     if (length > sizeof line - 2)
         length = sizeof line - 2;
     line[length++] = '\n';
-    crn_sys_write_all(crn_log_fd, line, length);
+    int fd = crn_log_where != NULL ? crn_log_where() : 2;
+    if (fd >= 0)
+        crn_sys_write_all(fd, line, length);
     errno = saved_errno;
 }

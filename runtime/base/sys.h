@@ -79,10 +79,10 @@ void crn_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_ns)
 void crn_futex_wake_all(_Atomic uint32_t *word);
 
 /*
- * Writes one line "coroner: …" to standard error (or to the descriptor crn_log_fd).  Needs about
- * 1 KiB of stack; safe in signal handlers.
+ * Writes one line "coroner: …" to the descriptor that crn_log_where finds (-1: nowhere), or to
+ * standard error.  Needs about 1 KiB of stack; safe in signal handlers.
  */
 void crn_log(const char *format, ...) CRN_PRINTF(1, 2);
-extern int crn_log_fd;
+extern int (*crn_log_where)(void);
 
 #endif

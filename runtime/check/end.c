@@ -145,6 +145,8 @@ static void begin(const struct crn_saved_registers *from, const ucontext_t *inte
         !atomic_compare_exchange_strong_explicit(&end.has_begun, &expected, 1, memory_order_acq_rel,
                                                  memory_order_relaxed))
         return;
+    if (!end.is_asked) /* then the program goes on */
+        crn_host.end_begins();
     end.beginning_tid = crn_sys_gettid();
     end.interrupted = interrupted;
     if (from != NULL)

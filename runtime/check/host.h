@@ -45,6 +45,12 @@ struct crn_host {
     /* TMPDIR, as it is now; NULL: it is not set, or no absolute path. */
     const char *(*temporary)(void);
 
+    /*
+     * The end begins: whatever the program closes from here on, its report must find its way.
+     * Async-signal-safe.
+     */
+    void (*end_begins)(void);
+
     /* Adds to a draft what the program says of itself, for whoever reads the recording. */
     void (*describe)(struct crn_draft *draft);
 
