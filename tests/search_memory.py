@@ -95,12 +95,12 @@ class Search:
             for number, (word,) in enumerate(struct.iter_unpack("<Q", words)):
                 if not word:
                     continue
-                size, phase = classes[(word >> 32 & 0xff) - 1], (word >> 40 & 0xff) * 16
+                size, phase = classes[(word & 0xff) - 1], (word >> 8 & 0xff) * 16
                 slots = 1 if size >= PAGE else (PAGE - phase + size - 1) // size
-                record = records + 16 * (word & 0xffffffff)
+                record = records + 16 * (word >> 32)
                 for slot, (_, meta) in enumerate(
                         struct.iter_unpack("<QQ", self.read(record, record + 16 * slots))):
-                    if meta:
+                    if meta >> 62 & 1:
                         yield (start + number * PAGE + phase + slot * size, size,
                                meta & (1 << 40) - 1, meta >> 40 & (1 << 22) - 1)
 

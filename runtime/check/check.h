@@ -15,7 +15,7 @@
 struct crn_check {
     struct crn_draft *draft; /* gets warnings, chains and coroutines */
     struct crn_occasion occasion;
-    uint32_t birth_from;                         /* judge only blocks born at or after */
+    uint64_t birth_from;                         /* judge only blocks born at or after */
     const ucontext_t *interrupted;               /* in a signal handler: what it interrupted */
     const struct crn_saved_registers *registers; /* where the program called; NULL: the caller's */
     bool lists_all;                              /* every coroutine, dead or not */

@@ -132,7 +132,7 @@ static void results_take(struct demand *demand, struct crn_check *check)
         results_make(demand->self, mark->group_count + check->findings.count);
     struct crn_demand_entry *entries = results != NULL ? results->entries : NULL;
     size_t count = 0;
-    crn_leaks_confirm(&check->leaks, check->draft, UINT32_MAX, true);
+    crn_leaks_confirm(&check->leaks, check->draft, UINT64_MAX, true);
     for (size_t i = 0; i < mark->group_count && entries != NULL; i++)
         if (mark->groups[i].blocks + mark->groups[i].indirect_blocks > 0)
             leak_enter(&entries[count++], mark, &mark->groups[i]);

@@ -25,7 +25,7 @@ static struct {
     struct crn_check last_pass;               /* of what was born since */
     struct crn_draft draft;
     bool draft_is_open;
-    uint32_t born_after; /* blocks with at least this birth were made during teardown */
+    uint64_t born_after; /* blocks with at least this birth were made during teardown */
     uint64_t pause_ns, check_ns;
     size_t check_bytes;        /* of the check that took most */
     uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
@@ -51,7 +51,7 @@ struct crn_draft *crn_process_draft(void)
 /* One check of the end. */
 struct pass {
     struct crn_check *check;
-    uint32_t birth_from;
+    uint64_t birth_from;
 };
 
 static void pass_do(void *argument, const struct crn_saved_registers *registers)
@@ -79,19 +79,19 @@ static void pass_do(void *argument, const struct crn_saved_registers *registers)
 
 static bool has_seen(const struct crn_block *block, void *user)
 {
-    if (crn_record_birth(block->record) < *(const uint32_t *)user)
+    if (crn_birth_of(&crn_heap, block->record) < *(const uint64_t *)user)
         return true;
-    *(uint32_t *)user = UINT32_MAX;
+    *(uint64_t *)user = UINT64_MAX;
     return false;
 }
 
 /* Is any block alive that was born at or after `birth`?  Spares a forked child the whole check. */
-static bool any_born_since(uint32_t birth)
+static bool any_born_since(uint64_t birth)
 {
     if (crn_heap.outside.used)
         return true;
     crn_index_for_each(&crn_heap.index, crn_heap.region.next, has_seen, &birth);
-    return birth == UINT32_MAX;
+    return birth == UINT64_MAX;
 }
 
 /* Whether there is something to say at the end, be it only why we stood down. */
@@ -230,7 +230,7 @@ static int report(int exit_code, int exit_signal)
         struct pass pass = {&end.last_pass, end.born_after};
         crn_stack_call_mapped(pass_do, &pass, STACK_BYTES);
         if (end.last_pass.is_done)
-            crn_leaks_confirm(&end.last_pass.leaks, &end.draft, UINT32_MAX, false);
+            crn_leaks_confirm(&end.last_pass.leaks, &end.draft, UINT64_MAX, false);
     }
     end.draft.process.coroutines_resurrected = crn_coros.resurrected + crn_probes.resurrected;
     struct ending ending = {exit_code, exit_signal, exit_code};

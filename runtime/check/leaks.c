@@ -139,7 +139,7 @@ bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *gro
 
 /* Lists the leaked blocks themselves; `rows`: by group, that of its leak + 1, 0: it was dropped. */
 static void objects_add(const struct crn_mark *mark, struct crn_draft *draft, const uint32_t *rows,
-                        uint32_t born_before)
+                        uint64_t born_before)
 {
     for (size_t i = 0; i < mark->suspect_count; i++) {
         const struct crn_suspect *suspect = &mark->suspects[i];
@@ -179,7 +179,7 @@ static void sample_add(struct crn_draft *draft, uint32_t *recent, struct crn_rec
 
 /* Lists the leaked blocks that have a stack; `rows` as for objects_add. */
 static void samples_add(struct crn_mark *mark, struct crn_draft *draft, const uint32_t *rows,
-                        uint32_t born_before)
+                        uint64_t born_before)
 {
     uint32_t *recent = crn_arena_alloc(&mark->arena, RECENT_SAMPLES * sizeof *recent);
     for (size_t i = 0; i < mark->suspect_count && recent != NULL; i++) {
@@ -200,7 +200,7 @@ static void samples_add(struct crn_mark *mark, struct crn_draft *draft, const ui
     }
 }
 
-void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, uint32_t born_before,
+void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, uint64_t born_before,
                        bool has_totals)
 {
     struct crn_mark *mark = leaks->mark;

@@ -31,7 +31,7 @@ bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *gro
  * `born_before` is another one at the same address.  `has_totals`: the live counts are of this
  * mark.
  */
-void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, uint32_t born_before,
+void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, uint64_t born_before,
                        bool has_totals);
 
 #endif

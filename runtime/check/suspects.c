@@ -5,7 +5,7 @@
 #include "base/sys.h"
 
 bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_suspect *suspect,
-                                uint32_t born_before)
+                                uint64_t born_before)
 {
     struct crn_outside_block outside;
     struct crn_heap *heap = mark->snap->heap;
@@ -16,5 +16,5 @@ bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_su
         record = &outside.record;
     }
     /* A record that has come to describe another block says so by its birth. */
-    return crn_record_is_live(record) && crn_record_birth(record) < born_before;
+    return crn_record_is_live(record) && crn_birth_of(heap, record) < born_before;
 }

@@ -10,6 +10,6 @@
  * block at the same address.
  */
 bool crn_suspect_is_still_there(const struct crn_mark *mark, const struct crn_suspect *suspect,
-                                uint32_t born_before);
+                                uint64_t born_before);
 
 #endif

@@ -56,7 +56,7 @@ struct crn_probe {
     uint64_t cancelled_ns;
     uint64_t scope_handle; /* to know whether it has ended; 0: none */
     uint32_t created_node;
-    uint32_t born;        /* birth clock: a block that is younger is another one */
+    uint64_t born;        /* birth clock: a block that is younger is another one */
     uint32_t first_local; /* 0: none */
     uint32_t next_free;
     uint32_t order;       /* of beginning */
@@ -81,7 +81,7 @@ struct crn_watch {
     uintptr_t object;
     const char *why; /* the program's text */
     uint32_t scope;
-    uint32_t born;   /* birth clock when it was watched */
+    uint64_t born;   /* birth clock when it was watched */
     uint32_t is_reported;
 };
 

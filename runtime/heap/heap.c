@@ -9,26 +9,9 @@ struct crn_heap crn_heap;
 bool crn_heap_init(struct crn_heap *heap)
 {
     heap->started_ns = crn_now_ns();
-    heap->birth_now = 1;
-    heap->birth_line = 0;
+    crn_births_init(heap);
     size_t span = crn_region_init(&heap->region) ? heap->region.end - heap->region.base : 0;
     return crn_index_init(&heap->index, heap->region.base, span) == CRN_OK;
-}
-
-static void birth_raise(struct crn_heap *heap, uint32_t wanted)
-{
-    uint32_t seen = heap->birth_now;
-    while (seen < wanted && wanted <= CRN_META_BIRTH_MAX &&
-           !atomic_compare_exchange_weak_explicit(&heap->birth_now, &seen, wanted,
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
-uint32_t crn_heap_line_draw(struct crn_heap *heap)
-{
-    uint32_t line = heap->birth_now + 1;
-    birth_raise(heap, line);
-    return line;
 }
 
 void crn_heap_counts_flush(struct crn_heap *heap, struct crn_heap_counts *counts)
@@ -42,7 +25,7 @@ void crn_heap_counts_flush(struct crn_heap *heap, struct crn_heap_counts *counts
                                                   memory_order_relaxed, memory_order_relaxed))
         ;
     *counts = (struct crn_heap_counts){0, 0, 0};
-    birth_raise(heap, (uint32_t)((crn_now_ns() - heap->started_ns) / 1000000000u) + 1);
+    crn_births_tick(heap);
 }
 
 void crn_heap_after_fork(struct crn_heap *heap)
@@ -53,6 +36,7 @@ void crn_heap_after_fork(struct crn_heap *heap)
     if (heap->region.lock.word != 0)
         heap->region.gap_count = 0; /* it may be half changed; the addresses are lost */
     crn_lock_init(&heap->region.lock);
+    crn_births_after_fork(heap);
     heap->birth_line = crn_heap_line_draw(heap);
     heap->allocations = heap->frees = 0;
     heap->peak_bytes = heap->live_bytes = 0;

@@ -24,6 +24,7 @@
  */
 #include "base/lock.h"
 #include "base/vm.h"
+#include "heap/births.h"
 #include "heap/sizeclass.h"
 
 /*
@@ -35,12 +36,12 @@
 struct crn_record {
     uint32_t stack; /* node of its allocation stack; 0: unknown */
     uint32_t coro;  /* id of the coroutine it was allocated in; 0: a thread's own stack */
-    uint64_t meta;  /* exact size | birth << 40 | flags << 62; 0: there never was a block */
+    uint64_t meta;  /* exact size | stamp << 40 | flags << 62; 0: there never was a block */
 };
 
-enum { CRN_META_BIRTH_SHIFT = 40, CRN_META_BIRTH_BITS = 22, CRN_META_FLAGS_SHIFT = 62 };
+enum { CRN_META_BIRTH_SHIFT = 40, CRN_META_FLAGS_SHIFT = 62 };
 #define CRN_META_SIZE_MASK (((uint64_t)1 << CRN_META_BIRTH_SHIFT) - 1)
-#define CRN_META_BIRTH_MAX (((uint32_t)1 << CRN_META_BIRTH_BITS) - 1)
+#define CRN_META_STAMP_MASK (((uint32_t)1 << CRN_BIRTH_STAMP_BITS) - 1)
 #define CRN_META_LIVE ((uint64_t)CRN_RECORD_LIVE << CRN_META_FLAGS_SHIFT)
 #define CRN_META_SPECIAL ((uint64_t)CRN_RECORD_SPECIAL << CRN_META_FLAGS_SHIFT)
 enum crn_record_flags {
@@ -96,13 +97,19 @@ CRN_INLINE size_t crn_record_size(const struct crn_record *record)
 {
     return record->meta & CRN_META_SIZE_MASK;
 }
-CRN_INLINE uint32_t crn_record_birth(const struct crn_record *record)
+/* The stamp of its birth; crn_birth_of (heap.h) says which that is. */
+CRN_INLINE uint32_t crn_meta_stamp(uint64_t meta)
 {
-    return (record->meta >> CRN_META_BIRTH_SHIFT) & CRN_META_BIRTH_MAX;
+    return (meta >> CRN_META_BIRTH_SHIFT) & CRN_META_STAMP_MASK;
 }
-CRN_INLINE uint64_t crn_meta(size_t size, uint32_t birth, unsigned flags)
+CRN_INLINE uint64_t crn_meta_restamp(uint64_t meta, uint32_t stamp)
 {
-    return (uint64_t)size | (uint64_t)birth << CRN_META_BIRTH_SHIFT |
+    return (meta & ~((uint64_t)CRN_META_STAMP_MASK << CRN_META_BIRTH_SHIFT)) |
+           (uint64_t)stamp << CRN_META_BIRTH_SHIFT;
+}
+CRN_INLINE uint64_t crn_meta(size_t size, uint64_t birth, unsigned flags)
+{
+    return (uint64_t)size | (birth & CRN_META_STAMP_MASK) << CRN_META_BIRTH_SHIFT |
            (uint64_t)flags << CRN_META_FLAGS_SHIFT;
 }
 
@@ -159,7 +166,7 @@ CRN_INLINE struct crn_record *crn_index_slot_for(struct crn_index *index, uintpt
 }
 
 CRN_INLINE void crn_record_write(struct crn_record *record, size_t size, uint32_t stack,
-                                 uint32_t coro, uint32_t birth)
+                                 uint32_t coro, uint64_t birth)
 {
     record->stack = stack;
     record->coro = coro;
@@ -198,7 +205,7 @@ CRN_INLINE uint64_t crn_record_make_special(struct crn_record *record)
  * some new: whoever resizes a block holds it, so it is live by any of them.  Answers who owned it.
  */
 CRN_INLINE uint32_t crn_record_replace(struct crn_record *record, size_t size, uint32_t stack,
-                                       uint32_t coro, uint32_t birth)
+                                       uint32_t coro, uint64_t birth)
 {
     uint64_t seen = __atomic_load_n(&record->meta, __ATOMIC_RELAXED);
     uint64_t wanted = crn_meta(size, birth, CRN_RECORD_LIVE);

@@ -6,7 +6,7 @@
 /* Enters one live block. */
 CRN_INLINE void block_enter(struct crn_mark *mark, crn_slot slot, const struct crn_record *record)
 {
-    bool is_ours = crn_record_birth(record) >= mark->snap->birth_from;
+    bool is_ours = crn_birth_of(mark->snap->heap, record) >= mark->snap->birth_from;
     mark->colours[slot] = (uint8_t)(CRN_COLOUR_WHITE | (is_ours ? 0 : CRN_COLOUR_FOREIGN));
     crn_bit_set(mark->fresh, slot);
     mark->live_blocks += is_ours;

@@ -91,7 +91,7 @@ static bool is_there(const struct crn_probe *probe)
     if (!crn_index_is_inside(&crn_heap.index, probe->start))
         return true;
     return crn_index_find(&crn_heap.index, probe->start, &block) &&
-           crn_record_birth(block.record) <= probe->born;
+           crn_birth_of(&crn_heap, block.record) <= probe->born;
 }
 
 /* Whether its scope ends, or has. */

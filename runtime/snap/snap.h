@@ -83,7 +83,7 @@ struct crn_occasion {
 struct crn_snap {
     struct crn_heap *heap;
     uintptr_t heap_end;  /* every block in the region lies below */
-    uint32_t birth_from; /* judge only blocks born at or after */
+    uint64_t birth_from; /* judge only blocks born at or after */
 
     struct crn_root *roots;
     size_t root_count;

@@ -85,7 +85,7 @@ static bool outside_collect(struct crn_snap *snap)
 
 enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_list *stopped,
                               const struct crn_taker *taker, const struct crn_occasion *occasion,
-                              uint32_t birth_from, bool is_torn)
+                              uint64_t birth_from, bool is_torn)
 {
     struct crn_snap_builder builder = {.snap = snap};
     memset(snap, 0, sizeof *snap);

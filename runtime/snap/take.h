@@ -22,7 +22,7 @@ struct crn_taker {
  */
 enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_list *stopped,
                               const struct crn_taker *taker, const struct crn_occasion *occasion,
-                              uint32_t birth_from, bool is_torn);
+                              uint64_t birth_from, bool is_torn);
 void crn_snap_free(struct crn_snap *snap);
 
 /* Which roots checks use; all of them unless this is called, before the first. */

@@ -36,7 +36,7 @@ static inline void maker_heap_init(struct maker_heap *maker, size_t pages)
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     cr_assert(maker->memory != MAP_FAILED);
     maker->next = (uintptr_t)maker->memory;
-    maker->heap.birth_now = 1;
+    crn_births_init(&maker->heap);
     cr_assert(crn_index_init(&maker->heap.index, maker->next, maker->bytes) == CRN_OK);
     cr_assert(crn_index_cover(&maker->heap.index, maker->next + maker->bytes));
 }
@@ -46,6 +46,7 @@ static inline void maker_heap_fini(struct maker_heap *maker)
     struct crn_index *index = &maker->heap.index;
     crn_span_fini(&index->pages_span);
     crn_span_fini(&index->records_span);
+    crn_span_fini(&maker->heap.births.times);
     munmap(maker->memory, maker->bytes);
 }
 

@@ -72,12 +72,12 @@ Test(index, a_record_keeps_what_was_written)
 {
     uintptr_t start = maker_place(&maker, 100);
     struct crn_record *record = crn_index_slot_for(index_, start, crn_class_of(100), 1);
-    crn_record_write(record, 100, 0xfffffff1, 0xfffffff2, CRN_META_BIRTH_MAX);
+    crn_record_write(record, 100, 0xfffffff1, 0xfffffff2, CRN_META_STAMP_MASK);
     cr_assert(crn_record_size(record) == 100 && record->stack == 0xfffffff1 &&
-              record->coro == 0xfffffff2 && crn_record_birth(record) == CRN_META_BIRTH_MAX &&
+              record->coro == 0xfffffff2 && crn_meta_stamp(record->meta) == CRN_META_STAMP_MASK &&
               crn_record_is_live(record));
     crn_record_write(record, CRN_META_SIZE_MASK, 0, 0, 0);
-    cr_assert(crn_record_size(record) == CRN_META_SIZE_MASK && crn_record_birth(record) == 0);
+    cr_assert(crn_record_size(record) == CRN_META_SIZE_MASK && crn_meta_stamp(record->meta) == 0);
     crn_record_clear(record);
     cr_assert_not(crn_record_is_live(record));
 }
@@ -113,7 +113,7 @@ Test(index, a_block_that_is_resized_where_it_is_stays_special_and_on_record)
     cr_assert(crn_index_slot_for(index_, start, crn_class_of(160000), 1) == record);
     cr_assert_eq(crn_record_replace(record, 150000, 8, 5, 2), 0);
     cr_assert(crn_record_size(record) == 150000 && record->stack == 8 && record->coro == 5 &&
-              crn_record_birth(record) == 2 && (record->meta & CRN_META_SPECIAL) != 0);
+              crn_meta_stamp(record->meta) == 2 && (record->meta & CRN_META_SPECIAL) != 0);
     cr_assert(finds(start, start, 150000));
     cr_assert(crn_index_slot_for(index_, start, crn_class_of(60000), 1) == record);
     cr_assert_eq(crn_record_replace(record, 60000, 8, 0, 2), 5);

@@ -320,7 +320,7 @@ static void *scene_block(struct scene *scene, size_t bytes)
     simple->blocks[simple->block_count].end = (uintptr_t)start + block.usable;
     simple->blocks[simple->block_count].size = bytes;
     simple->blocks[simple->block_count++].is_foreign =
-        crn_record_birth(block.record) < maker.snap.birth_from;
+        crn_birth_of(&maker.heap.heap, block.record) < maker.snap.birth_from;
     scene_interesting(scene, (uintptr_t)start, block.usable);
     return start;
 }
