@@ -23,18 +23,23 @@ LIBRARIES = ("coroner-shim", "crn-runtime", "crn-launcher", "coroner")
 
 def read_symbols(build):
     """Answers {source: (defined, wanted)} of every C file that was built for us."""
-    symbols = {}
+    sources = {}
     for library in LIBRARIES:
         objects = build / "CMakeFiles" / f"{library}.dir"
-        for path in sorted(objects.rglob("*.c.o")):
+        for path in objects.rglob("*.c.o"):
             source = str(path.relative_to(objects))[:-2]
-            if not (TOP / source).is_file():
-                continue  # left over from before it was moved
-            lines = subprocess.run(["nm", "--format=posix", path], check=True, capture_output=True,
-                                   text=True).stdout.splitlines()
-            rows = [line.split()[:2] for line in lines]
-            symbols[source] = ({name for name, kind in rows if kind not in "Uuwv"},
-                               {name for name, kind in rows if kind in "U"})
+            if (TOP / source).is_file():  # otherwise it is left over from before it was moved
+                sources[str(path)] = source
+    symbols = {source: (set(), set()) for source in sorted(sources.values())}
+    if not sources:
+        return symbols
+    listing = subprocess.run(["nm", "--format=posix", "-A", *sources], check=True,
+                             capture_output=True, text=True).stdout
+    for line in listing.splitlines():
+        path, _, row = line.partition(": ")
+        name, kind = row.split()[:2]
+        if kind not in "wv":
+            symbols[sources[path]][kind == "U"].add(name)
     return symbols
 
 
