@@ -50,9 +50,9 @@ static bool is_libcs(const void *block, size_t *header)
 
 void crn_foreign_note(void *block)
 {
-    struct crn_record nothing = {0, 0, 0};
+    struct crn_outside_block row = {.start = (uintptr_t)block};
     if (!is_in_region(block) && !is_jemallocs_alone() &&
-        !crn_outside_add(&crn_heap.outside, (uintptr_t)block, 0, nothing, tid_get()))
+        !crn_outside_add(&crn_heap.outside, row, tid_get()))
         has_missed = true;
 }
 

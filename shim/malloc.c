@@ -24,10 +24,12 @@ CRN_INLINE void counts_settle(struct crn_thread *self)
 static CRN_COLD void outside_note(struct crn_thread *self, void *block, size_t bytes,
                                   uint32_t stack)
 {
-    struct crn_record record = {
-        stack, self->owner,
-        crn_meta(bytes & CRN_META_SIZE_MASK, crn_heap.birth_now, CRN_RECORD_LIVE)};
-    if (!crn_outside_add(&crn_heap.outside, (uintptr_t)block, sallocx(block, 0), record, self->tid))
+    struct crn_outside_block row = {
+        (uintptr_t)block,
+        bytes,
+        sallocx(block, 0),
+        {stack, self->owner, crn_meta(0, crn_heap.birth_now, CRN_RECORD_LIVE)}};
+    if (!crn_outside_add(&crn_heap.outside, row, self->tid))
         crn_shim_stand_down("there is no memory for the table of blocks outside its region");
 }
 
@@ -61,7 +63,7 @@ void crn_block_note_slow(struct crn_thread *self, void *block, size_t bytes, uns
     counts_settle(self);
 }
 
-/* Above 1 TiB there is no size class; 0 matches no record. */
+/* Above 1 TiB there is no size class; such a block is an outside one, and 0 matches no record. */
 CRN_INLINE unsigned class_of(size_t bytes)
 {
     return bytes <= (size_t)1 << 40 ? crn_class_of(bytes) : 0;
@@ -124,7 +126,7 @@ static CRN_COLD bool outside_free(struct crn_thread *self, void *block, int flag
         return false;
     crn_owner_count(removed.record.coro, -1);
     self->counts.frees++;
-    self->counts.live_bytes -= (int64_t)crn_record_size(&removed.record);
+    self->counts.live_bytes -= (int64_t)removed.size;
     special_free(self, removed.start, removed.usable);
     crn_shim.real.je_dallocx(block, flags);
     return true;

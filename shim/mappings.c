@@ -57,6 +57,12 @@ static void memory_mapped(void *address, size_t bytes, int protection, int flags
 }
 
 /*
+ * Every page of the region has a word in our tables, and during a check one more that is written: a
+ * terabyte of which nothing is used would take 4 GiB.
+ */
+static const size_t LARGEST_INSIDE_BYTES = (size_t)64 << 30;
+
+/*
  * Memory for jemalloc: of the region, or where that cannot serve it, wherever the kernel has some.
  * Without a page map for it there is none: what that takes of a limit, jemalloc could not have
  * either.
@@ -65,15 +71,21 @@ static long jemalloc_map(void *address, size_t bytes, int protection, int flags)
 {
     if (crn_shim.phase == CRN_SHIM_COLD)
         crn_shim_start_early();
-    void *start = crn_region_map(&crn_heap.region, bytes, protection != PROT_NONE);
+    void *start = bytes <= LARGEST_INSIDE_BYTES
+                      ? crn_region_map(&crn_heap.region, bytes, protection != PROT_NONE)
+                      : NULL;
     if (start != NULL && crn_index_cover(&crn_heap.index, (uintptr_t)start + bytes))
         return (long)start;
     if (start != NULL) {
         crn_region_unmap(&crn_heap.region, start, bytes);
         return -ENOMEM;
     }
+    uintptr_t far =
+        crn_shim.phase != CRN_SHIM_OFF ? crn_vm_map_far(bytes, protection != PROT_NONE) : 0;
+    if (far != 0)
+        return (long)far;
     long result = crn_syscall6(SYS_mmap, address, bytes, protection, flags, -1, 0);
-    if (!crn_sys_failed(result))
+    if (!crn_sys_failed(result) && crn_shim.phase != CRN_SHIM_OFF)
         crn_extents_add(&crn_heap.extents, (uintptr_t)result, bytes, crn_sys_gettid());
     return result;
 }

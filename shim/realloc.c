@@ -45,7 +45,7 @@ static bool block_know(struct crn_thread *self, void *block, struct known_block 
     }
     if (!crn_outside_find(&crn_heap.outside, (uintptr_t)block, &outside, self->tid))
         return false;
-    *known = (struct known_block){NULL, crn_record_size(&outside.record), outside.usable};
+    *known = (struct known_block){NULL, outside.size, outside.usable};
     return true;
 }
 
@@ -76,10 +76,10 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
         struct crn_outside_block outside = {0};
         crn_outside_find(&crn_heap.outside, (uintptr_t)block, &outside, self->tid);
         before = outside.record.coro;
+        outside.size = bytes;
         outside.usable = usable;
         outside.record = (struct crn_record){
-            stack, owner,
-            crn_meta(bytes & CRN_META_SIZE_MASK, crn_heap.birth_now, CRN_RECORD_LIVE)};
+            stack, owner, crn_meta(0, crn_heap.birth_now, CRN_RECORD_LIVE)};
         crn_outside_update(&crn_heap.outside, outside, self->tid);
     }
     crn_owner_count(before, -1);

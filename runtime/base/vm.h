@@ -5,12 +5,12 @@
  * tables as if the program had written them.
  *
  * All of it lies in one window of addresses, far from where the kernel puts the program's mappings,
- * in three areas.  Nothing of an area is mapped before it is used: addresses are only claimed,
+ * in four areas.  Nothing of an area is mapped before it is used: addresses are only claimed,
  * which the kernel does not know of.  So the program's address space looks as large as without us,
  * and RLIMIT_AS, whoever sets it and when, counts what we use and no more.
  *
- *     window --> | kept                     | passing           | mapped                 |
- *                | the heap, tables (spans) | tables of a check | crn_vm_map: the rest   |
+ *     window --> | kept                     | passing           | mapped     | far            |
+ *                | the heap, tables (spans) | tables of a check | crn_vm_map | crn_vm_map_far |
  *
  * Whatever lies in an area below its top is ours, however many mappings it has; but for what the
  * program puts there itself, at an address of its choice.
@@ -40,6 +40,13 @@ uintptr_t crn_vm_claim(size_t bytes);
  * CRN_ERR_BUSY: something is mapped there.  CRN_ERR_NO_MEMORY: the kernel refuses.
  */
 enum crn_status crn_vm_map_at(uintptr_t start, size_t bytes, bool is_usable);
+
+/*
+ * Maps zeroed memory that is the heap's and not in its region, of any size up to 10 TiB; answers
+ * where, or 0.  (A block of a terabyte below the program's libraries would be held by many a word
+ * that only looks like an address there.)  It is not counted as used by us.
+ */
+uintptr_t crn_vm_map_far(size_t bytes, bool is_usable);
 
 /*
  * Asks for huge pages, where the machine lets programs ask: what is read at random gets up to twice
@@ -75,7 +82,7 @@ void crn_vm_note_foreign(uintptr_t start, size_t bytes);
 void crn_vm_note_foreign_gone(uintptr_t start, size_t bytes);
 
 /* Where our memory lies, the heap's region included: writes ranges to `out`, answers how many. */
-enum { CRN_VM_FOREIGN_MAX = 64, CRN_VM_OWN_MAX = 3 + CRN_VM_FOREIGN_MAX };
+enum { CRN_VM_FOREIGN_MAX = 64, CRN_VM_OWN_MAX = 4 + CRN_VM_FOREIGN_MAX };
 size_t crn_vm_own_ranges(struct crn_range out[CRN_VM_OWN_MAX]);
 
 /*

@@ -37,16 +37,15 @@ static bool grow_locked(struct crn_outside *outside)
     return true;
 }
 
-bool crn_outside_add(struct crn_outside *outside, uintptr_t start, size_t usable,
-                     struct crn_record record, int tid)
+bool crn_outside_add(struct crn_outside *outside, struct crn_outside_block block, int tid)
 {
     bool added = false;
     outside->used = true;
     crn_lock_acquire(&outside->lock, tid);
     if (outside->count * 2 < outside->capacity || grow_locked(outside)) {
-        struct crn_outside_block *row = row_find(outside, start);
+        struct crn_outside_block *row = row_find(outside, block.start);
         outside->count += row->start == 0;
-        *row = (struct crn_outside_block){start, usable, record};
+        *row = block;
         added = true;
     }
     crn_lock_release(&outside->lock);

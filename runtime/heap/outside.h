@@ -1,8 +1,8 @@
 #ifndef CRN_OUTSIDE_H
 #define CRN_OUTSIDE_H
 /*
- * Blocks that jemalloc placed outside the region: all of them when no region could be reserved
- * (a tight RLIMIT_AS), otherwise those served after the region was full.  Slow and rare.
+ * Blocks that jemalloc placed outside the region: those that are too large for it, those served
+ * after it was full, or all of them when there is no region.  Slow and rare.
  *
  * A hash table with linear probing under one lock.  Deleting shifts the run back, so there are
  * no tombstones.  A check takes the lock before it stops the threads, so it sees every row, whole.
@@ -13,8 +13,8 @@
 
 struct crn_outside_block {
     uintptr_t start; /* 0: an empty row */
-    size_t usable;
-    struct crn_record record;
+    size_t size, usable; /* exact, and as jemalloc has it: both may be beyond any class */
+    struct crn_record record; /* its size means nothing: 40 bits may be too few */
 };
 
 struct crn_outside {
@@ -25,8 +25,7 @@ struct crn_outside {
 };
 
 /* Adds a block; false: no memory for the table (the block is then not known). */
-bool crn_outside_add(struct crn_outside *outside, uintptr_t start, size_t usable,
-                     struct crn_record record, int tid);
+bool crn_outside_add(struct crn_outside *outside, struct crn_outside_block block, int tid);
 
 /* Copies the block that starts at `start`; false: it is not ours. */
 bool crn_outside_find(struct crn_outside *outside, uintptr_t start, struct crn_outside_block *block,

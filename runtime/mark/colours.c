@@ -10,7 +10,7 @@ CRN_INLINE void block_enter(struct crn_mark *mark, crn_slot slot, const struct c
     mark->colours[slot] = (uint8_t)(CRN_COLOUR_WHITE | (is_ours ? 0 : CRN_COLOUR_FOREIGN));
     crn_bit_set(mark->fresh, slot);
     mark->live_blocks += is_ours;
-    mark->live_bytes += is_ours ? crn_record_size(record) : 0;
+    mark->live_bytes += is_ours ? crn_slot_size(mark, slot) : 0;
 }
 
 static bool block_visit(const struct crn_block *block, void *user)

@@ -33,7 +33,7 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
         };
         group = crn_groups_group(flood->groups, &key);
     }
-    struct crn_suspect suspect = {target->start, record, crn_record_size(record), group, is_direct};
+    struct crn_suspect suspect = {target->start, record, crn_slot_size(mark, target->slot), group, is_direct};
     if (group == CRN_NO_GROUP || !crn_groups_suspect(flood->groups, &suspect))
         flood->is_out_of_memory = true;
     return group;

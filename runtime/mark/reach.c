@@ -20,7 +20,7 @@ static void block_meet(struct reach *reach, const struct crn_target *target)
         !reach->accept(record, reach->user) || !crn_worklist_push(&reach->met, target->slot))
         return;
     reach->mark->colours[target->slot] |= CRN_COLOUR_TRACED;
-    reach->bytes += crn_record_size(record);
+    reach->bytes += crn_slot_size(reach->mark, target->slot);
     crn_worklist_push(&reach->blocks, target->start);
 }
 

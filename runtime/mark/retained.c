@@ -117,7 +117,7 @@ static void bytes_add(const struct retained_flood *flood, uint64_t *bytes)
     for (size_t slot = 0; slot < mark->slot_count; slot++) {
         uint32_t owner = flood->owners[slot] & ~IS_FRAME;
         if (owner >= FIRST && (mark->colours[slot] & CRN_COLOUR_FOREIGN) == 0)
-            bytes[owner - FIRST] += crn_record_size(crn_slot_record(mark, (crn_slot)slot));
+            bytes[owner - FIRST] += crn_slot_size(mark, (crn_slot)slot);
     }
 }
 

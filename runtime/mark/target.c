@@ -95,3 +95,9 @@ struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot)
     return slot < mark->record_count ? &mark->snap->heap->index.records[slot]
                                      : &mark->snap->outside[slot - mark->record_count].record;
 }
+
+size_t crn_slot_size(const struct crn_mark *mark, crn_slot slot)
+{
+    return slot < mark->record_count ? crn_record_size(crn_slot_record(mark, slot))
+                                     : mark->snap->outside[slot - mark->record_count].size;
+}

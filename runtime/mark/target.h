@@ -39,4 +39,7 @@ bool crn_slot_reaches(const struct crn_mark *mark, crn_slot slot, uintptr_t star
 /* The record of a slot. */
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot);
 
+/* The exact size of its block. */
+size_t crn_slot_size(const struct crn_mark *mark, crn_slot slot);
+
 #endif

@@ -143,7 +143,7 @@ static inline void *maker_outside(struct maker_snap *maker, size_t bytes)
     void *start = maker_memory(maker, bytes);
     cr_assert(maker->snap.outside_count < MAKER_OUTSIDE);
     maker->outside[maker->snap.outside_count++] = (struct crn_outside_block){
-        (uintptr_t)start, crn_align_up(bytes, 16), {0, 0, crn_meta(bytes, 1, CRN_RECORD_LIVE)}};
+        (uintptr_t)start, bytes, crn_align_up(bytes, 16), {0, 0, crn_meta(0, 1, CRN_RECORD_LIVE)}};
     return start;
 }
 

@@ -9,8 +9,9 @@ static struct crn_outside_block found;
 
 static bool add(uintptr_t start, size_t bytes)
 {
-    struct crn_record record = {(uint32_t)(start >> 4), 0, crn_meta(bytes, 1, CRN_RECORD_LIVE)};
-    return crn_outside_add(&outside, start, crn_align_up(bytes, 16), record, 1);
+    struct crn_record record = {(uint32_t)(start >> 4), 0, crn_meta(0, 1, CRN_RECORD_LIVE)};
+    struct crn_outside_block block = {start, bytes, crn_align_up(bytes, 16), record};
+    return crn_outside_add(&outside, block, 1);
 }
 
 Test(outside, an_empty_table_finds_and_removes_nothing)
@@ -24,9 +25,17 @@ Test(outside, a_block_is_found_by_its_start_only)
 {
     cr_assert(add(0x10000, 100) && outside.used);
     cr_assert(crn_outside_find(&outside, 0x10000, &found, 1));
-    cr_assert(found.start == 0x10000 && found.usable == 112 &&
-              crn_record_size(&found.record) == 100 && found.record.stack == 0x1000);
+    cr_assert(found.start == 0x10000 && found.usable == 112 && found.size == 100 &&
+              found.record.stack == 0x1000);
     cr_assert_not(crn_outside_find(&outside, 0x10010, &found, 1));
+}
+
+Test(outside, a_block_may_be_larger_than_any_class)
+{
+    const size_t bytes = (size_t)3 << 39;
+    cr_assert(add((uintptr_t)1 << 44, bytes));
+    cr_assert(crn_outside_find(&outside, (uintptr_t)1 << 44, &found, 1));
+    cr_assert(found.size == bytes && found.usable == bytes);
 }
 
 Test(outside, a_removed_block_is_handed_back_and_gone)
@@ -43,17 +52,17 @@ Test(outside, adding_again_replaces)
     add(0x10000, 100);
     add(0x10000, 200);
     cr_assert(crn_outside_find(&outside, 0x10000, &found, 1));
-    cr_assert(crn_record_size(&found.record) == 200 && outside.count == 1);
+    cr_assert(found.size == 200 && outside.count == 1);
 }
 
 Test(outside, a_row_is_described_anew_only_where_it_is)
 {
     add(0x10000, 100);
-    struct crn_outside_block block = {0x10000, 208, {9, 0, crn_meta(200, 1, CRN_RECORD_LIVE)}};
+    struct crn_outside_block block = {0x10000, 200, 208, {9, 0, crn_meta(0, 1, CRN_RECORD_LIVE)}};
     cr_assert(crn_outside_update(&outside, block, 1));
     cr_assert(crn_outside_find(&outside, 0x10000, &found, 1));
-    cr_assert(crn_record_size(&found.record) == 200 && found.usable == 208 &&
-              found.record.stack == 9 && outside.count == 1);
+    cr_assert(found.size == 200 && found.usable == 208 && found.record.stack == 9 &&
+              outside.count == 1);
     block.start = 0x20000;
     cr_assert_not(crn_outside_update(&outside, block, 1));
     cr_assert_not(crn_outside_find(&outside, 0x20000, &found, 1));
