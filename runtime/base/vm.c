@@ -221,6 +221,11 @@ void crn_vm_wish_huge(void *start, size_t bytes)
         crn_syscall3(SYS_madvise, start, bytes, MADV_HUGEPAGE);
 }
 
+void crn_vm_wish_small(void *start, size_t bytes)
+{
+    crn_syscall3(SYS_madvise, start, bytes, MADV_NOHUGEPAGE);
+}
+
 bool crn_span_init(struct crn_span *span, size_t bytes)
 {
     span->committed = 0;

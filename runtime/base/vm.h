@@ -54,6 +54,9 @@ uintptr_t crn_vm_map_far(size_t bytes, bool is_usable);
  */
 void crn_vm_wish_huge(void *start, size_t bytes);
 
+/* Takes that back. */
+void crn_vm_wish_small(void *start, size_t bytes);
+
 /* What is mapped of Coroner's own, and the most that was since the last reset. */
 size_t crn_vm_used_bytes(void);
 size_t crn_vm_peak_bytes(void);

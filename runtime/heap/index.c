@@ -20,7 +20,8 @@ enum crn_status crn_index_init(struct crn_index *index, uintptr_t base, size_t s
     if (span <= (size_t)1 << 32)
         records_bytes = span / 4;
     if (!crn_span_init(&index->pages_span, (span >> CRN_PAGE_SHIFT) * sizeof(uint64_t)) ||
-        !crn_span_init(&index->records_span, records_bytes))
+        !crn_span_init(&index->records_span, records_bytes) ||
+        !crn_huge_init(&index->huge, base, span))
         return CRN_ERR_NO_MEMORY;
     index->pages = (_Atomic uint64_t *)index->pages_span.base;
     index->records = (struct crn_record *)index->records_span.base;
@@ -89,6 +90,8 @@ struct crn_record *crn_index_slot_make(struct crn_index *index, uintptr_t addres
         }
         if (!is_resized) /* what they say is of blocks that have been freed, some elsewhere */
             memset(&index->records[first], 0, count * sizeof *index->records);
+        crn_huge_note(&index->huge, address,
+                      word != 0 ? crn_classes[crn_page_class(word)].bytes : 0, class->bytes);
         word = crn_page_word(first, class_index, phase);
         atomic_store_explicit(page, word, memory_order_release);
     }

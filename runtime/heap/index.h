@@ -25,6 +25,7 @@
 #include "base/lock.h"
 #include "base/vm.h"
 #include "heap/births.h"
+#include "heap/huge.h"
 #include "heap/sizeclass.h"
 
 /*
@@ -56,6 +57,7 @@ struct crn_index {
     struct crn_record *records;
     /* Cold from here. */
     struct crn_span pages_span, records_span;
+    struct crn_huge huge;
     struct crn_lock lock;      /* guards what follows, and changes of a page's class */
     uint32_t records_made;     /* record 0 is never used */
     uint32_t free_chunks[257]; /* by count of records: first free chunk, linked through `stack` */

@@ -1,0 +1,81 @@
+/*
+ * Which frames get huge pages.  See huge.h.
+ */
+#include "heap/huge.h"
+#include "heap/sizeclass.h"
+
+enum {
+    FRAME_SHIFT = 21,
+    PAGES = 1 << (FRAME_SHIFT - CRN_PAGE_SHIFT),
+    FULL_PAGES = PAGES * 7 / 8,
+    SPLITS_MAX = 4096, /* the program may have 65,530 mappings (vm.max_map_count) */
+};
+
+/*
+ * Below this much of heap pages stay small: there is little to gain.  Each arena begins in a place
+ * of its own, so a lower bound strikes programs that have many and use little: from 16 MiB on, four
+ * threads with 10 MB took 28.
+ */
+static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
+
+struct crn_huge_frame {
+    uint16_t small_pages; /* that had blocks smaller than a page when one was last placed in them */
+    bool is_huge;
+    bool is_mixed; /* it was huge, and then a large block came: never again */
+};
+
+bool crn_huge_init(struct crn_huge *huge, uintptr_t base, size_t span)
+{
+    huge->base = base;
+    return crn_span_init(&huge->frames,
+                         ((span >> FRAME_SHIFT) + 1) * sizeof(struct crn_huge_frame));
+}
+
+static struct crn_huge_frame *frame_at(const struct crn_huge *huge, size_t index)
+{
+    return (struct crn_huge_frame *)huge->frames.base + index;
+}
+
+static void frame_decide(struct crn_huge *huge, size_t index)
+{
+    uintptr_t start = huge->base + (index << FRAME_SHIFT);
+    struct crn_huge_frame *frame = frame_at(huge, index);
+    if (index == 0 || start - huge->base < HUGE_FROM_BYTES || frame->is_mixed ||
+        frame_at(huge, index - 1)->small_pages < FULL_PAGES)
+        return;
+    if (!frame_at(huge, index - 1)->is_huge && huge->splits++ >= SPLITS_MAX)
+        return;
+    frame->is_huge = true;
+    crn_vm_wish_huge((void *)start, (size_t)1 << FRAME_SHIFT);
+}
+
+/* A large block has come to frames `first` to `last`. */
+static void frames_mix(struct crn_huge *huge, size_t first, size_t last)
+{
+    size_t known = huge->frames.committed / sizeof(struct crn_huge_frame);
+    for (size_t i = first; i <= last && i < known; i++) {
+        struct crn_huge_frame *frame = frame_at(huge, i);
+        if (!frame->is_huge || huge->splits >= SPLITS_MAX)
+            continue;
+        huge->splits++;
+        *frame = (struct crn_huge_frame){.is_mixed = true};
+        crn_vm_wish_small((void *)(huge->base + (i << FRAME_SHIFT)), (size_t)1 << FRAME_SHIFT);
+    }
+}
+
+void crn_huge_note(struct crn_huge *huge, uintptr_t start, size_t old_bytes, size_t bytes)
+{
+    size_t index = (start - huge->base) >> FRAME_SHIFT;
+    bool was_small = old_bytes != 0 && old_bytes < CRN_PAGE_BYTES,
+         is_small = bytes < CRN_PAGE_BYTES;
+    if (bytes > CRN_CLASS_SMALL_MAX_BYTES)
+        frames_mix(huge, index, (start + bytes - 1 - huge->base) >> FRAME_SHIFT);
+    if (was_small == is_small ||
+        !crn_span_ensure(&huge->frames, (index + 1) * sizeof(struct crn_huge_frame)))
+        return;
+    struct crn_huge_frame *frame = frame_at(huge, index);
+    if (is_small && frame->small_pages++ == 0)
+        frame_decide(huge, index);
+    else if (was_small && frame->small_pages > 0)
+        frame->small_pages--;
+}
