@@ -1,10 +1,12 @@
 /*
- * Reads /proc/self/maps and /proc/self/pagemap.  See maps.h and proc(5).
+ * Reads /proc/self/maps, or smaps, which says the same and more.  See maps.h and proc(5).
  */
 #include "base/maps.h"
 #include "base/sys.h"
 
+#include <stddef.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 static uint64_t hex_read(const char **text)
 {
@@ -42,6 +44,9 @@ static struct crn_map_entry line_read(const char *line)
     field_skip(&line);
     entry.offset = hex_read(&line);
     field_skip(&line);
+    uint64_t major_number = hex_read(&line);
+    line++;
+    entry.device = makedev(major_number, hex_read(&line));
     field_skip(&line);
     for (; *line >= '0' && *line <= '9'; line++)
         entry.inode = entry.inode * 10 + (uint64_t)(*line - '0');
@@ -53,11 +58,94 @@ static struct crn_map_entry line_read(const char *line)
     return entry;
 }
 
-bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *user), void *user)
+enum { PATH_BYTES = 4352 }; /* PATH_MAX and " (deleted)" */
+
+/* Where the lines of one mapping come together: in smaps, some twenty follow the first. */
+struct walk {
+    bool (*visit)(const struct crn_map_entry *entry, void *user);
+    void *user;
+    char *path; /* with details: room for PATH_BYTES */
+    struct crn_map_entry entry;
+    struct crn_map_details details;
+};
+
+static uint64_t kilobytes_read(const char *text)
+{
+    uint64_t value = 0;
+    while (*text == ' ')
+        text++;
+    for (; *text >= '0' && *text <= '9'; text++)
+        value = value * 10 + (uint64_t)(*text - '0');
+    return value * 1024;
+}
+
+/* "VmFlags: rd wr mr mw me ac sd um": proc(5), Documentation/filesystems/proc.rst. */
+static unsigned details_flags_read(const char *text)
+{
+    static const struct {
+        char name[3];
+        unsigned flag;
+    } flags[] = {
+        {"um", CRN_MAP_SERVED_MISSING},
+        {"ui", CRN_MAP_SERVED_MINOR},
+        {"io", CRN_MAP_DEVICE},
+        {"pf", CRN_MAP_DEVICE},
+    };
+    unsigned found = 0;
+    for (; *text != 0; text++)
+        for (unsigned i = 0; i < CRN_COUNT_OF(flags); i++)
+            if (text[0] == flags[i].name[0] && text[1] == flags[i].name[1] &&
+                (text[2] == ' ' || text[2] == 0))
+                found |= flags[i].flag;
+    return found;
+}
+
+/* Takes a line that follows a mapping's first; true: it was the last of it. */
+static bool details_read(struct crn_map_details *details, const char *line)
+{
+    static const struct {
+        const char *label;
+        size_t offset;
+    } numbers[] = {
+        {"Rss:", offsetof(struct crn_map_details, resident_bytes)},
+        {"Anonymous:", offsetof(struct crn_map_details, private_bytes)},
+        {"Swap:", offsetof(struct crn_map_details, swapped_bytes)},
+    };
+    for (unsigned i = 0; i < CRN_COUNT_OF(numbers); i++)
+        if (strncmp(line, numbers[i].label, strlen(numbers[i].label)) == 0)
+            *(uint64_t *)((char *)details + numbers[i].offset) =
+                kilobytes_read(line + strlen(numbers[i].label));
+    bool is_last = strncmp(line, "VmFlags:", 8) == 0;
+    if (is_last)
+        details->flags = details_flags_read(line + 8);
+    return is_last;
+}
+
+/* Answers false when the walk is to end. */
+static bool line_take(struct walk *walk, const char *line)
+{
+    if (walk->path == NULL) {
+        walk->entry = line_read(line);
+        return walk->visit(&walk->entry, walk->user);
+    }
+    if (*line >= 'A' && *line <= 'Z')
+        return !details_read(&walk->details, line) || walk->visit(&walk->entry, walk->user);
+    memset(&walk->details, 0, sizeof walk->details);
+    walk->entry = line_read(line);
+    size_t length = strlen(walk->entry.path);
+    length = length < PATH_BYTES ? length : PATH_BYTES - 1;
+    memcpy(walk->path, walk->entry.path, length);
+    walk->path[length] = 0;
+    walk->entry.path = walk->path;
+    walk->entry.details = &walk->details;
+    return true;
+}
+
+static bool lines_walk(struct walk *walk, const char *file)
 {
     char buffer[6144];
     size_t used = 0;
-    int fd = crn_sys_open_read("/proc/thread-self/maps");
+    int fd = crn_sys_open_read(file);
     if (fd < 0)
         return false;
     for (;;) {
@@ -69,8 +157,7 @@ bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *us
         char *newline;
         while ((newline = memchr(line, '\n', used - (size_t)(line - buffer))) != NULL) {
             *newline = 0;
-            struct crn_map_entry entry = line_read(line);
-            if (!visit(&entry, user)) {
+            if (!line_take(walk, line)) {
                 crn_syscall1(SYS_close, fd);
                 return true;
             }
@@ -83,6 +170,20 @@ bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *us
     }
     crn_syscall1(SYS_close, fd);
     return true;
+}
+
+bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *user), void *user)
+{
+    struct walk walk = {.visit = visit, .user = user};
+    return lines_walk(&walk, "/proc/thread-self/maps");
+}
+
+bool crn_maps_for_each_detailed(bool (*visit)(const struct crn_map_entry *entry, void *user),
+                                void *user)
+{
+    char path[PATH_BYTES];
+    struct walk walk = {.visit = visit, .user = user, .path = path};
+    return lines_walk(&walk, "/proc/thread-self/smaps");
 }
 
 struct find {
@@ -108,60 +209,4 @@ bool crn_maps_find(uintptr_t address, struct crn_map_entry *found)
 {
     struct find find = {address, found, false};
     return crn_maps_for_each(find_visit, &find) && find.is_found;
-}
-
-static int pagemap_fd = -1;
-
-void crn_pages_open(void)
-{
-    if (pagemap_fd < 0)
-        pagemap_fd = crn_sys_open_read("/proc/thread-self/pagemap");
-}
-
-void crn_pages_close(void)
-{
-    if (pagemap_fd >= 0)
-        crn_syscall1(SYS_close, pagemap_fd);
-    pagemap_fd = -1;
-}
-
-/* Bits of a pagemap word: proc(5), Documentation/admin-guide/mm/pagemap.rst. */
-static const uint64_t PAGE_PRESENT = (uint64_t)1 << 63;
-static const uint64_t PAGE_SWAPPED = (uint64_t)1 << 62;
-static const uint64_t PAGE_OF_FILE = (uint64_t)1 << 61;
-
-void crn_pages_for_each(uintptr_t start, uintptr_t end, bool only_private_copies,
-                        void (*visit)(uintptr_t start, uintptr_t end, void *user), void *user)
-{
-    uint64_t words[512];
-    uintptr_t run = 0; /* start of the run under way; 0: none */
-    bool must_close = pagemap_fd < 0;
-    crn_pages_open();
-    for (uintptr_t at = crn_align_down(start, CRN_PAGE_BYTES); at < end;) {
-        size_t count = (crn_align_up(end, CRN_PAGE_BYTES) - at) >> CRN_PAGE_SHIFT;
-        if (count > CRN_COUNT_OF(words))
-            count = CRN_COUNT_OF(words);
-        long got = crn_syscall4(SYS_pread64, pagemap_fd, words, count * 8, (at >> CRN_PAGE_SHIFT) * 8);
-        if (got <= 0) {
-            if (!only_private_copies)
-                visit(run != 0 ? run : (at > start ? at : start), end, user);
-            run = 0;
-            break;
-        }
-        count = (size_t)got / 8;
-        for (size_t i = 0; i < count; i++, at += CRN_PAGE_BYTES) {
-            bool has_contents = (words[i] & (PAGE_PRESENT | PAGE_SWAPPED)) != 0 &&
-                                !(only_private_copies && (words[i] & PAGE_OF_FILE) != 0);
-            if (has_contents && run == 0)
-                run = at > start ? at : start;
-            if (!has_contents && run != 0) {
-                visit(run, at, user);
-                run = 0;
-            }
-        }
-    }
-    if (run != 0)
-        visit(run, end, user);
-    if (must_close)
-        crn_pages_close();
 }

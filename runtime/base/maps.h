@@ -14,12 +14,26 @@ enum crn_map_flags {
     CRN_MAP_FILE = 16,  /* has an inode: a file, shared memory or a memfd */
 };
 
+/* What smaps says beyond that. */
+enum crn_map_detail_flags {
+    CRN_MAP_SERVED_MISSING = 1, /* userfaultfd serves pages that are not there */
+    CRN_MAP_SERVED_MINOR = 2,   /* and pages of a file that this mapping did not touch yet */
+    CRN_MAP_DEVICE = 4,         /* no memory of the kernel's stands behind it */
+};
+
+struct crn_map_details {
+    uint64_t resident_bytes, private_bytes, swapped_bytes; /* pages here; of them, anonymous ones */
+    unsigned flags; /* enum crn_map_detail_flags */
+};
+
 struct crn_map_entry {
     uintptr_t start, end;
     unsigned flags;     /* enum crn_map_flags */
     uint64_t offset;    /* in the file */
+    uint64_t device;    /* as stat(2) has it, but on file systems that hide it */
     uint64_t inode;
     const char *path;   /* "", "[stack]", "/dev/shm/x", …; cut at 4 KiB */
+    const struct crn_map_details *details; /* NULL: not asked for */
 };
 
 /*
@@ -29,21 +43,16 @@ struct crn_map_entry {
 bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *user), void *user);
 
 /*
+ * The same with details.  The kernel counts pages for it, 5 ms for a gigabyte, and it needs 16 KiB
+ * of stack.
+ */
+bool crn_maps_for_each_detailed(bool (*visit)(const struct crn_map_entry *entry, void *user),
+                                void *user);
+
+/*
  * The mapping that holds `address` (without a path).  Needs 8 KiB of stack; on a small stack call
  * it through crn_stack_call (base/switch.h).
  */
 bool crn_maps_find(uintptr_t address, struct crn_map_entry *found);
-
-/*
- * Which pages of [start, end) have contents: calls `visit` for each run of pages that are present
- * or swapped out.  Where the kernel does not say (no /proc/self/pagemap), the whole range is one
- * run.  `only_private_copies` leaves out pages that still are the file's.
- */
-void crn_pages_for_each(uintptr_t start, uintptr_t end, bool only_private_copies,
-                        void (*visit)(uintptr_t start, uintptr_t end, void *user), void *user);
-
-/* Opens and closes what crn_pages_for_each reads; it opens by itself when needed. */
-void crn_pages_open(void);
-void crn_pages_close(void);
 
 #endif

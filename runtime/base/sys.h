@@ -62,8 +62,12 @@ long crn_sys_read_all(int fd, void *buffer, size_t bytes);
  */
 long crn_sys_write_all(int fd, const void *buffer, size_t bytes);
 
-/* Copies memory of our own that may not be mapped: answers false instead of faulting. */
+/*
+ * Copies memory of our own that may not be mapped: answers false instead of faulting, and where
+ * crn_memory_is_there, if set, says no: some pages, once touched, are waited for.
+ */
 bool crn_memory_read(void *target, uintptr_t source, size_t bytes);
+extern bool (*_Atomic crn_memory_is_there)(uintptr_t start, size_t bytes);
 
 /* Likewise writes: answers false where the memory cannot be written. */
 bool crn_memory_write(uintptr_t target, const void *source, size_t bytes);

@@ -2,7 +2,7 @@
  * Coroutines as rows of the recording.  See coros.h.
  */
 #include "check/coros.h"
-#include "base/maps.h"
+#include "base/pages.h"
 #include "coro/probe.h"
 #include "mark/retained.h"
 

@@ -3,7 +3,7 @@
  */
 #include "mark/flood.h"
 #include "snap/readable.h"
-#include "base/maps.h"
+#include "base/pages.h"
 
 /* The first row that ends above `address`. */
 static size_t opaque_above(const struct crn_snap *snap, uintptr_t address)

@@ -2,7 +2,7 @@
  * Reads around unreadable memory.  See readable.h.
  */
 #include "snap/readable.h"
-#include "base/maps.h"
+#include "base/pages.h"
 
 size_t crn_unreadable_above(const struct crn_snap *snap, uintptr_t address)
 {

@@ -3,7 +3,7 @@
  * frames.c.
  */
 #include "snap/build.h"
-#include "base/maps.h"
+#include "base/pages.h"
 #include "base/sort.h"
 
 #include <string.h>
