@@ -116,6 +116,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_shim.real.libc_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "__libc_realloc");
     crn_snap_exclude_module(&crn_shim);
     crn_snap_exclude_module((const void *)sallocx);
+    crn_snap_begin();
     dl_iterate_phdr(module_exclude, NULL);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();

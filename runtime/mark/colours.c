@@ -43,7 +43,7 @@ static void address_close(struct crn_mark *mark, uintptr_t address)
 }
 
 /* Blocks that cannot be read from end to end, like a stack with a guard page in it. */
-static void unreadable_close(struct crn_mark *mark, struct crn_range range)
+static void unreadable_close(struct crn_mark *mark, struct crn_unreadable range)
 {
     uintptr_t base = mark->snap->heap->index.base, end = base + (mark->pages << CRN_PAGE_SHIFT);
     if (range.end <= base || range.start >= end)

@@ -21,7 +21,7 @@ uint32_t crn_block_coro(const struct crn_mark *mark, uintptr_t start, size_t byt
  * Calls visit(word, its address) for every word of [start, end), `step` bytes apart, that could
  * be an address, except in opaque ranges other than `own_stack` (index + 1 of a coroutine whose
  * body this is); for a context that is a handle, calls reach(coro).  Never reads memory that is
- * not there when `is_sparse`.
+ * not there when `is_sparse`.  What cannot be touched is copied: a `run` then sees the copy.
  */
 struct crn_scan {
     const struct crn_mark *mark;
@@ -30,6 +30,8 @@ struct crn_scan {
     void (*run)(struct crn_scan *scan, uintptr_t start, uintptr_t end);
     void (*reach)(struct crn_scan *scan, uint32_t coro, uintptr_t address); /* may be NULL */
     uint32_t own_stack;
+    unsigned leaves_out; /* enum crn_parts (snap/readable.h) */
+    uintptr_t shift;     /* from where a word is read to its address: not 0 in a copy */
     uint8_t step;
     bool runs_bodies;
 };

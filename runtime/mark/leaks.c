@@ -19,7 +19,7 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
     if (is_direct) {
         bool is_doubted = crn_block_is_doubted(mark, target->slot) ||
                           (flood->coro != 0 && crn_coro_is_doubted(mark, flood->coro - 1));
-        bool is_likely = is_doubted || mark->snap->unknown_holder != NULL;
+        bool is_likely = is_doubted || crn_snap_unknown_holder(mark->snap) != NULL;
         mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
         struct crn_group key = {
             .verdict = (uint8_t)flood->verdict,

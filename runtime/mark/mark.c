@@ -4,6 +4,7 @@
 #include "mark/ahead.h"
 #include "mark/slices.h"
 #include "coro/scope.h"
+#include "snap/readable.h"
 
 struct live_flood {
     struct crn_flood flood;    /* first: visitors cast back */
@@ -129,6 +130,23 @@ static void stacks_collect(struct crn_flood *flood)
     flood->other_bytes = high - low;
 }
 
+/* Whether a block of ours, or a coroutine, was not reached; settles nothing. */
+static bool has_whites(const struct crn_mark *mark)
+{
+    for (size_t i = 0; i < mark->snap->coro_count; i++)
+        if (!mark->coro_reached[i] && mark->snap->coros[i].state != CRN_CORO_COMPLETED &&
+            mark->snap->coros[i].state != CRN_CORO_CANCELLED)
+            return true;
+    for (size_t i = 0; i < mark->bit_words * 64; i++) {
+        uint8_t colour = mark->colours[i];
+        bool is_new = crn_colour_is_plain(colour) ? crn_bit_get(mark->fresh, (crn_slot)i)
+                                                  : (colour & CRN_COLOUR_MASK) == CRN_COLOUR_WHITE;
+        if (is_new && (colour & CRN_COLOUR_FOREIGN) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The bodies of coroutines that were reached meanwhile. */
 static void bodies_scan(struct live_flood *live)
 {
@@ -148,6 +166,24 @@ static void live_drain(struct live_flood *live)
     } while (live->flood.word_count > 0 || live->flood.works.count > 0);
 }
 
+/*
+ * Shared mappings are read a second time, for what is in the kernel's hands alone, where
+ * something is left that it could hold: that may be gigabytes which other processes filled.
+ */
+static void shared_scan(struct live_flood *live)
+{
+    const struct crn_snap *snap = live->flood.mark->snap;
+    struct crn_scan *scan = &live->flood.scan;
+    if (snap->shared_count == 0 || !has_whites(live->flood.mark))
+        return;
+    scan->leaves_out = CRN_PARTS_TOUCHED | CRN_PARTS_COPIED;
+    for (size_t i = 0; i < snap->root_count; i++)
+        if (snap->roots[i].is_shared)
+            crn_scan_root(scan, &snap->roots[i]);
+    scan->leaves_out = 0;
+    live_drain(live);
+}
+
 /* Reads what is met from now on at all offsets. */
 static void any_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 {
@@ -156,6 +192,8 @@ static void any_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
         crn_scan_words(scan, start, end);
     else
         crn_flood_run(scan, start, end);
+    if (scan->shift != 0)
+        crn_odd_forget(&live->odd);
     crn_odd_read(&live->odd, start, end, scan->step);
 }
 
@@ -200,9 +238,13 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
             coro_reach(&live, i);
     if (snap->has_ignored)
         ignored_enter(flood);
-    for (size_t i = 0; i < snap->root_count; i++)
+    for (size_t i = 0; i < snap->root_count; i++) {
+        flood->scan.leaves_out = snap->roots[i].is_shared ? CRN_PARTS_AWAY : 0;
         crn_scan_root(&flood->scan, &snap->roots[i]);
+    }
+    flood->scan.leaves_out = 0;
     live_drain(&live);
+    shared_scan(&live);
     odd_search(&live);
     crn_flood_fini(flood);
     crn_worklist_free(&live.coros);

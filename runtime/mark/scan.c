@@ -71,13 +71,14 @@ void crn_scan_words(struct crn_scan *scan, uintptr_t start, uintptr_t end)
         __builtin_memcpy(&word, (const void *)at, sizeof word);
         word &= CRN_ADDRESS_MASK;
         if (word >= CRN_PAGE_BYTES)
-            scan->visit(scan, word, at);
+            scan->visit(scan, word, at + scan->shift);
     }
 }
 
-static void words_visit(uintptr_t start, uintptr_t end, void *user)
+static void words_visit(uintptr_t start, uintptr_t end, uintptr_t address, void *user)
 {
     struct crn_scan *scan = user;
+    scan->shift = address - start;
     if (scan->run != NULL && (scan->own_stack == 0 || scan->runs_bodies))
         scan->run(scan, start, end);
     else
@@ -87,8 +88,13 @@ static void words_visit(uintptr_t start, uintptr_t end, void *user)
 static void sparse_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,
                         bool is_copy_only)
 {
-    crn_readable_for_each(scan->mark->snap, (struct crn_range){start, end}, is_sparse, is_copy_only,
-                          words_visit, scan);
+    crn_contents_read(scan->mark->snap,
+                      &(struct crn_reading){.range = {start, end},
+                                            .is_sparse = is_sparse,
+                                            .is_copy_only = is_copy_only,
+                                            .parts = CRN_PARTS_ALL & ~scan->leaves_out,
+                                            .visit = words_visit,
+                                            .user = scan});
 }
 
 static void range_read(struct crn_scan *scan, uintptr_t start, uintptr_t end, bool is_sparse,

@@ -200,6 +200,8 @@ void crn_odd_read(struct crn_odd_look *look, uintptr_t start, uintptr_t end, uns
 
 static void odd_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
 {
+    if (scan->shift != 0)
+        crn_odd_forget((struct crn_odd_look *)scan);
     crn_odd_read((struct crn_odd_look *)scan, start, end, scan->step);
 }
 

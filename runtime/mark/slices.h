@@ -37,6 +37,13 @@ bool crn_odd_begin(struct crn_odd_look *look, struct crn_mark *mark);
 /* Looks in [start, end), which the flood reads every `step` bytes. */
 void crn_odd_read(struct crn_odd_look *look, uintptr_t start, uintptr_t end, unsigned step);
 
+/* Forgets what was found around: a copy lies where another one lay before. */
+CRN_INLINE void crn_odd_forget(struct crn_odd_look *look)
+{
+    __builtin_memset(look->neighbours, 0, sizeof look->neighbours);
+    __builtin_memset(look->barren, 0, sizeof look->barren);
+}
+
 /* Looks in all that is live now. */
 void crn_odd_search(struct crn_odd_look *look);
 

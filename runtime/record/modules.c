@@ -98,7 +98,9 @@ static void module_end(struct module_walk *walk)
 static bool module_visit(const struct crn_map_entry *entry, void *user)
 {
     struct module_walk *walk = user;
-    bool is_file = (entry->flags & CRN_MAP_FILE) != 0 && entry->path[0] == '/';
+    /* Shared ones are no module's: a device's memory, or pages that somebody serves. */
+    bool is_file = (entry->flags & (CRN_MAP_FILE | CRN_MAP_SHARED)) == CRN_MAP_FILE &&
+                   entry->path[0] == '/';
     if (is_file && walk->module.start != 0 && entry->inode == walk->inode && entry->offset != 0) {
         walk->module.end = entry->end;
         return true;

@@ -59,10 +59,18 @@ void crn_build_opaque(struct crn_snap_builder *builder, struct crn_opaque opaque
     builder->snap->opaques[builder->snap->opaque_count++] = opaque;
 }
 
-void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range range)
+void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_unreadable row)
 {
+    if (row.start >= row.end)
+        return;
     GROW(unreadable, unreadable_count, 1, unreadable_room);
-    builder->snap->unreadable[builder->snap->unreadable_count++] = range;
+    builder->snap->unreadable[builder->snap->unreadable_count++] = row;
+}
+
+void crn_build_shared(struct crn_snap_builder *builder, struct crn_shared row)
+{
+    GROW(shared, shared_count, 1, shared_room);
+    builder->snap->shared[builder->snap->shared_count++] = row;
 }
 
 void crn_build_link(struct crn_snap_builder *builder, uintptr_t link)

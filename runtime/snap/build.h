@@ -6,9 +6,12 @@
 #include "snap/take.h"
 
 /* Mappings of rings that are shared with the kernel, in the order of the memory map (uring.c). */
+enum { CRN_RING_FDS_MAX = 256 };
 struct crn_rings {
     struct crn_ring_piece *pieces;
     unsigned count;
+    int fds[CRN_RING_FDS_MAX]; /* descriptors of rings, in the order of the table */
+    unsigned fd_count;
 };
 
 /* A coroutine that announced itself, and its memory. */
@@ -19,13 +22,14 @@ struct crn_announced {
 
 struct crn_snap_builder {
     struct crn_snap *snap;
-    size_t roots_room, words_room, opaques_room, unreadable_room, code_room, coros_room, links_room,
-        names_room;
+    size_t roots_room, words_room, opaques_room, unreadable_room, shared_room, code_room, coros_room,
+        links_room, names_room;
     const struct crn_stopped *stopped; /* ascending by thread id */
     uint32_t stopped_count;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
     struct crn_rings rings;
+    bool has_userfaultfd;       /* one of the descriptors is such a one */
     struct crn_announced *announced; /* by start: frames that announced themselves */
     size_t announced_count;
 };
@@ -48,7 +52,8 @@ void crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *wor
 /* Appends words, as part of a body; answers the index of the first. */
 uint32_t crn_build_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count);
 void crn_build_opaque(struct crn_snap_builder *builder, struct crn_opaque opaque);
-void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_range range);
+void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_unreadable row);
+void crn_build_shared(struct crn_snap_builder *builder, struct crn_shared row);
 void crn_build_link(struct crn_snap_builder *builder, uintptr_t link);
 void crn_build_code(struct crn_snap_builder *builder, struct crn_range range);
 
@@ -112,7 +117,13 @@ struct crn_place;
 void crn_build_territory(struct crn_snap_builder *builder, const struct crn_territory *territory,
                          const struct crn_place *places, size_t count);
 void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *taker);
+
+/*
+ * What the kernel holds.  The descriptors come first, since they tell how mappings may be read; rings
+ * last, since they need the mappings.
+ */
 void crn_build_kernel(struct crn_snap_builder *builder);
+void crn_build_rings(struct crn_snap_builder *builder);
 void crn_build_frames(struct crn_snap_builder *builder);
 
 /* Brings the opaque ranges in order, when all are there. */

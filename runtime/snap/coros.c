@@ -158,7 +158,7 @@ static void parts_add(struct territory_list *list, const struct crn_snap *snap,
         part.end = is_last ? whole.end : snap->unreadable[at].start;
         territory_add(list, part);
         part.start = is_last ? whole.end : snap->unreadable[at].end;
-        part.has_floor = true;
+        part.has_floor = !is_last && !snap->unreadable[at].is_accessible;
         if (part.end > whole.start)
             part.id = 0;
     }
@@ -184,13 +184,6 @@ static void mapped_add(const struct crn_snap *snap, struct territory_list *list)
     }
 }
 
-/* Whether the kernel would fault just below: a stack begins there. */
-static bool has_floor(const struct crn_snap *snap, const struct crn_coro *coro)
-{
-    size_t at = crn_unreadable_above(snap, coro->stack_start - 1);
-    return at < snap->unreadable_count && snap->unreadable[at].start < coro->stack_start;
-}
-
 void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *taker)
 {
     struct crn_snap *snap = builder->snap;
@@ -213,7 +206,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
             struct crn_territory territory = {.start = coro->stack_start,
                                               .end = coro->stack_end,
                                               .id = id,
-                                              .has_floor = has_floor(snap, coro),
+                                              .has_floor = crn_has_guard_below(snap, coro->stack_start),
                                               .is_one_mapping =
                                                   (coro->flags & CRN_CORO_NO_MERGE) != 0};
             territory.is_whole_stack = coro->mechanism != CRN_MECHANISM_STACK ||

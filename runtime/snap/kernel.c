@@ -60,6 +60,16 @@ static void epoll_add(struct crn_snap_builder *builder, const char *number, char
         crn_build_unknown_holder(builder, "an epoll descriptor");
 }
 
+/* What of a ring more than these is missing, uring.c sees by its counts. */
+static void ring_note(struct crn_snap_builder *builder, int fd)
+{
+    struct crn_rings *rings = &builder->rings;
+    if (rings->fd_count < CRN_COUNT_OF(rings->fds))
+        rings->fds[rings->fd_count++] = fd;
+    else
+        crn_build_unknown_holder(builder, "an io_uring request");
+}
+
 static void descriptor_add(struct crn_snap_builder *builder, int directory, const char *number,
                            char *text)
 {
@@ -75,7 +85,9 @@ static void descriptor_add(struct crn_snap_builder *builder, int directory, cons
     else if (strcmp(target, "anon_inode:[eventpoll]") == 0)
         epoll_add(builder, number, text);
     else if (strcmp(target, "anon_inode:[io_uring]") == 0)
-        crn_rings_descriptor(builder, atoi(number), text);
+        ring_note(builder, atoi(number));
+    else if (strcmp(target, "anon_inode:[userfaultfd]") == 0)
+        builder->has_userfaultfd = true;
 }
 
 void crn_build_kernel(struct crn_snap_builder *builder)
@@ -102,5 +114,15 @@ void crn_build_kernel(struct crn_snap_builder *builder)
     }
     if (fd >= 0)
         crn_syscall1(SYS_close, fd);
+}
+
+void crn_build_rings(struct crn_snap_builder *builder)
+{
+    struct crn_rings *rings = &builder->rings;
+    char *text = rings->fd_count != 0
+                     ? crn_arena_alloc(&builder->snap->arena, CRN_KERNEL_TEXT_BYTES)
+                     : NULL;
+    for (unsigned i = 0; i < rings->fd_count && text != NULL; i++)
+        crn_rings_descriptor(builder, rings->fds[i], text);
     crn_rings_add(builder);
 }

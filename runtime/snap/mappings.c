@@ -7,10 +7,16 @@
  * threads are left to threads.c, our own memory and our allocator's to nobody.
  */
 #include "snap/kernel.h"
+#include "snap/readable.h"
 #include "base/maps.h"
+#include "base/pages.h"
+#include "base/sys.h"
 
 #include <dlfcn.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 static struct crn_range excluded[CRN_EXCLUDED_MAX];
 
@@ -41,8 +47,20 @@ size_t crn_snap_excluded_ranges(struct crn_range out[CRN_EXCLUDED_MAX])
 
 struct mapping_walk {
     struct crn_snap_builder *builder;
-    uintptr_t module_end;     /* where the last module mapping ended: .bss may follow */
+    uintptr_t module_end; /* where the last module mapping ended: .bss may follow */
+    uintptr_t last_end;   /* where the last mapping of any kind ended */
+    bool has_large;
 };
+
+enum { LARGE_BYTES = 64 << 20 };
+
+/* When this program began, in seconds since 1970. */
+static uint64_t began_s;
+
+void crn_snap_begin(void)
+{
+    began_s = crn_unix_now_ns() / 1000000000u;
+}
 
 /* The first of our own ranges that ends above an address. */
 static size_t own_above(const struct crn_snap_builder *builder, uintptr_t address)
@@ -79,54 +97,351 @@ static void mapping_add(struct crn_snap_builder *builder, struct crn_root root)
     }
 }
 
-static bool is_device(const char *path)
+/* What stands behind a mapping. */
+enum backing {
+    BACKED_BY_NOTHING, /* anonymous and private */
+    BACKED_BY_MEMORY,  /* a memfd, /dev/shm, anonymous and shared, System V, huge pages */
+    BACKED_BY_FILE,
+    BACKED_BY_DEVICE, /* reading it may do something, or wait */
+    BACKED_BY_OTHER,  /* a device whose words are no addresses of ours */
+};
+
+static enum backing backing_of(const struct crn_map_entry *entry)
 {
-    static const char *const memory[] = {"/dev/shm/", "/dev/zero", "/dev/hugepages"};
-    for (unsigned i = 0; i < CRN_COUNT_OF(memory); i++)
-        if (strncmp(path, memory[i], strlen(memory[i])) == 0)
-            return false;
-    return strncmp(path, "/dev/", 5) == 0;
+    static const struct {
+        const char *path;
+        enum backing backing;
+    } known[] = {
+        {"/dev/shm/", BACKED_BY_MEMORY},
+        {"/dev/zero", BACKED_BY_MEMORY},
+        {"/dev/hugepages", BACKED_BY_MEMORY},
+        {"/memfd:", BACKED_BY_MEMORY},
+        {"/SYSV", BACKED_BY_MEMORY},
+        {"/anon_hugepage", BACKED_BY_MEMORY},
+        {"/dmabuf:", BACKED_BY_DEVICE},
+        {"/drm mm object", BACKED_BY_DEVICE},
+        {"/dev/", BACKED_BY_DEVICE},
+        {"/sys/", BACKED_BY_DEVICE},
+        {"/proc/", BACKED_BY_DEVICE},
+        {"anon_inode:[perf_event]", BACKED_BY_OTHER},
+        {"anon_inode:kvm-vcpu", BACKED_BY_OTHER},
+        {"anon_inode:bpf-map", BACKED_BY_MEMORY},
+    };
+    bool is_device = entry->details != NULL && (entry->details->flags & CRN_MAP_DEVICE) != 0;
+    for (unsigned i = 0; i < CRN_COUNT_OF(known); i++)
+        if (strncmp(entry->path, known[i].path, strlen(known[i].path)) == 0)
+            return known[i].backing;
+    if (is_device && entry->path[0] != '[')
+        return BACKED_BY_DEVICE;
+    if ((entry->flags & CRN_MAP_FILE) == 0)
+        return BACKED_BY_NOTHING;
+    return entry->path[0] == '/' ? BACKED_BY_FILE : BACKED_BY_DEVICE;
+}
+
+/* What the kernel keeps in a file system may change without a word about when. */
+static bool is_in_memory(long type)
+{
+    return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC;
+}
+
+/* On a disk of this machine; elsewhere reading waits for another machine, or for this process. */
+static bool is_local(long type)
+{
+    static const long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                 F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC};
+    for (unsigned i = 0; i < CRN_COUNT_OF(local); i++)
+        if (type == local[i])
+            return true;
+    return false;
+}
+
+static void system_ask(const char *path, struct crn_shared *shared)
+{
+    struct statfs system;
+    if (crn_syscall2(SYS_statfs, path, &system) != 0)
+        return;
+    shared->is_file = !is_in_memory(system.f_type);
+    shared->is_slow = shared->is_file && !is_local(system.f_type);
+}
+
+/* Of a file that has no name any more: its folder may still be there. */
+static void folder_ask(const struct crn_map_entry *entry, struct crn_shared *shared)
+{
+    char folder[4096];
+    struct stat status;
+    const char *end = strrchr(entry->path, '/');
+    if (end == NULL || end == entry->path || (size_t)(end - entry->path) >= sizeof folder)
+        return;
+    memcpy(folder, entry->path, (size_t)(end - entry->path));
+    folder[end - entry->path] = 0;
+    if (crn_syscall2(SYS_stat, folder, &status) == 0 && status.st_dev == entry->device)
+        system_ask(folder, shared);
+}
+
+/*
+ * Whether a file may hold an address of ours: what nobody wrote since we began holds none.  Then
+ * *shared says where it ends and what to expect of pages that are not in memory.
+ */
+static bool file_may_hold(const struct crn_map_entry *entry, struct crn_shared *shared)
+{
+    enum { CLOCKS_DIFFER_S = 10 }; /* the file's server may have another clock */
+    struct stat status;
+    shared->is_file = true;
+    if (crn_syscall2(SYS_stat, entry->path, &status) != 0 || status.st_ino != entry->inode) {
+        folder_ask(entry, shared);
+        return true; /* deleted, or of another root: when it was written is not known */
+    }
+    system_ask(entry->path, shared);
+    uintptr_t end = entry->start - entry->offset + (uintptr_t)status.st_size;
+    if (entry->offset >= (uint64_t)status.st_size)
+        shared->contents_end = entry->start;
+    else if (end < entry->end)
+        shared->contents_end = crn_align_up(end, CRN_PAGE_BYTES);
+    return !shared->is_file || (uint64_t)status.st_mtim.tv_sec + CLOCKS_DIFFER_S >= began_s;
+}
+
+/*
+ * What faulted in earlier attempts to take this picture is not touched any more, nor what lies
+ * above it in its mapping; when that was not enough, nothing is touched that the map names.
+ */
+static struct {
+    uintptr_t faults[CRN_EVADED_MAX];
+    unsigned count;
+    bool is_all;
+} evaded;
+
+void crn_snap_evade_nothing(void)
+{
+    evaded.count = 0;
+    evaded.is_all = false;
+}
+
+bool crn_snap_evade(uintptr_t fault)
+{
+    uintptr_t page = crn_align_down(fault, CRN_PAGE_BYTES);
+    if (evaded.is_all)
+        return false;
+    for (unsigned i = 0; i < evaded.count; i++)
+        evaded.is_all |= evaded.faults[i] == page; /* it was read all the same */
+    if (evaded.count == CRN_COUNT_OF(evaded.faults))
+        evaded.is_all = true;
+    else
+        evaded.faults[evaded.count++] = page;
+    return true;
+}
+
+/* The lowest fault in [start, end); `end`: there was none. */
+static uintptr_t evaded_from(uintptr_t start, uintptr_t end)
+{
+    uintptr_t from = evaded.is_all ? start : end;
+    for (unsigned i = 0; i < evaded.count; i++)
+        if (evaded.faults[i] >= start && evaded.faults[i] < from)
+            from = evaded.faults[i];
+    return from;
+}
+
+/* Rows of `unreadable` for a range: one for each run of pages with contents, others between. */
+struct closing {
+    struct crn_snap_builder *builder;
+    uintptr_t at;
+    uint8_t how;        /* of pages with contents */
+    bool is_accessible; /* all of them */
+    bool is_copy_only;  /* pages of the file count as nothing */
+    bool has_contents;
+};
+
+static void closed_row(struct closing *closing, uintptr_t start, uintptr_t end, uint8_t how)
+{
+    crn_build_unreadable(closing->builder,
+                         (struct crn_unreadable){start, end, how, closing->is_accessible});
+}
+
+static void closed_run(uintptr_t start, uintptr_t end, unsigned flags, void *user)
+{
+    struct closing *closing = user;
+    if (closing->is_copy_only && (flags & CRN_PAGES_OF_FILE) != 0)
+        return;
+    closed_row(closing, closing->at, start, CRN_HOLDS_NOTHING);
+    closed_row(closing, start, end, closing->how);
+    closing->at = end;
+    closing->has_contents = true;
+}
+
+static bool is_known_empty(const struct crn_map_entry *entry)
+{
+    return entry->details != NULL && entry->details->resident_bytes == 0 &&
+           entry->details->swapped_bytes == 0;
+}
+
+/* Our own reservations are large, and nothing is in them. */
+static bool is_large_and_ours(const struct mapping_walk *walk, const struct crn_map_entry *entry)
+{
+    const struct crn_snap_builder *builder = walk->builder;
+    size_t at = own_above(builder, entry->start);
+    return at < builder->own_count && builder->own[at].start <= entry->start &&
+           builder->own[at].end >= entry->end && entry->end - entry->start >= LARGE_BYTES;
+}
+
+/* Closes [from, entry->end); answers whether something is in it. */
+static bool entry_close(const struct mapping_walk *walk, const struct crn_map_entry *entry,
+                        enum backing backing, uintptr_t from)
+{
+    bool is_shared = (entry->flags & CRN_MAP_SHARED) != 0 || backing == BACKED_BY_MEMORY;
+    struct closing closing = {
+        .builder = walk->builder,
+        .at = from,
+        .how = CRN_READ_FORCED,
+        .is_accessible = (entry->flags & CRN_MAP_READ) != 0,
+        .is_copy_only =
+            !is_shared && backing == BACKED_BY_FILE && (entry->flags & CRN_MAP_WRITE) == 0,
+    };
+    if (is_shared)
+        crn_pages_cached(from, entry->end, closed_run, &closing);
+    else if (!is_known_empty(entry) && !is_large_and_ours(walk, entry))
+        crn_pages_runs(from, entry->end, closed_run, &closing);
+    closed_row(&closing, closing.at, entry->end, CRN_HOLDS_NOTHING);
+    return closing.has_contents;
+}
+
+/* Private pages that userfaultfd would serve: whoever touches them waits. */
+static void served_run(uintptr_t start, uintptr_t end, unsigned flags, void *user)
+{
+    struct closing *closing = user;
+    (void)flags;
+    closed_row(closing, closing->at, start, CRN_HOLDS_NOTHING);
+    closing->has_contents |= start > closing->at;
+    closing->at = end;
+}
+
+static void served_close(const struct mapping_walk *walk, const struct crn_map_entry *entry)
+{
+    struct closing closing = {.builder = walk->builder, .at = entry->start, .is_accessible = true};
+    crn_pages_runs(entry->start, entry->end, served_run, &closing);
+    served_run(entry->end, entry->end, 0, &closing);
+    if (closing.has_contents)
+        crn_build_unknown_holder(walk->builder, "a page that userfaultfd serves");
+}
+
+static bool is_served(const struct crn_map_entry *entry, unsigned flag)
+{
+    return entry->details != NULL && (entry->details->flags & flag) != 0;
+}
+
+/* Notes a mapping whose contents may be the kernel's alone; answers whether it is one. */
+static bool shared_note(const struct mapping_walk *walk, const struct crn_map_entry *entry,
+                        enum backing backing)
+{
+    struct crn_shared shared = {
+        .start = entry->start,
+        .end = entry->end,
+        .contents_end = UINTPTR_MAX,
+        .is_served_missing = is_served(entry, CRN_MAP_SERVED_MISSING),
+        .is_served_minor = is_served(entry, CRN_MAP_SERVED_MINOR),
+    };
+    bool is_private = (entry->flags & CRN_MAP_SHARED) == 0;
+    if (backing != BACKED_BY_MEMORY && backing != BACKED_BY_FILE)
+        return false;
+    if (is_private && ((entry->flags & CRN_MAP_EXECUTE) != 0 ||
+                       (backing == BACKED_BY_FILE && (entry->flags & CRN_MAP_WRITE) == 0)))
+        return false;
+    if (backing == BACKED_BY_FILE && !file_may_hold(entry, &shared))
+        return false;
+    crn_build_shared(walk->builder, shared);
+    return true;
+}
+
+/* What the map does not name and faulted: a hole in what was thought to be a stack. */
+static void hole_close(struct mapping_walk *walk, uintptr_t until)
+{
+    uintptr_t from = evaded_from(walk->last_end, until);
+    if (from < until)
+        crn_build_unreadable(walk->builder,
+                             (struct crn_unreadable){from, until, CRN_HOLDS_NOTHING, true});
 }
 
 static bool root_visit(const struct crn_map_entry *entry, void *user)
 {
     struct mapping_walk *walk = user;
     struct crn_snap_builder *builder = walk->builder;
+    enum backing backing = backing_of(entry);
+    bool is_readable = (entry->flags & CRN_MAP_READ) != 0;
 
-    if ((entry->flags & CRN_MAP_READ) == 0) {
-        crn_build_unreadable(builder, (struct crn_range){entry->start, entry->end});
-        return true;
-    }
-    /* Some map their stacks executable (perl's Coro): what can be written and is no file is data. */
-    if ((entry->flags & CRN_MAP_EXECUTE) != 0 && entry->path[0] != '[' &&
+    hole_close(walk, entry->start);
+    walk->last_end = entry->end;
+    /* Some map their stacks executable (perl's Coro): what can be written, no file, is data. */
+    if (is_readable && (entry->flags & CRN_MAP_EXECUTE) != 0 && entry->path[0] != '[' &&
         (entry->flags & (CRN_MAP_WRITE | CRN_MAP_FILE)) != CRN_MAP_WRITE)
         crn_build_code(builder, (struct crn_range){entry->start, entry->end});
     bool is_file = (entry->flags & CRN_MAP_FILE) != 0 && entry->path[0] == '/';
     bool is_bss = !is_file && entry->start == walk->module_end && entry->path[0] == 0;
     if (is_file)
         walk->module_end = entry->end;
-    if (crn_ring_is_mapping(entry)) {
+    if (is_readable && crn_ring_is_mapping(entry)) {
         crn_rings_note(builder, entry); /* uring.c knows what of it counts */
         return true;
     }
-    if (is_device(entry->path) || strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
+    if (strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
         return true;
-    bool is_global = (is_file && (entry->flags & CRN_MAP_SHARED) == 0) || is_bss;
+    if (backing == BACKED_BY_DEVICE || backing == BACKED_BY_OTHER) {
+        crn_build_unreadable(builder, (struct crn_unreadable){entry->start, entry->end,
+                                                              CRN_HOLDS_NOTHING, is_readable});
+        if (backing == BACKED_BY_DEVICE)
+            crn_build_unknown_holder(builder, "a device's memory");
+        return true;
+    }
+    uintptr_t closed_from = is_readable ? evaded_from(entry->start, entry->end) : entry->start;
+    /* Where copies of a file's pages are not told from others, all of them count. */
+    bool has_unknown_copies = is_file && !crn_pages_are_known() && entry->details != NULL &&
+                              entry->details->private_bytes != 0;
+    if (has_unknown_copies && (entry->flags & CRN_MAP_WRITE) == 0)
+        closed_from = entry->start;
+    bool has_contents = true, is_shared = false;
+    if (closed_from < entry->end)
+        has_contents = entry_close(walk, entry, backing, closed_from);
+    else if (is_served(entry, CRN_MAP_SERVED_MISSING) && backing == BACKED_BY_NOTHING)
+        served_close(walk, entry);
+    if (is_readable)
+        is_shared = shared_note(walk, entry, backing);
+    else if (!has_contents)
+        return true;
+    bool is_private_file = is_file && (entry->flags & CRN_MAP_SHARED) == 0;
+    bool is_global = is_private_file || is_bss;
     mapping_add(builder, (struct crn_root){
                              .start = entry->start,
                              .end = entry->end,
                              .kind = is_global ? CRN_ROOT_GLOBAL : CRN_ROOT_MAPPING,
                              .step = 8,
-                             .is_copy_only = is_file && (entry->flags & CRN_MAP_WRITE) == 0,
-                             .must_be_sparse = is_file, /* a page behind its end would fault */
+                             .is_copy_only = is_file && (entry->flags & CRN_MAP_WRITE) == 0 &&
+                                             is_readable && !is_shared && !has_unknown_copies,
+                             /* a page behind its end would fault, one that is served would wait */
+                             .must_be_sparse = is_file || builder->has_userfaultfd,
+                             .is_shared = is_shared,
                          });
     return true;
+}
+
+/* Looks for a reservation so large that asking for each of its pages takes long. */
+static bool large_visit(const struct crn_map_entry *entry, void *user)
+{
+    struct mapping_walk *walk = user;
+    walk->has_large |= (entry->flags & CRN_MAP_READ) == 0 &&
+                       entry->end - entry->start >= LARGE_BYTES && !is_large_and_ours(walk, entry);
+    return !walk->has_large;
 }
 
 enum crn_status crn_build_mappings(struct crn_snap_builder *builder)
 {
     struct mapping_walk walk = {.builder = builder};
-    if (!crn_maps_for_each(root_visit, &walk))
+    bool is_known = crn_pages_are_known();
+    builder->snap->window = crn_window_create(&builder->snap->arena);
+    if (builder->snap->window == NULL)
+        return CRN_ERR_NO_MEMORY;
+    if (!crn_pages_skip_quickly())
+        crn_maps_for_each(large_visit, &walk);
+    bool is_detailed = builder->has_userfaultfd || !is_known || walk.has_large;
+    if (!(is_detailed && crn_maps_for_each_detailed(root_visit, &walk)) &&
+        !crn_maps_for_each(root_visit, &walk))
         return CRN_ERR_SYSTEM;
+    hole_close(&walk, UINTPTR_MAX);
     return CRN_OK;
 }

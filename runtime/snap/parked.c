@@ -238,7 +238,7 @@ static bool discovery_visit(const struct crn_block *block, void *user)
         if (snap->unreadable[at].start > start)
             discovery_try(user, start, snap->unreadable[at].start, has_floor);
         start = snap->unreadable[at].end;
-        has_floor = true;
+        has_floor = !snap->unreadable[at].is_accessible;
     }
     if (start < end)
         discovery_try(user, start, end, has_floor);
@@ -263,9 +263,7 @@ static void stacks_discover(struct search *search)
     crn_index_for_each(&snap->heap->index, snap->heap_end, discovery_visit, &discovery);
     for (size_t i = 0; i < snap->root_count; i++) {
         const struct crn_root *root = &snap->roots[i];
-        size_t below = crn_unreadable_above(snap, root->start - 1);
-        bool has_floor =
-            below < snap->unreadable_count && snap->unreadable[below].end == root->start;
+        bool has_floor = crn_has_guard_below(snap, root->start);
         if (root->kind == CRN_ROOT_MAPPING && has_floor &&
             root->end - root->start <= MAPPED_STACK_MOST)
             discovery_try(&discovery, root->start, root->end, true);

@@ -18,6 +18,7 @@ struct crn_root {
     uint8_t step;         /* bytes from one word to the next: 8, or 4 for stacks */
     bool must_be_sparse;  /* read only pages that have contents */
     bool is_copy_only;    /* of a file mapping: only pages that were written */
+    bool is_shared;       /* rows of `shared` lie in it */
     uint32_t name;        /* offset in `names`; 0: none */
 };
 
@@ -73,6 +74,40 @@ struct crn_snap_watch {
     uint32_t row; /* in the registry */
 };
 
+/* Memory that must not be touched, only copied, if at all: see base/pages.h. */
+enum crn_unreadable_how {
+    CRN_HOLDS_NOTHING, /* nothing is there, or nothing that we may look at */
+    CRN_READ_COPIED,   /* touching it may fault */
+    CRN_READ_FORCED,   /* the program itself has no access (PROT_NONE) */
+};
+
+struct crn_unreadable {
+    uintptr_t start, end;
+    uint8_t how;        /* enum crn_unreadable_how */
+    bool is_accessible; /* to the program: no guard page, which tells where a stack begins */
+};
+
+/*
+ * A mapping of a file or of shared memory whose contents may be in the kernel's hands alone: pages
+ * that were written through another mapping, by a system call or by another process, or that
+ * this one gave back.
+ */
+struct crn_shared {
+    uintptr_t start, end;
+    uintptr_t contents_end; /* of a file: where it ends; UINTPTR_MAX: not known */
+    bool is_file;           /* what is not in memory is in a file; else it is nowhere, or swapped */
+    bool is_slow;           /* that file is served by somebody: another machine, maybe ourselves */
+    bool is_served_missing, is_served_minor; /* userfaultfd: enum crn_map_detail_flags */
+};
+
+/* For reading by copying.  It changes while a picture is read, but says nothing twice. */
+struct crn_window {
+    char *buffer;              /* CRN_WINDOW_BYTES and a page */
+    size_t file_bytes_left;    /* that may yet be read in from files */
+    const char *unknown;       /* what could not be read and may hold memory; NULL: nothing */
+    bool has_looked_for_swap, has_swap; /* of shared memory */
+};
+
 /* Why a picture is taken. */
 struct crn_occasion {
     bool is_end;    /* of the program: every cancellation is over */
@@ -105,8 +140,11 @@ struct crn_snap {
     size_t frame_kind_count;
     uintptr_t *links; /* ascending: a word that is one of these leads nowhere */
     size_t link_count;
-    struct crn_range *unreadable; /* ascending: memory that may not be read */
+    struct crn_unreadable *unreadable; /* ascending, disjoint */
     size_t unreadable_count;
+    struct crn_shared *shared; /* ascending, disjoint */
+    size_t shared_count;
+    struct crn_window *window; /* NULL: nothing is read by copying */
     struct crn_outside_block *outside; /* ascending by start */
     size_t outside_count;
     struct crn_code code; /* where code lies */
@@ -127,5 +165,12 @@ struct crn_snap {
     struct crn_arena arena; /* owns all arrays but this one */
     struct crn_span frames_span;
 };
+
+/* Who may hold memory without our seeing which; NULL: nobody.  Ask when all roots were read. */
+CRN_INLINE const char *crn_snap_unknown_holder(const struct crn_snap *snap)
+{
+    return snap->unknown_holder != NULL || snap->window == NULL ? snap->unknown_holder
+                                                                : snap->window->unknown;
+}
 
 #endif

@@ -99,13 +99,15 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->occasion = *occasion;
     enum crn_status status = CRN_ERR_NO_MEMORY;
     crn_pages_open();
+    crn_build_name(&builder, "%s", "");
+    crn_build_kernel(&builder);
+    crn_pages_beware(builder.has_userfaultfd);
     if (stopped_collect(&builder, stopped) && own_collect(&builder) && outside_collect(snap)) {
-        crn_build_name(&builder, "%s", "");
         status = crn_build_mappings(&builder);
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
         crn_build_probes(&builder, taker);
-        crn_build_kernel(&builder);
+        crn_build_rings(&builder);
         crn_build_frames(&builder);
         crn_build_opaques_finish(snap);
     }

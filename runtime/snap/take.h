@@ -25,6 +25,18 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
                               uint64_t birth_from, bool is_torn);
 void crn_snap_free(struct crn_snap *snap);
 
+/* Notes when the program began: files that nobody wrote since hold nothing of its. */
+void crn_snap_begin(void);
+
+/*
+ * Taking or marking a picture faulted at an address: the next picture copies what lies there
+ * instead of touching it.  Answers false when nothing is left to be evaded.  The other one forgets
+ * all of that.  One caller at a time.
+ */
+enum { CRN_EVADED_MAX = 8 };
+bool crn_snap_evade(uintptr_t fault);
+void crn_snap_evade_nothing(void);
+
 /* Which roots checks use; all of them unless this is called, before the first. */
 struct crn_root_choice {
     unsigned left_out;       /* a bit for each enum crn_root_kind that holds nothing */

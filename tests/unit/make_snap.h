@@ -33,7 +33,8 @@ struct maker_snap {
     struct crn_snap_coro coros[MAKER_COROS];
     uintptr_t words[MAKER_WORDS];
     struct crn_opaque opaques[MAKER_OPAQUES];
-    struct crn_range unreadable[4];
+    struct crn_unreadable unreadable[4];
+    struct crn_shared shared[4];
     struct crn_outside_block outside[MAKER_OUTSIDE];
     char *place; /* memory that is no heap: globals, stacks, blocks outside the region */
     size_t place_used;
@@ -64,6 +65,7 @@ static inline void maker_snap_init(struct maker_snap *maker)
         .words = maker->words,
         .opaques = maker->opaques,
         .unreadable = maker->unreadable,
+        .shared = maker->shared,
         .outside = maker->outside,
         .names = (char[]){""},
         .names_bytes = 1,
@@ -74,6 +76,7 @@ static inline void maker_snap_fini(struct maker_snap *maker)
 {
     if (maker->is_marked)
         crn_mark_free(&maker->mark);
+    crn_arena_free_all(&maker->snap.arena);
     munmap(maker->place, MAKER_PLACE_BYTES);
     maker_heap_fini(&maker->heap);
 }

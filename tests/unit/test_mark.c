@@ -4,6 +4,9 @@
 #include "check/suspects.h"
 #include "make_snap.h"
 #include "mark/groups.h"
+#include "snap/readable.h"
+
+#include <unistd.h>
 
 static struct maker_snap maker;
 
@@ -209,11 +212,105 @@ Test(mark, a_page_that_cannot_be_read_is_left_out)
     *(uintptr_t *)(hole + CRN_PAGE_BYTES) = (uintptr_t)after;
     cr_assert(mprotect((void *)hole, CRN_PAGE_BYTES, PROT_NONE) == 0);
     maker.unreadable[maker.snap.unreadable_count++] =
-        (struct crn_range){hole, hole + CRN_PAGE_BYTES};
+        (struct crn_unreadable){.start = hole, .end = hole + CRN_PAGE_BYTES};
     *maker_global(&maker) = (uintptr_t)block;
     mark();
     assert_verdict(&maker, before, CRN_VERDICT_LIVE);
     assert_verdict(&maker, after, CRN_VERDICT_LIVE);
+}
+
+/* A global page without access whose word, at its end or in its middle, leads to a block. */
+static uintptr_t *hidden_word(size_t bytes, size_t offset)
+{
+    char *hidden =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uintptr_t *held = block_of(64);
+    cr_assert(hidden != MAP_FAILED);
+    memset(hidden, 0, bytes);
+    memcpy(hidden + offset, &held, sizeof held);
+    cr_assert(mprotect(hidden, bytes, PROT_NONE) == 0);
+    maker.roots[maker.snap.root_count++] = (struct crn_root){
+        .start = (uintptr_t)hidden, .end = (uintptr_t)hidden + bytes, .step = 4};
+    maker.unreadable[maker.snap.unreadable_count++] = (struct crn_unreadable){
+        .start = (uintptr_t)hidden, .end = (uintptr_t)hidden + bytes, .how = CRN_READ_FORCED};
+    maker.snap.window = crn_window_create(&maker.snap.arena);
+    return held;
+}
+
+Test(mark, a_page_without_access_is_read_by_copying)
+{
+    uintptr_t *held = hidden_word(CRN_PAGE_BYTES, CRN_PAGE_BYTES - 8);
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    cr_assert_null(crn_snap_unknown_holder(&maker.snap));
+}
+
+Test(mark, a_word_that_begins_in_one_copy_and_ends_in_the_next_counts)
+{
+    enum { PIECE_BYTES = 64 * 1024 };
+    uintptr_t *held = hidden_word(4 * PIECE_BYTES, PIECE_BYTES - 4);
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+Test(mark, a_page_that_nobody_can_copy_makes_leaks_likely)
+{
+    uintptr_t *lost = block_of(64);
+    uintptr_t *held = hidden_word(CRN_PAGE_BYTES, 0);
+    munmap((void *)maker.unreadable[0].start, CRN_PAGE_BYTES);
+    mark();
+    assert_verdict(&maker, lost, CRN_VERDICT_LOST);
+    assert_verdict(&maker, held, CRN_VERDICT_LOST);
+    cr_assert_eq(maker.mark.groups[0].confidence, CRN_LIKELY);
+}
+
+static char *shared_map(int *fd)
+{
+    *fd = memfd_create("shared", 0);
+    cr_assert(*fd >= 0 && ftruncate(*fd, 4 * CRN_PAGE_BYTES) == 0);
+    char *shared =
+        mmap(NULL, 4 * CRN_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    cr_assert(shared != MAP_FAILED);
+    maker.shared[maker.snap.shared_count++] =
+        (struct crn_shared){.start = (uintptr_t)shared,
+                            .end = (uintptr_t)shared + 4 * CRN_PAGE_BYTES,
+                            .contents_end = UINTPTR_MAX};
+    maker.snap.window = crn_window_create(&maker.snap.arena);
+    return shared;
+}
+
+Test(mark, what_another_mapping_wrote_to_shared_memory_holds)
+{
+    int fd;
+    uintptr_t *held = block_of(64);
+    char *shared = shared_map(&fd);
+    cr_assert(pwrite(fd, &held, sizeof held, 2 * CRN_PAGE_BYTES) == sizeof held);
+    maker.roots[maker.snap.root_count++] = (struct crn_root){.start = (uintptr_t)shared,
+                                                             .end = maker.shared[0].end,
+                                                             .step = 8,
+                                                             .must_be_sparse = true,
+                                                             .is_shared = true};
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    close(fd);
+}
+
+Test(mark, a_shared_page_that_is_served_is_not_touched)
+{
+    int fd;
+    uintptr_t *held = block_of(64);
+    char *shared = shared_map(&fd);
+    cr_assert(pwrite(fd, &held, sizeof held, 0) == sizeof held);
+    maker.shared[0].is_served_minor = true;
+    maker.roots[maker.snap.root_count++] = (struct crn_root){.start = (uintptr_t)shared,
+                                                             .end = maker.shared[0].end,
+                                                             .step = 8,
+                                                             .must_be_sparse = true,
+                                                             .is_shared = true};
+    mark();
+    assert_verdict(&maker, held, CRN_VERDICT_LOST);
+    cr_assert_eq(maker.mark.groups[0].confidence, CRN_LIKELY);
+    close(fd);
 }
 
 /* Coroutines: bodies, handles, states. */

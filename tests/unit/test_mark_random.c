@@ -449,7 +449,8 @@ static void scene_make(struct scene *scene, unsigned seed)
     }
     if (maker_below(random, 4) == 0) { /* said to be unreadable; the words there do not count */
         uintptr_t start = scene->simple.blocks[0].start + 16;
-        maker.unreadable[maker.snap.unreadable_count++] = (struct crn_range){start, start + 100};
+        maker.unreadable[maker.snap.unreadable_count++] =
+            (struct crn_unreadable){.start = start, .end = start + 100};
     }
 }
 
