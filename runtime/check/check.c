@@ -9,6 +9,8 @@
 #include "coro/probe.h"
 #include "snap/take.h"
 
+#include <string.h>
+
 enum { STACK_BYTES = 512 * 1024, REGISTRY_LIMIT_MS = 200 };
 
 static struct crn_lock one_at_a_time;
@@ -53,6 +55,7 @@ static void picture_mark(void *argument)
 {
     struct picture *picture = argument;
     struct crn_check *check = picture->check;
+    memset(&check->mark, 0, sizeof check->mark);
     picture->status = crn_snap_take(&check->snap, picture->stopped, &picture->taker,
                                     &check->occasion, check->birth_from, picture->is_torn);
     if (picture->status == CRN_OK)
@@ -61,6 +64,25 @@ static void picture_mark(void *argument)
         return;
     crn_leaks_collect(&check->leaks, &check->mark, check->draft, check->lists_all);
     crn_findings_find(&check->findings, &check->mark, check->only_new);
+}
+
+/*
+ * Takes the picture again where it faulted, without touching what faults: it costs a range, not the
+ * verdict.  Only where nothing helps, there is none.
+ */
+static bool picture_try(struct picture *picture, uintptr_t *fault)
+{
+    struct crn_check *check = picture->check;
+    struct crn_draft_place place = crn_draft_place_get(check->draft);
+    crn_snap_evade_nothing();
+    while (!crn_guarded_call(picture_mark, picture, fault)) {
+        crn_mark_free(&check->mark);
+        crn_snap_free(&check->snap);
+        crn_draft_rewind(check->draft, &place);
+        if (!crn_snap_evade(*fault))
+            return false;
+    }
+    return true;
 }
 
 /* Coroutines that were never destroyed, though their frames are gone; said once of each. */
@@ -108,7 +130,7 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
     if (check->registers != NULL)
         registers = check->registers;
     struct picture picture = {check, &stopped, {registers, check->interrupted}, is_torn, CRN_OK};
-    if (!crn_guarded_call(picture_mark, &picture, &fault))
+    if (!picture_try(&picture, &fault))
         crn_draft_warning(check->draft,
                           "memory at 0x%lx went away during the check; there is no verdict",
                           (unsigned long)fault);

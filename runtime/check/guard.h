@@ -4,7 +4,8 @@
  * Runs the check so that a fault of ours does not take the program down.
  *
  * A check reads all of the program's memory.  A thread that did not stop may unmap some of it
- * under our eyes, a file may shrink; then the check is given up, and the program goes on.
+ * under our eyes, a file may shrink, a page may be one that nobody can read; then the function is
+ * given up, and whoever called it tries again without touching that (crn_snap_evade).
  */
 #include "base/base.h"
 

@@ -44,6 +44,24 @@ void crn_draft_init(struct crn_draft *draft)
     crn_draft_rows(draft, CRN_SECTION_NODES, &root, 1);
 }
 
+struct crn_draft_place crn_draft_place_get(const struct crn_draft *draft)
+{
+    struct crn_draft_place place;
+    for (unsigned i = 0; i < CRN_SECTION_COUNT; i++)
+        place.counts[i] = draft->sections[i].count;
+    return place;
+}
+
+/* Strings and nodes stay: others may be led to them. */
+void crn_draft_rewind(struct crn_draft *draft, const struct crn_draft_place *place)
+{
+    static const enum crn_record_section dropped[] = {CRN_SECTION_COROS,    CRN_SECTION_LEAKS,
+                                                      CRN_SECTION_LINKS,    CRN_SECTION_FINDINGS,
+                                                      CRN_SECTION_OBJECTS,  CRN_SECTION_SAMPLES};
+    for (unsigned i = 0; i < CRN_COUNT_OF(dropped); i++)
+        draft->sections[dropped[i]].count = place->counts[dropped[i]];
+}
+
 void crn_draft_free(struct crn_draft *draft)
 {
     crn_arena_free_all(&draft->arena);

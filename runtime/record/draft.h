@@ -39,6 +39,16 @@ uint32_t crn_draft_coro(struct crn_draft *draft, const struct crn_record_coro *c
 void crn_draft_leak(struct crn_draft *draft, const struct crn_record_leak *leak);
 void crn_draft_warning(struct crn_draft *draft, const char *format, ...) CRN_PRINTF(2, 3);
 
+/*
+ * Where a draft stands, and back to there: what was added of leaks, coroutines, chains and findings is
+ * dropped.
+ */
+struct crn_draft_place {
+    size_t counts[CRN_SECTION_COUNT];
+};
+struct crn_draft_place crn_draft_place_get(const struct crn_draft *draft);
+void crn_draft_rewind(struct crn_draft *draft, const struct crn_draft_place *place);
+
 /* Adds exe, argv and the modules of this process, from /proc/self and the modules' headers. */
 void crn_draft_self(struct crn_draft *draft);
 
