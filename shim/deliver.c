@@ -33,23 +33,39 @@ const char *crn_shim_temporary(void)
     return strcpy(temporary, given);
 }
 
+static char own_directory[1024]; /* where this library lies, with a slash behind; "": not known */
+
+void crn_deliver_start(void)
+{
+    Dl_info info;
+    if (dladdr((const void *)&crn_shim, &info) == 0 || info.dli_fname == NULL)
+        return;
+    const char *slash = strrchr(info.dli_fname, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - info.dli_fname) + 1, used = 0;
+    if (info.dli_fname[0] != '/') {
+        if (getcwd(own_directory, sizeof own_directory) == NULL)
+            return;
+        used = strlen(own_directory);
+        own_directory[used++] = '/';
+    }
+    if (used + length >= sizeof own_directory)
+        used = length = 0;
+    memcpy(own_directory + used, info.dli_fname, length);
+    own_directory[used + length] = 0;
+}
+
 /* The coroner command: as the launcher told us, beside this library, or where both are installed.
  */
 static bool launcher_find(char *path, size_t path_bytes)
 {
     static const char *const beside[] = {"", "../" CORONER_BINDIR "/", "../../" CORONER_BINDIR "/",
                                          "../../../" CORONER_BINDIR "/"};
-    Dl_info info;
     if (crn_shim.launcher != NULL && access(crn_shim.launcher, X_OK) == 0) {
         snprintf(path, path_bytes, "%s", crn_shim.launcher);
         return true;
     }
-    if (dladdr((const void *)&crn_shim, &info) == 0 || info.dli_fname == NULL)
-        return false;
-    const char *slash = strrchr(info.dli_fname, '/');
-    int length = slash == NULL ? 0 : (int)(slash - info.dli_fname) + 1;
-    for (unsigned i = 0; i < CRN_COUNT_OF(beside); i++) {
-        snprintf(path, path_bytes, "%.*s%scoroner", length, info.dli_fname, beside[i]);
+    for (unsigned i = 0; i < CRN_COUNT_OF(beside) && own_directory[0] != 0; i++) {
+        snprintf(path, path_bytes, "%s%scoroner", own_directory, beside[i]);
         if (access(path, X_OK) == 0)
             return true;
     }

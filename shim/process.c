@@ -114,10 +114,8 @@ void crn_very_last_do(int status, void *unused, const struct crn_saved_registers
         return;
     struct crn_saved_registers ours = libc_exit_from(from);
     int code = crn_end_finish(status & 0xff, &ours);
-    if (code != (status & 0xff)) {
-        fflush(NULL); /* what exit would still do */
-        crn_syscall1(SYS_exit_group, code);
-    }
+    if (code != (status & 0xff))
+        real_exit()(code); /* which goes on where this call of it stands, with another status */
 }
 
 CRN_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void (*init)(void),

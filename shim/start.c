@@ -3,6 +3,7 @@
  * no root of a check, starts the parts, and asks whether malloc is ours.
  */
 #include "shim/start.h"
+#include "shim/deliver.h"
 #include "shim/lsan_compat.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
@@ -127,6 +128,7 @@ __attribute__((constructor)) static void shim_start(void)
     if (crn_shim.options.verify_stacks != 0 && !crn_shim.verifies_stacks)
         crn_log("verify_stacks needs libunwind.so.8 and libgcc_s.so.1; it is off");
     crn_shim_thread_watch_init();
+    crn_deliver_start();
     crn_stderr_note();
     crn_log_where = crn_stderr_find;
     crn_process_start();

@@ -3,6 +3,7 @@
  */
 #include "check/check.h"
 #include "check/guard.h"
+#include "check/hold.h"
 #include "check/host.h"
 #include "base/switch.h"
 #include "base/sys.h"
@@ -163,12 +164,14 @@ void crn_check_perform(struct crn_check *check)
         return;
     size_t used_before = crn_vm_used_bytes();
     crn_vm_peak_reset();
+    uint64_t mask_before = crn_signals_hold();
     uint32_t was_busy = self->is_busy;
     crn_busy_begin(self);
     crn_heap_counts_flush(&crn_heap, &self->counts);
     if (!crn_stack_call_mapped(check_do, check, STACK_BYTES))
         crn_draft_warning(check->draft, "there was no memory for the check; there is no verdict");
     self->is_busy = was_busy;
+    crn_signals_let(mask_before);
     check->own_bytes = crn_vm_peak_bytes() - used_before;
 }
 

@@ -3,26 +3,31 @@
  */
 #include "check/end.h"
 #include "check/check.h"
+#include "check/hold.h"
 #include "check/host.h"
 #include "check/recording.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
+#include "snap/stop.h"
 #include "stack/verify.h"
 
 enum { STACK_BYTES = 64 * 1024 };
 
-enum { FINISHING = 1, FINISHED = 2, FINISH_LIMIT_S = 30 };
+/* Both halves of the end are under way, and then over; and how long a second thread waits. */
+enum { UNDER_WAY = 1, OVER = 2, WAIT_LIMIT_S = 30 };
 
 /* All that an end leaves behind.  A forked child forgets it as a whole: its end has not begun. */
 static struct {
-    _Atomic uint32_t has_begun, has_finished; /* has_finished: 0, FINISHING, FINISHED */
-    int beginning_tid;                        /* who began it, */
-    struct crn_saved_registers from;          /* from where in the program; rsp 0: not known */
-    const ucontext_t *interrupted;            /* or with a signal, on top of this */
-    int finishing_tid;                        /* who reports; to know a signal handler on top */
-    struct crn_check first_pass;              /* when the end begins */
-    struct crn_check last_pass;               /* of what was born since */
+    _Atomic uint32_t beginning, finishing; /* 0, UNDER_WAY, OVER */
+    int beginning_tid;                     /* who began it, */
+    struct crn_saved_registers from;       /* from where in the program; rsp 0: not known */
+    const ucontext_t *interrupted;         /* or with a signal, on top of this */
+    int finishing_tid;                     /* who reports; to know a signal handler on top */
+    int forced_code;                       /* what leaks make of the exit code; 0: nothing */
+    struct crn_clocks clocks;              /* of the program, while they stand still */
+    struct crn_check first_pass;           /* when the end begins */
+    struct crn_check last_pass;            /* of what was born since */
     struct crn_draft draft;
     bool draft_is_open;
     uint64_t born_after; /* blocks with at least this birth were made during teardown */
@@ -30,6 +35,7 @@ static struct {
     size_t check_bytes;        /* of the check that took most */
     uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
     unsigned unseen_threads;
+    bool is_alone;     /* no other thread checks while this one finishes */
     bool is_asked;     /* the program asked for its last check before its end */
     bool is_settled;   /* and that has been confirmed */
     bool is_described; /* the draft says what process this is */
@@ -129,9 +135,25 @@ static void begin_do(void *argument, const struct crn_saved_registers *registers
     enum { CHECK_LIMIT_MS = 1000 };
     bool is_alone = crn_checks_begin(crn_sys_gettid(), CHECK_LIMIT_MS);
     (void)argument;
+    crn_clocks_stop(&end.clocks);
     begin_alone(registers);
+    crn_clocks_go_on(&end.clocks);
     if (is_alone)
         crn_checks_end();
+}
+
+/* Waits while another thread is at this half of the end. */
+static void half_await(_Atomic uint32_t *half)
+{
+    uint64_t deadline = crn_now_ns() + (uint64_t)WAIT_LIMIT_S * 1000000000u;
+    for (uint64_t now; *half == UNDER_WAY && (now = crn_now_ns()) < deadline;)
+        crn_futex_wait(half, UNDER_WAY, deadline - now);
+}
+
+static void half_complete(_Atomic uint32_t *half)
+{
+    *half = OVER;
+    crn_futex_wake_all(half);
 }
 
 /*
@@ -141,17 +163,22 @@ static void begin_do(void *argument, const struct crn_saved_registers *registers
 static void begin(const struct crn_saved_registers *from, const ucontext_t *interrupted)
 {
     uint32_t expected = 0;
-    if (!is_watching() ||
-        !atomic_compare_exchange_strong_explicit(&end.has_begun, &expected, 1, memory_order_acq_rel,
-                                                 memory_order_relaxed))
+    if (!is_watching())
         return;
-    if (!end.is_asked) /* then the program goes on */
-        crn_host.end_begins();
-    end.beginning_tid = crn_sys_gettid();
-    end.interrupted = interrupted;
-    if (from != NULL)
-        end.from = *from;
-    crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);
+    uint64_t mask_before = crn_signals_hold(); /* or one could find us in the middle */
+    if (atomic_compare_exchange_strong(&end.beginning, &expected, UNDER_WAY)) {
+        end.beginning_tid = crn_sys_gettid();
+        end.interrupted = interrupted;
+        if (from != NULL)
+            end.from = *from;
+        if (!end.is_asked) /* then the program goes on */
+            crn_host.end_begins();
+        crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);
+        half_complete(&end.beginning);
+    }
+    crn_signals_let(mask_before);
+    if (end.beginning_tid != crn_sys_gettid())
+        half_await(&end.beginning);
 }
 
 void crn_end_begin(const struct crn_saved_registers *from)
@@ -194,9 +221,12 @@ struct ending {
 static void report_do(void *argument, const struct crn_saved_registers *registers)
 {
     struct ending *ending = argument;
+    struct crn_stopped_list stopped;
     char path[4096];
     (void)registers;
     draft_complete(ending->exit_code, ending->exit_signal);
+    if (end.is_alone)
+        crn_threads_stop(&stopped);
     enum crn_recording_place place = crn_recording_write(&end.draft, path, sizeof path);
     bool has_news = end.draft.sections[CRN_SECTION_LEAKS].count > 0 ||
                     (crn_host.process->is_first && check_obstacle() == NULL) ||
@@ -208,6 +238,8 @@ static void report_do(void *argument, const struct crn_saved_registers *register
         code = crn_host.deliver(path, ending->exit_code, leak_code(ending->exit_code), has_news);
     if (crn_host.process->is_first)
         ending->code = code;
+    if (end.is_alone)
+        crn_threads_resume();
 }
 
 static void first_pass_confirm(void)
@@ -239,24 +271,50 @@ static int report(int exit_code, int exit_signal)
     return ending.code;
 }
 
-/* The second part: one thread is at it, and whoever ends the process meanwhile waits for it. */
+static void clocks_stop(void *unused, const struct crn_saved_registers *registers)
+{
+    (void)unused;
+    (void)registers;
+    crn_clocks_stop(&end.clocks);
+}
+
+/*
+ * The second part.  From here on nothing changes how the process ends: signals from others and
+ * timers are held for good, and while we write, the other threads stand still, since what they work
+ * with has been destroyed.  What libc writes when we return, from its streams, may still end the
+ * process as ever.
+ */
+static int finish_alone(int exit_code, int exit_signal, uint64_t mask_before)
+{
+    enum { CHECK_LIMIT_MS = 1000 };
+    end.finishing_tid = crn_sys_gettid();
+    crn_stack_call_mapped(clocks_stop, NULL, STACK_BYTES);
+    end.is_alone = crn_checks_begin(end.finishing_tid, CHECK_LIMIT_MS);
+    int code = report(exit_code, exit_signal);
+    if (end.is_alone)
+        crn_checks_end();
+    end.forced_code = code != exit_code ? code : 0;
+    half_complete(&end.finishing);
+    crn_signals_let_writing(mask_before);
+    return code;
+}
+
+/* One thread is at it.  Whoever else ends the process meanwhile waits until it has ended. */
 static int finish(int exit_code, int exit_signal)
 {
     uint32_t expected = 0;
-    if (end.has_begun == 0 || !is_watching() || crn_sys_getpid() != crn_host.process->pid)
+    if (end.beginning == 0 || !is_watching() || crn_sys_getpid() != crn_host.process->pid)
         return exit_code;
-    if (!atomic_compare_exchange_strong_explicit(&end.has_finished, &expected, FINISHING,
-                                                 memory_order_acq_rel, memory_order_relaxed)) {
-        /* Another thread is at it, and the process must not end under its hands. */
-        if (end.finishing_tid != crn_sys_gettid())
-            crn_futex_wait(&end.has_finished, FINISHING, (uint64_t)FINISH_LIMIT_S * 1000000000u);
-        return exit_code;
+    uint64_t mask_before = crn_signals_hold();
+    if (atomic_compare_exchange_strong(&end.finishing, &expected, UNDER_WAY))
+        return finish_alone(exit_code, exit_signal, mask_before);
+    crn_signals_let(mask_before);
+    if (end.finishing_tid != crn_sys_gettid()) {
+        half_await(&end.finishing);
+        _Atomic uint32_t never = 0;
+        crn_futex_wait(&never, 0, (uint64_t)WAIT_LIMIT_S * 1000000000u);
     }
-    end.finishing_tid = crn_sys_gettid();
-    int code = report(exit_code, exit_signal);
-    end.has_finished = FINISHED;
-    crn_futex_wake_all(&end.has_finished);
-    return code;
+    return end.forced_code != 0 ? end.forced_code : exit_code; /* libc's writing was behind it */
 }
 
 static void now_judge(void *argument, const struct crn_saved_registers *registers)
@@ -276,7 +334,7 @@ bool crn_end_now(const struct crn_saved_registers *from)
 {
     bool is_bad = false;
     struct crn_thread *self = crn_host.thread();
-    if (self == NULL || end.has_begun != 0)
+    if (self == NULL || end.beginning != 0)
         return false;
     end.is_asked = true;
     begin(from, NULL);

@@ -1,7 +1,7 @@
 #ifndef CRN_PROC_H
 #define CRN_PROC_H
 /*
- * Files of /proc, line by line.  For the files of runtime/snap only.
+ * Files of /proc, line by line.
  */
 #include "base/base.h"
 

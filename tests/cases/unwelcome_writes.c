@@ -16,6 +16,11 @@
  *         echo $?; coroner run $CASE 2>&3; echo $?
  * EXPECT: stdout     /^(3\n){4}$/
  *
+ * RUN:    for lose in kept ""; do LD_PRELOAD=$SHIM $CASE prints $lose alone 1 | true; \
+ *         echo ${PIPESTATUS[0]}; coroner run $CASE prints $lose alone 1 | true; \
+ *         echo ${PIPESTATUS[0]}; done
+ * EXPECT: stdout     /^141\n141\n23\n23\n$/
+ *
  * RUN:    job() { python3 $(dirname $SOURCE)/in_background.py "$@"; }; job sh -c 'echo no'; \
  *         job coroner run $CASE; job env LD_PRELOAD=$SHIM $CASE
  * EXPECT: stdout     /^stopped\nended with 23\nended with 23\n$/
@@ -38,6 +43,8 @@ int main(int argc, char **argv)
     kept = make_note();
     if (!said(argv, "kept"))
         kept = NULL;
+    if (said(argv, "prints"))
+        puts("What a stream holds is written at the very end, and that may end the program.");
     if (said(argv, "alone")) {
         struct pollfd reader = {.fd = atoi(argv[argc - 1])};
         while (poll(&reader, 1, 1000) >= 0 && (reader.revents & POLLERR) == 0)
