@@ -28,22 +28,6 @@
 
 extern const char crn_syscall_issued[]; /* in entry_x86_64.S */
 
-void crn_signal_stack_give(struct crn_thread *self)
-{
-    stack_t current, ours;
-    memset(&current, 0, sizeof current);
-    if (crn_syscall2(SYS_sigaltstack, NULL, &current) != 0 || (current.ss_flags & SS_DISABLE) == 0)
-        return;
-    if (self->signal_stack == NULL)
-        self->signal_stack = crn_vm_map(CRN_SIGNAL_STACK_BYTES);
-    if (self->signal_stack == NULL)
-        return;
-    memset(&ours, 0, sizeof ours);
-    ours.ss_sp = self->signal_stack;
-    ours.ss_size = CRN_SIGNAL_STACK_BYTES;
-    crn_syscall2(SYS_sigaltstack, &ours, NULL);
-}
-
 void crn_signals_start(void)
 {
     if (crn_shim.phase == CRN_SHIM_OFF)
@@ -59,8 +43,7 @@ void crn_signals_start(void)
     crn_deadly_start();
     if (crn_self != NULL)
         crn_signal_stack_give(crn_self);
-    uint64_t ours = CRN_STOP_SIGNAL_BIT;
-    crn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &ours, NULL, sizeof ours);
+    crn_stop_signal_open();
 }
 
 /* Takes our signal out of a set that would block or wait for it. */

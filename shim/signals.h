@@ -15,4 +15,7 @@ int crn_signal_action(int signal, const struct sigaction *action, struct sigacti
 /* Gives the calling thread an alternate stack of ours, unless it has one. */
 void crn_signal_stack_give(struct crn_thread *self);
 
+/* Unblocks our signal: glibc makes threads of its own with all signals blocked. */
+void crn_stop_signal_open(void);
+
 #endif

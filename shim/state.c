@@ -1,6 +1,7 @@
 /*
  * The shim's own state.  See state.h.
  */
+#include "shim/signals.h"
 #include "shim/state.h"
 #include "shim/sanitized.h"
 #include "coro/probe.h"
@@ -59,8 +60,10 @@ struct crn_thread *crn_shim_thread(void)
     if (self == NULL) {
         crn_shim_stand_down("there is no memory for another thread's record");
     } else if (crn_shim.phase == CRN_SHIM_ON) {
-        crn_busy_begin(self); /* a thread of C11's or of clone(): setting its key may allocate */
+        crn_busy_begin(self); /* one that libc made itself, or clone(): setting its key may allocate */
         crn_shim_thread_watch(self);
+        crn_signal_stack_give(self);
+        crn_stop_signal_open();
         crn_busy_end(self);
     }
     return self;

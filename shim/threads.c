@@ -1,5 +1,6 @@
 /*
- * pthread_create: learns of threads when they begin, and gives them a stack for our signal.
+ * pthread_create and thrd_create: learn of threads when they begin, and give them a stack for our
+ * signal.
  */
 #include "shim/signals.h"
 #include "shim/state.h"
@@ -9,8 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-
-
+#include <threads.h>
 
 /* Empty again: what it held would else count as held for ever. */
 static void slot_give(struct crn_thread_start *slot)
@@ -20,12 +20,9 @@ static void slot_give(struct crn_thread_start *slot)
     atomic_store_explicit(&slot->is_used, 0, memory_order_release);
 }
 
-/* Begins on the new thread's own stack; its frame marks where TLS and descriptor lie above. */
-static void *thread_begin(void *argument)
+/* In the first frame on the new thread's own stack: above it lie TLS and descriptor. */
+CRN_INLINE void thread_begin(struct crn_thread_start *slot)
 {
-    struct crn_thread_start *slot = argument;
-    void *(*function)(void *) = slot->function;
-    void *its_argument = slot->argument;
     pthread_attr_t attributes;
     void *start = NULL;
     size_t bytes = 0;
@@ -38,7 +35,7 @@ static void *thread_begin(void *argument)
         }
         self->own_start = (uintptr_t)start;
         self->own_end = (uintptr_t)start + bytes;
-        self->start_argument = (uintptr_t)its_argument;
+        self->start_argument = (uintptr_t)slot->argument;
         crn_scope_enter(self, crn_scope_if_open(slot->scope));
         self->base_sp = (uintptr_t)__builtin_frame_address(0);
         crn_thread_enter(self, self->own_start, self->own_end, 0);
@@ -47,7 +44,20 @@ static void *thread_begin(void *argument)
         crn_busy_end(self);
     }
     slot_give(slot);
-    return function(its_argument);
+}
+
+static void *pthread_begin(void *argument)
+{
+    struct crn_thread_start slot = *(struct crn_thread_start *)argument;
+    thread_begin(argument);
+    return slot.function(slot.argument);
+}
+
+static int thrd_begin(void *argument)
+{
+    struct crn_thread_start slot = *(struct crn_thread_start *)argument;
+    thread_begin(argument);
+    return ((thrd_start_t)(void (*)(void))slot.function)(slot.argument);
 }
 
 CRN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
@@ -60,8 +70,23 @@ CRN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribute
     struct crn_thread_start *slot = crn_thread_start_take(function, argument);
     if (slot == NULL)
         return real(thread, attributes, function, argument);
-    int result = real(thread, attributes, thread_begin, slot);
+    int result = real(thread, attributes, pthread_begin, slot);
     if (result != 0)
+        slot_give(slot);
+    return result;
+}
+
+CRN_EXPORT int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
+{
+    static int (*real)(thrd_t *, thrd_start_t, void *);
+    if (real == NULL)
+        real = (int (*)(thrd_t *, thrd_start_t, void *))crn_shim_next("thrd_create");
+    struct crn_thread_start *slot =
+        crn_thread_start_take((void *(*)(void *))(void (*)(void))function, argument);
+    if (slot == NULL)
+        return real(thread, function, argument);
+    int result = real(thread, thrd_begin, slot);
+    if (result != thrd_success)
         slot_give(slot);
     return result;
 }

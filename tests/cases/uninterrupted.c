@@ -12,6 +12,11 @@
  * EXPECT: stdout     /^all as they should be$/
  * EXPECT: exit       status=0
  *
+ * RUN:    coroner run --format=json --output=report.json $CASE limits c11
+ * EXPECT: none
+ * EXPECT: stdout     /^all as they should be$/
+ * EXPECT: exit       status=0
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE signals
  * EXPECT: none
  * EXPECT: stdout     /^all as they should be$/
@@ -46,6 +51,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 
 __attribute__((weak)) int __lsan_do_recoverable_leak_check(void);
@@ -349,6 +355,13 @@ static void *run(void *argument)
     return NULL;
 }
 
+/* A thread of C11's, which libc makes by another way. */
+static int run_c11(void *argument)
+{
+    run(argument);
+    return 11;
+}
+
 static void fail(const struct thread *thread, const char *how)
 {
     fprintf(stderr, "%s: %s; %ld, %s, after %.3f s\n", thread->call->name, how, thread->result,
@@ -388,7 +401,10 @@ int main(int argc, char **argv)
         if (!is_used(&calls[i], argv))
             continue;
         threads[count].call = &calls[i];
-        REQUIRE(pthread_create(&threads[count].id, NULL, run, &threads[count]) == 0);
+        if (said(argv, "c11"))
+            REQUIRE(thrd_create(&threads[count].id, run_c11, &threads[count]) == thrd_success);
+        else
+            REQUIRE(pthread_create(&threads[count].id, NULL, run, &threads[count]) == 0);
         count++;
     }
     for (unsigned i = 0; i < count; i++)
@@ -407,8 +423,12 @@ int main(int argc, char **argv)
                 pthread_kill(threads[i].id, SIGUSR1);
             check_now();
         }
-        void *result;
-        REQUIRE(pthread_join(threads[i].id, &result) == 0);
+        void *result = NULL;
+        int code = 11;
+        if (said(argv, "c11"))
+            REQUIRE(thrd_join(threads[i].id, &code) == thrd_success && code == 11);
+        else
+            REQUIRE(pthread_join(threads[i].id, &result) == 0);
         const struct thread *thread = &threads[i];
         if (cancels) {
             if (result != PTHREAD_CANCELED || !thread->is_cleaned)
