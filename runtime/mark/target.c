@@ -79,7 +79,7 @@ static bool is_empty_array(uintptr_t start, size_t size)
 
 bool crn_slot_reaches(const struct crn_mark *mark, crn_slot slot, uintptr_t start, uintptr_t word)
 {
-    size_t size = crn_record_size(crn_slot_record(mark, slot));
+    size_t size = crn_slot_size(mark, slot);
     return word - start < size || word == start || crn_asked_has(&mark->snap->heap->asked, start) ||
            (word - start == size && is_empty_array(start, size));
 }
