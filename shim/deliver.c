@@ -9,6 +9,7 @@
 #include "shim/state.h"
 #include "shim/stderr.h"
 #include "base/sys.h"
+#include "record/draft.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,15 +202,25 @@ static long silent_fork(void)
 
 /* In the child: starts the command, waits for it, hands its status on. */
 static __attribute__((noreturn)) void status_forward(const struct command *command,
-                                                     char **environment, int errors, int pipe_end)
+                                                     struct crn_draft *draft, char **environment,
+                                                     int errors, int pipe_end)
 {
-    int status = NO_LAUNCHER << 8;
+    int status = NO_LAUNCHER << 8, input[2];
+    bool is_sent = draft != NULL && crn_syscall2(SYS_pipe2, input, O_CLOEXEC) == 0;
     /* Where the program ignores SIGCHLD, wait would find no child and no status. */
     static const uintptr_t defaults[4]; /* the kernel's struct sigaction, all zero: SIG_DFL */
     crn_syscall4(SYS_rt_sigaction, SIGCHLD, defaults, NULL, 8);
     long child = crn_syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
-    if (child == 0)
+    if (child == 0) {
+        if (is_sent)
+            crn_syscall3(SYS_dup3, input[0], 0, 0);
         command_exec(command, environment, errors);
+    }
+    if (is_sent) {
+        crn_syscall1(SYS_close, input[0]);
+        crn_draft_send(draft, input[1]);
+        crn_syscall1(SYS_close, input[1]);
+    }
     while (child > 0 && crn_syscall4(SYS_wait4, child, &status, __WALL, NULL) == -EINTR)
         ;
     crn_sys_write_all(pipe_end, &status, sizeof status);
@@ -217,8 +228,11 @@ static __attribute__((noreturn)) void status_forward(const struct command *comma
         crn_syscall1(SYS_exit_group, 0);
 }
 
-/* Runs the command to its end; answers its exit status, or -1. */
-static int command_run(const struct command *command)
+/*
+ * Runs the command to its end; answers its exit status, or -1.  A draft, unless it is NULL, is the
+ * recording that the command reads from its standard input.
+ */
+static int command_run(const struct command *command, struct crn_draft *draft)
 {
     int ends[2], status = -1;
     char **environment = environment_make();
@@ -230,7 +244,7 @@ static int command_run(const struct command *command)
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, 8);
     long child = silent_fork();
     if (child == 0)
-        status_forward(command, environment, errors, ends[1]);
+        status_forward(command, draft, environment, errors, ends[1]);
     crn_syscall1(SYS_close, ends[1]);
     if (child < 0 || crn_sys_read_all(ends[0], &status, sizeof status) != sizeof status)
         status = -1;
@@ -243,32 +257,45 @@ static int command_run(const struct command *command)
     return status >> 8 & 0xff;
 }
 
-int crn_deliver(const char *path, int exit_code, int leak_code, bool has_news)
+/* What becomes of a recording that could not be rendered. */
+static void leftover_say(const char *obstacle, const char *path)
+{
+    if (path[0] != 0)
+        crn_log("%s; the recording is kept: %s", obstacle, path);
+    else
+        crn_log("%s, and no file could be written; there is no report", obstacle);
+}
+
+int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int leak_code,
+                bool has_news)
 {
     static struct command command;
     char launcher[4096];
+    bool is_file = path[0] != 0;
     int code = exit_code;
     if (!has_news) {
-        crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
+        if (is_file)
+            crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
         return code;
     }
     if (!launcher_find(launcher, sizeof launcher)) {
-        crn_log("the coroner command is not beside libcoroner.so; the recording is kept: %s", path);
+        leftover_say("the coroner command is not beside libcoroner.so", path);
         return leak_code;
     }
     bool is_for_stderr =
         crn_shim.options.output[0] == 0 && strcmp(crn_shim.options.format, "text") == 0;
     if (is_for_stderr && crn_stderr_find() < 0)
         return leak_code; /* nowhere to say anything: the recording stays */
-    command_fill(&command, launcher, path);
-    int result = command_run(&command);
+    command_fill(&command, launcher, is_file ? path : "/dev/stdin");
+    int result = command_run(&command, is_file ? NULL : draft);
     if (result < 0 || result == NO_LAUNCHER) {
-        crn_log("the coroner command could not be run; the recording is kept: %s", path);
+        leftover_say("the coroner command could not be run", path);
         return leak_code;
     }
     if (crn_shim.options.error_exitcode != 0 && result == (int)crn_shim.options.error_exitcode)
         code = result;
-    crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
+    if (is_file)
+        crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
     return code;
 }
 
@@ -282,7 +309,7 @@ bool crn_deliver_text(const char *path)
     argument_add(command, "%s", "report");
     showing_add(command);
     argument_add(command, "%s", path);
-    int result = command_run(command);
+    int result = command_run(command, NULL);
     crn_vm_unmap(command, sizeof *command);
     return result >= 0 && result != NO_LAUNCHER;
 }
@@ -304,7 +331,7 @@ bool crn_deliver_judged(const char *path, bool is_said, bool fallback)
         argument_add(command, "--output=%s", crn_shim.options.output);
     showing_add(command);
     argument_add(command, "%s", path);
-    int result = command_run(command);
+    int result = command_run(command, NULL);
     crn_vm_unmap(command, sizeof *command);
     return result == IS_BAD || (result != 0 && fallback);
 }

@@ -9,7 +9,9 @@
 /* Learns where this library lies; the constructor calls it.  Later the loader may be at work. */
 void crn_deliver_start(void);
 
-int crn_deliver(const char *path, int exit_code, int leak_code, bool has_news);
+struct crn_draft;
+int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int leak_code,
+                bool has_news);
 bool crn_deliver_judged(const char *path, bool is_said, bool fallback);
 bool crn_deliver_text(const char *path);
 

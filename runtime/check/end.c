@@ -232,10 +232,9 @@ static void report_do(void *argument, const struct crn_saved_registers *register
                     (crn_host.process->is_first && check_obstacle() == NULL) ||
                     crn_host.options->output[0] != 0;
     int code = ending->exit_code;
-    if (place == CRN_RECORDED_NOWHERE)
-        crn_log("the recording could not be written anywhere; there is no report");
-    else if (place == CRN_RECORDED_APART)
-        code = crn_host.deliver(path, ending->exit_code, leak_code(ending->exit_code), has_news);
+    if (place != CRN_RECORDED_LAUNCHER)
+        code = crn_host.deliver(path, &end.draft, ending->exit_code, leak_code(ending->exit_code),
+                                has_news);
     if (crn_host.process->is_first)
         ending->code = code;
     if (end.is_alone)

@@ -55,11 +55,13 @@ struct crn_host {
     void (*describe)(struct crn_draft *draft);
 
     /*
-     * Has the recording at `path` rendered by the coroner command, if `has_news`, and deletes it.
-     * Answers the code to exit with: `exit_code`, or --error-exitcode when it finds proven leaks;
-     * when it cannot be run, `leak_code`.
+     * Has the recording at `path` rendered by the coroner command, if `has_news`, and deletes it;
+     * with path "", the draft, which could not be written to any file.  Answers the code to exit
+     * with: `exit_code`, or --error-exitcode when it finds proven leaks; when it cannot be run,
+     * `leak_code`.
      */
-    int (*deliver)(const char *path, int exit_code, int leak_code, bool has_news);
+    int (*deliver)(const char *path, struct crn_draft *draft, int exit_code, int leak_code,
+                   bool has_news);
 
     /*
      * Whether the recording at `path` has a leak that counts for the exit code and no suppression

@@ -3,6 +3,7 @@
  */
 #include "check/recording.h"
 #include "check/host.h"
+#include "base/session.h"
 #include "base/sys.h"
 #include "coro/coro.h"
 #include "coro/probe.h"
@@ -66,6 +67,18 @@ bool crn_recording_has_leak(const struct crn_draft *draft)
     return false;
 }
 
+/* The launcher left files that have a size already (base/session.h). */
+static bool spare_take(struct crn_draft *draft, const char *path)
+{
+    char spare[4096];
+    for (unsigned n = 0; n < CRN_SESSION_SPARES; n++) {
+        snprintf(spare, sizeof spare, "%s/" CRN_SESSION_SPARE, crn_host.process->session, n);
+        if (crn_draft_write_into(draft, spare, path) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path, size_t path_bytes)
 {
     static const char *const places[] = {NULL, "/tmp", "/var/tmp", "."};
@@ -75,7 +88,7 @@ enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path
                      crn_host.process->pid, n);
             if (crn_syscall3(SYS_faccessat, AT_FDCWD, path, 0) == 0)
                 continue; /* what this process was before it called exec */
-            if (crn_draft_write(draft, path) == 0)
+            if (crn_draft_write(draft, path) == 0 || spare_take(draft, path))
                 return CRN_RECORDED_LAUNCHER;
             break; /* the launcher has gone: render it ourselves */
         }
@@ -88,6 +101,7 @@ enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path
         if (crn_draft_write(draft, path) == 0)
             return CRN_RECORDED_APART;
     }
+    path[0] = 0;
     return CRN_RECORDED_NOWHERE;
 }
 

@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/mman.h>
 
 uint32_t crn_draft_rows(struct crn_draft *draft, enum crn_record_section which, const void *rows,
                         size_t count)
@@ -171,18 +173,18 @@ static struct crn_record_header header_make(const struct crn_draft *draft)
     return header;
 }
 
-int crn_draft_write(struct crn_draft *draft, const char *path)
+/* The recording, as it is to be written, in memory of its own; NULL: there is none for it. */
+static char *image_make(struct crn_draft *draft, size_t *bytes)
 {
     enum { SUM_FROM = 32 };
-    char beside[4096 + 16];
     draft->sections[CRN_SECTION_PROCESS].count = 0;
     crn_draft_rows(draft, CRN_SECTION_PROCESS, &draft->process, 1);
     if (draft->arena.exhausted)
-        return -ENOMEM; /* something is missing in it, and the rest may refer to that */
+        return NULL; /* something is missing in it, and the rest may refer to that */
     struct crn_record_header header = header_make(draft);
     char *image = crn_vm_map(header.total_bytes);
     if (image == NULL)
-        return -ENOMEM;
+        return NULL;
     for (unsigned i = 0; i < CRN_SECTION_COUNT; i++)
         if (draft->sections[i].count > 0)
             memcpy(image + header.sections[i].offset, draft->sections[i].rows,
@@ -190,20 +192,83 @@ int crn_draft_write(struct crn_draft *draft, const char *path)
     memcpy(image, &header, sizeof header);
     header.checksum = crn_record_checksum(image + SUM_FROM, header.total_bytes - SUM_FROM);
     memcpy(image, &header, sizeof header);
+    *bytes = header.total_bytes;
+    return image;
+}
 
+int crn_draft_write(struct crn_draft *draft, const char *path)
+{
+    char beside[4096 + 16];
+    size_t bytes;
+    char *image = image_make(draft, &bytes);
+    if (image == NULL)
+        return -ENOMEM;
     snprintf(beside, sizeof beside, "%s.part", path);
     crn_syscall3(SYS_unlinkat, AT_FDCWD, beside, 0);
     int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, beside,
                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     long result = fd;
     if (fd >= 0) {
-        result = crn_sys_write_all(fd, image, header.total_bytes);
+        result = crn_sys_write_all(fd, image, bytes);
         crn_syscall1(SYS_close, fd);
         if (result == 0)
             result = crn_syscall2(SYS_rename, beside, path);
         if (result < 0)
             crn_syscall3(SYS_unlinkat, AT_FDCWD, beside, 0);
     }
-    crn_vm_unmap(image, header.total_bytes);
+    crn_vm_unmap(image, bytes);
+    return (int)result;
+}
+
+int crn_draft_send(struct crn_draft *draft, int fd)
+{
+    size_t bytes;
+    char *image = image_make(draft, &bytes);
+    if (image == NULL)
+        return -ENOMEM;
+    long result = crn_sys_write_all(fd, image, bytes);
+    crn_vm_unmap(image, bytes);
+    return (int)result;
+}
+
+/* Through a mapping: that is no growth.  Asked for beforehand, a full disk is no SIGBUS. */
+static long pages_fill(int fd, const char *image, size_t bytes)
+{
+    struct stat status;
+    long result = crn_syscall2(SYS_fstat, fd, &status);
+    if (result == 0 && (size_t)status.st_size < bytes)
+        result = -EFBIG;
+    if (result < 0)
+        return result;
+    long start = crn_syscall6(SYS_mmap, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (crn_sys_failed(start))
+        return start;
+    result = crn_syscall3(SYS_madvise, start, bytes, MADV_POPULATE_WRITE);
+    if (result == 0)
+        memcpy((void *)start, image, bytes);
+    crn_syscall2(SYS_munmap, start, bytes);
+    return result == 0 ? crn_syscall2(SYS_ftruncate, fd, bytes) : result;
+}
+
+int crn_draft_write_into(struct crn_draft *draft, const char *spare, const char *path)
+{
+    char beside[4096 + 16];
+    size_t bytes;
+    snprintf(beside, sizeof beside, "%s.part", path);
+    if (crn_syscall2(SYS_rename, spare, beside) < 0) /* nobody else takes it now */
+        return -ENOENT;
+    char *image = image_make(draft, &bytes);
+    long result = -ENOMEM;
+    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, beside, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (fd >= 0 && image != NULL)
+        result = pages_fill(fd, image, bytes);
+    if (fd >= 0)
+        crn_syscall1(SYS_close, fd);
+    if (image != NULL)
+        crn_vm_unmap(image, bytes);
+    if (result == 0)
+        result = crn_syscall2(SYS_rename, beside, path);
+    if (result < 0)
+        crn_syscall3(SYS_unlinkat, AT_FDCWD, beside, 0);
     return (int)result;
 }

@@ -55,4 +55,13 @@ void crn_draft_self(struct crn_draft *draft);
 /* Writes the draft to `path` (mode 0600) by way of a name beside it; 0 or a negative errno. */
 int crn_draft_write(struct crn_draft *draft, const char *path);
 
+/* Writes it to a descriptor, say of a pipe; 0 or a negative errno. */
+int crn_draft_send(struct crn_draft *draft, int fd);
+
+/*
+ * Makes the file `spare`, which has some size, into the recording `path`: possible where the
+ * process may not let any file grow (RLIMIT_FSIZE).  0 or a negative errno.
+ */
+int crn_draft_write_into(struct crn_draft *draft, const char *spare, const char *path);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/session.h"
 #include "shim/launcher/output.h"
 #include "sym/store.h"
 
@@ -38,6 +40,22 @@ static const char *memory_place(void)
                : NULL;
 }
 
+/* They take no room until somebody writes to them.  Without them little is lost. */
+static void spares_make(const char *directory)
+{
+    for (unsigned n = 0; n < CRN_SESSION_SPARES; n++) {
+        char *path;
+        if (asprintf(&path, "%s/" CRN_SESSION_SPARE, directory, n) < 0)
+            crn_out_of_memory();
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd >= 0 && ftruncate(fd, CRN_SESSION_SPARE_BYTES) != 0)
+            unlink(path);
+        if (fd >= 0)
+            close(fd);
+        free(path);
+    }
+}
+
 bool crn_session_open(struct crn_session *session)
 {
     /* Memory before a disk, where making a file can take longer than the program's check. */
@@ -49,6 +67,8 @@ bool crn_session_open(struct crn_session *session)
     if (session->directory == NULL)
         crn_say("cannot make a directory in TMPDIR or /tmp: %s; set TMPDIR to one that is writable",
                 strerror(errno));
+    else
+        spares_make(session->directory);
     return session->directory != NULL;
 }
 

@@ -21,6 +21,13 @@
  *         echo ${PIPESTATUS[0]}; done
  * EXPECT: stdout     /^141\n141\n23\n23\n$/
  *
+ * RUN:    (ulimit -f 0; LD_PRELOAD=$SHIM exec $CASE) 2>&1 | grep -c make_note; \
+ *         (ulimit -f 0; LD_PRELOAD=$SHIM exec $CASE) >/dev/null 2>&1; echo $?; \
+ *         coroner run -f json -o report.json $CASE limits; echo $?; \
+ *         (ulimit -f 0; coroner run $CASE; echo $?) 2>&1 | grep -cE 'make_note|^23$'
+ * EXPECT: stdout     /^1\n23\n23\n2\n$/
+ * EXPECT: lost       blocks=1 bytes=245 allocated_in=make_note
+ *
  * RUN:    job() { python3 $(dirname $SOURCE)/in_background.py "$@"; }; job sh -c 'echo no'; \
  *         job coroner run $CASE; job env LD_PRELOAD=$SHIM $CASE
  * EXPECT: stdout     /^stopped\nended with 23\nended with 23\n$/
@@ -28,6 +35,7 @@
 #include "case.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 GLOBAL char *kept;
 
@@ -43,6 +51,10 @@ int main(int argc, char **argv)
     kept = make_note();
     if (!said(argv, "kept"))
         kept = NULL;
+    if (said(argv, "limits")) {
+        const struct rlimit nothing = {0, 0};
+        REQUIRE(setrlimit(RLIMIT_FSIZE, &nothing) == 0);
+    }
     if (said(argv, "prints"))
         puts("What a stream holds is written at the very end, and that may end the program.");
     if (said(argv, "alone")) {
