@@ -143,10 +143,8 @@ void crn_exit(int code, const struct crn_saved_registers *from)
 /* Without libc: its _exit does nothing else. */
 void crn_exit_now(int code, const struct crn_saved_registers *from)
 {
-    if (crn_sys_getpid() == crn_shim.process.pid) {
-        crn_end_begin(from);
+    if (crn_sys_getpid() == crn_shim.process.pid)
         code = crn_end_finish(code & 0xff, from);
-    }
     for (;;)
         crn_syscall1(SYS_exit_group, code);
 }

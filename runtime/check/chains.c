@@ -3,6 +3,7 @@
  */
 #include "check/chains.h"
 #include "check/coros.h"
+#include "mark/spare.h"
 
 enum { CHAINS_MAX = 1024 };
 
@@ -89,6 +90,46 @@ static bool has_chain(const struct crn_group *group)
     return group->verdict == CRN_VERDICT_COMPLETED || group->verdict == CRN_VERDICT_CANCELLED;
 }
 
+/* Whether an address is a thread's variable: those lie right below its descriptor. */
+static bool is_thread_local(const struct crn_root *root, uintptr_t address)
+{
+    enum { STATIC_TLS_MAX = 64 * 1024 };
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        uintptr_t descriptor = crn_thread_at(i)->descriptor;
+        if (descriptor > root->start && descriptor <= root->end &&
+            descriptor - address <= STATIC_TLS_MAX)
+            return true;
+    }
+    return false;
+}
+
+/* Of a block that lost its holder: the container that was it, and the memory of its elements. */
+static void former_add(struct crn_chains *chains, const struct crn_mark *mark,
+                       struct crn_draft *draft, size_t index)
+{
+    const struct crn_snap *snap = mark->snap;
+    const struct crn_spare *spare = &mark->earlier->spares[mark->groups[index].spare - 1];
+    for (size_t i = 0; i < snap->root_count; i++) {
+        const struct crn_root *root = &snap->roots[i];
+        if (spare->container < root->start || spare->container >= root->end)
+            continue;
+        chain_link_add(
+            chains, draft, index,
+            (struct crn_record_link){
+                .kind = CRN_LINK_ROOT,
+                .root = is_thread_local(root, spare->container) ? CRN_ROOT_TLS : root->kind,
+                .name = root->name != 0 ? crn_draft_string(draft, snap->names + root->name) : 0,
+                .address = spare->container});
+        break;
+    }
+    chain_link_add(
+        chains, draft, index,
+        (struct crn_record_link){.kind = CRN_LINK_BLOCK,
+                                 .address = spare->buffer,
+                                 .bytes = spare->buffer_bytes,
+                                 .alloc_node = crn_draft_node(draft, spare->buffer_node)});
+}
+
 void crn_chains_add(struct crn_chains *chains, struct crn_mark *mark, struct crn_draft *draft,
                     const uint32_t *holder_rows)
 {
@@ -103,6 +144,8 @@ void crn_chains_add(struct crn_chains *chains, struct crn_mark *mark, struct crn
         (steps = crn_arena_alloc(&mark->arena, wanted * sizeof *steps)) != NULL)
         crn_mark_trace(mark, coros, wanted, steps, step_counts);
     for (size_t i = 0, traced = 0; i < mark->group_count; i++) {
+        if (mark->groups[i].spare != 0)
+            former_add(chains, mark, draft, i);
         if (mark->groups[i].holder == 0)
             continue;
         if (has_chain(&mark->groups[i]) && traced < wanted) {

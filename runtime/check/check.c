@@ -8,6 +8,7 @@
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
+#include "mark/spare.h"
 #include "snap/take.h"
 
 #include <string.h>
@@ -60,10 +61,13 @@ static void picture_mark(void *argument)
     picture->status = crn_snap_take(&check->snap, picture->stopped, &picture->taker,
                                     &check->occasion, check->birth_from, picture->is_torn);
     if (picture->status == CRN_OK)
-        picture->status = crn_mark_run(&check->mark, &check->snap);
+        picture->status =
+            crn_mark_run_again(&check->mark, &check->snap, check->earlier, check->line);
     if (picture->status != CRN_OK)
         return;
     crn_leaks_collect(&check->leaks, &check->mark, check->draft, check->lists_all);
+    if (check->finds_spares)
+        crn_spares_find(&check->mark);
     crn_findings_find(&check->findings, &check->mark, check->only_new);
 }
 

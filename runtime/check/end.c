@@ -36,6 +36,7 @@ static struct {
     uint64_t destroyed_before; /* coroutines, when the end began: the states are of then */
     unsigned unseen_threads;
     bool is_alone;     /* no other thread checks while this one finishes */
+    bool tears_down;   /* handlers and destructors run between the two parts */
     bool is_asked;     /* the program asked for its last check before its end */
     bool is_settled;   /* and that has been confirmed */
     bool is_described; /* the draft says what process this is */
@@ -58,6 +59,7 @@ struct crn_draft *crn_process_draft(void)
 struct pass {
     struct crn_check *check;
     uint64_t birth_from;
+    const struct crn_mark *earlier; /* of the second, that judges what lost its holder since */
 };
 
 static void pass_do(void *argument, const struct crn_saved_registers *registers)
@@ -69,6 +71,9 @@ static void pass_do(void *argument, const struct crn_saved_registers *registers)
         .draft = &end.draft,
         .occasion.is_end = true,
         .birth_from = pass->birth_from,
+        .earlier = pass->earlier,
+        .line = end.born_after,
+        .finds_spares = check == &end.first_pass && end.tears_down,
         .interrupted = end.interrupted,
         .registers = is_known ? &end.from : registers,
         .lists_all = crn_host.options->coroutines && check == &end.first_pass,
@@ -122,7 +127,7 @@ static void begin_alone(const struct crn_saved_registers *registers)
     if (crn_host.phase() != CRN_HOST_WATCHES || check_obstacle() != NULL ||
         (crn_host.process->is_forked && !any_born_since(crn_heap.birth_line)))
         return;
-    struct pass pass = {&end.first_pass, crn_heap.birth_line};
+    struct pass pass = {&end.first_pass, crn_heap.birth_line, NULL};
     pass_do(&pass, registers);
     end.destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
     for (size_t i = 0; i < end.first_pass.findings.count; i++)
@@ -183,6 +188,8 @@ static void begin(const struct crn_saved_registers *from, const ucontext_t *inte
 
 void crn_end_begin(const struct crn_saved_registers *from)
 {
+    if (end.beginning == 0)
+        end.tears_down = true;
     begin(from, NULL);
 }
 
@@ -257,8 +264,11 @@ static int report(int exit_code, int exit_signal)
         return exit_code;
     if (!end.is_settled)
         first_pass_confirm();
-    if (end.first_pass.is_done && !end.is_settled && any_born_since(end.born_after)) {
-        struct pass pass = {&end.last_pass, end.born_after};
+    bool has_spares = end.first_pass.is_done && end.first_pass.mark.spare_count > 0;
+    if (end.first_pass.is_done && !end.is_settled &&
+        (has_spares || any_born_since(end.born_after))) {
+        struct pass pass = {&end.last_pass, has_spares ? crn_heap.birth_line : end.born_after,
+                            has_spares ? &end.first_pass.mark : NULL};
         crn_stack_call_mapped(pass_do, &pass, STACK_BYTES);
         if (end.last_pass.is_done)
             crn_leaks_confirm(&end.last_pass.leaks, &end.draft, UINT64_MAX, false);
@@ -350,7 +360,7 @@ bool crn_end_now(const struct crn_saved_registers *from)
 
 int crn_end_finish(int exit_code, const struct crn_saved_registers *from)
 {
-    crn_end_begin(from); /* exit() from inside libc, say of the last thread */
+    begin(from, NULL); /* exit() from inside libc, say of the last thread */
     crn_verify_end(crn_host.options->verify_output);
     return finish(exit_code, 0);
 }

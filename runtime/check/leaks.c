@@ -108,6 +108,8 @@ static const char *why_text(const struct crn_mark *mark, const struct crn_group 
     const char *why = group->verdict == CRN_VERDICT_LOST ? "nothing we saw points to it"
                                                          : crn_group_why(mark, group);
     const char *holder = crn_snap_unknown_holder(mark->snap);
+    if (group->is_bereft)
+        return "what held it when the end began were erased elements of a container that is gone";
     if (holder == NULL && group->is_doubted)
         holder = "a pointer at an odd address of live memory";
     if (holder == NULL)

@@ -2,11 +2,19 @@
  * What is known of each block: rows, colours and bits.  See mark.h, and target.h for the rows.
  */
 #include "mark/flood.h"
+#include "mark/spare.h"
 
 /* Enters one live block. */
-CRN_INLINE void block_enter(struct crn_mark *mark, crn_slot slot, const struct crn_record *record)
+CRN_INLINE void block_enter(struct crn_mark *mark, crn_slot slot, uintptr_t start,
+                            const struct crn_record *record)
 {
-    bool is_ours = crn_birth_of(mark->snap->heap, record) >= mark->snap->birth_from;
+    uint64_t birth = crn_birth_of(mark->snap->heap, record);
+    bool is_ours = birth >= mark->snap->birth_from;
+    if (CRN_UNLIKELY(mark->bereft != NULL) && is_ours && birth < mark->line) {
+        is_ours = crn_spare_is_judged(mark, start);
+        if (is_ours)
+            crn_bit_set(mark->bereft, slot);
+    }
     mark->colours[slot] = (uint8_t)(CRN_COLOUR_WHITE | (is_ours ? 0 : CRN_COLOUR_FOREIGN));
     crn_bit_set(mark->fresh, slot);
     mark->live_blocks += is_ours;
@@ -29,7 +37,7 @@ static bool block_visit(const struct crn_block *block, void *user)
     }
     if (slot >= mark->record_count)
         return true;
-    block_enter(mark, (crn_slot)slot, block->record);
+    block_enter(mark, (crn_slot)slot, block->start, block->record);
     for (size_t covered = page + 1; covered <= last && covered < mark->pages; covered++)
         mark->rows[covered] = (uint64_t)(page + 1) << 32; /* until a block that starts there comes up */
     return true;
@@ -94,11 +102,14 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
     mark->coro_reached = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
     mark->coro_held = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
     mark->frame_fates = crn_arena_alloc(&mark->arena, snap->frame_count + 1);
+    if (mark->earlier != NULL)
+        mark->bereft = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->bereft);
     if (mark->arena.exhausted)
         return CRN_ERR_NO_MEMORY;
     crn_index_for_each(index, snap->heap_end, block_visit, mark);
     for (size_t i = 0; i < snap->outside_count; i++)
-        block_enter(mark, (crn_slot)(mark->record_count + i), &snap->outside[i].record);
+        block_enter(mark, (crn_slot)(mark->record_count + i), snap->outside[i].start,
+                    &snap->outside[i].record);
     closed_find(mark);
     crn_frames_begin(mark);
     return CRN_OK;

@@ -7,6 +7,7 @@
  * that it came by: its contents are leftovers, and the handle may still be wanted for the result.
  */
 #include "mark/flood.h"
+#include "mark/spare.h"
 
 uint32_t crn_frame_find(const struct crn_snap *snap, uintptr_t start)
 {
@@ -29,7 +30,8 @@ void crn_frames_begin(struct crn_mark *mark)
         struct crn_target target;
         bool is_final = snap->frames[i].is_final;
         if (!crn_target_find(mark, snap->frames[i].start, &target) ||
-            (mark->colours[target.slot] & CRN_COLOUR_FOREIGN) != 0)
+            (mark->colours[target.slot] & CRN_COLOUR_FOREIGN) != 0 ||
+            crn_block_is_bereft(mark, target.slot)) /* lost like any other block */
             continue;
         mark->frame_fates[i] = is_final ? CRN_FRAME_FINISHED : CRN_FRAME_ABANDONED;
         if (is_final)

@@ -3,6 +3,17 @@
  */
 #include "mark/leaks.h"
 #include "mark/slices.h"
+#include "mark/spare.h"
+
+/* The first of the spares that are of the same container, so that they make one group. */
+static uint32_t container_of(const struct crn_mark *mark, uint32_t spare)
+{
+    const struct crn_spare *spares = mark->earlier->spares;
+    for (uint32_t i = 0; spare != 0 && i < spare; i++)
+        if (spares[i].container == spares[spare - 1].container)
+            return i + 1;
+    return spare;
+}
 
 uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *target,
                         bool is_direct, uintptr_t address)
@@ -20,16 +31,20 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
         bool is_doubted = crn_block_is_doubted(mark, target->slot) ||
                           (flood->coro != 0 && crn_coro_is_doubted(mark, flood->coro - 1));
         bool is_likely = is_doubted || crn_snap_unknown_holder(mark->snap) != NULL;
+        bool is_bereft = crn_block_is_bereft(mark, target->slot);
+        is_likely |= is_bereft;
         mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
         struct crn_group key = {
-            .verdict = (uint8_t)flood->verdict,
+            .verdict = (uint8_t)(is_bereft ? CRN_VERDICT_LOST : flood->verdict),
             .confidence = (uint8_t)(is_likely ? CRN_LIKELY : flood->confidence),
+            .is_bereft = is_bereft,
+            .spare = is_bereft ? container_of(mark, crn_spare_at(mark, target->start)) : 0,
             .is_doubted = is_doubted,
             .alloc_node = record->stack,
-            .holder = flood->holder,
+            .holder = is_bereft ? 0 : flood->holder,
             .example = target->start,
-            .example_word = address,
-            .example_coro = flood->coro,
+            .example_word = is_bereft ? 0 : address,
+            .example_coro = is_bereft ? 0 : flood->coro,
         };
         group = crn_groups_group(flood->groups, &key);
     }

@@ -18,6 +18,7 @@
  */
 #include "mark/leaks.h"
 #include "mark/slices.h"
+#include "mark/spare.h"
 
 #include <string.h>
 
@@ -65,8 +66,8 @@ static void refer_from(struct crn_target block, void *user)
 
 static uint64_t *bits_copy(struct crn_mark *mark)
 {
-    uint64_t *bits = mark->spare;
-    mark->spare = NULL;
+    uint64_t *bits = mark->unused_bits;
+    mark->unused_bits = NULL;
     if (bits == NULL)
         bits = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *bits);
     if (bits != NULL)
@@ -158,11 +159,25 @@ static void doubted_visit(struct crn_target target, void *user)
         direct_enter(flood, &target);
 }
 
+/* What spare memory itself pointed to. */
+static void bereft_find(struct crn_leak_flood *flood)
+{
+    const struct crn_mark *earlier = flood->mark->earlier;
+    for (size_t i = 0; earlier != NULL && i < earlier->spare_count; i++) {
+        struct crn_target target;
+        if (crn_target_find(flood->mark, earlier->spares[i].target, &target) &&
+            crn_block_is_bereft(flood->mark, target.slot) &&
+            crn_bit_get(flood->mark->fresh, target.slot))
+            direct_enter(flood, &target);
+    }
+}
+
 void crn_lost_find(struct crn_leak_flood *flood)
 {
     flood->verdict = CRN_VERDICT_LOST;
     flood->confidence = flood->mark->snap->unseen_threads > 0 ? CRN_LIKELY : CRN_PROVEN;
     flood->coro = flood->holder = 0;
+    bereft_find(flood);
     if (flood->mark->doubted != NULL)
         crn_mark_for_each(flood->mark, flood->mark->doubted, doubted_visit, flood);
     unreferred_find(flood);

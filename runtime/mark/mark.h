@@ -46,6 +46,8 @@ struct crn_suspect {
 /* Blocks that share verdict, confidence, allocation stack and holder. */
 struct crn_group {
     uint8_t verdict, confidence;
+    bool is_bereft; /* it lost its last holder since the mark before: see spare.h */
+    uint32_t spare; /* index + 1 in that mark's `spares`, of what held it; 0: not known */
     bool is_doubted; /* a pointer at an odd offset leads to it, or to the coroutine: see slices.h */
     uint32_t alloc_node;
     uint32_t holder;                                         /* index + 1 in `holders`; 0: none */
@@ -74,6 +76,8 @@ enum crn_frame_fate {
     CRN_FRAME_FINISHED,  /* at its final suspension point, nothing has */
 };
 
+struct crn_spare;
+
 struct crn_mark {
     const struct crn_snap *snap;
     struct crn_arena arena;   /* owns everything below */
@@ -87,9 +91,15 @@ struct crn_mark {
     size_t bit_words; /* of tables of bits by slot */
     uint8_t *coro_reached; /* by coroutine: a live handle was found */
     uint8_t *coro_held;    /* by completed coroutine that keeps a result: somebody may take it */
-    uint64_t *spare;       /* a table of bits by slot that is free for use; NULL: there is none */
+    uint64_t *unused_bits; /* a table of bits by slot that is free for use; NULL: there is none */
     uint64_t *doubted;     /* bits by slot: see slices.h; NULL: of none */
     uint8_t *coro_doubted; /* by coroutine, the same */
+    struct crn_spare *spares; /* what spare memory of containers alone holds: see spare.h */
+    size_t spare_count;
+    uint64_t *spare_held; /* bits by slot, of all that those lead to */
+    const struct crn_mark *earlier; /* the mark before this one; NULL: this is the first */
+    uint64_t line;     /* where there was one: blocks born from here on are judged in any case, */
+    uint64_t *bereft;  /* bits by slot: and these older ones */
     uint8_t *frame_fates;  /* by frame: enum crn_frame_fate */
     struct crn_suspect *suspects;
     size_t suspect_count;
@@ -108,6 +118,14 @@ struct crn_mark {
  */
 enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap);
 void crn_mark_free(struct crn_mark *mark);
+
+/*
+ * The same for a later picture of the same heap: judges the blocks that were born at or after
+ * `line`, and those that in the mark before only spare memory of containers held.  `earlier` must
+ * outlive it.
+ */
+enum crn_status crn_mark_run_again(struct crn_mark *mark, const struct crn_snap *snap,
+                                   const struct crn_mark *earlier, uint64_t line);
 
 /* The verdict of the block that `address` points into; for tests. */
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct);

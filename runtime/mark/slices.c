@@ -248,7 +248,7 @@ void crn_odd_search(struct crn_odd_look *look)
     for (size_t slot = 0; slot < mark->slot_count; slot++)
         if ((mark->colours[slot] & CRN_COLOUR_MASK) == CRN_COLOUR_VERDICT + CRN_VERDICT_LIVE)
             crn_bit_set(live, (crn_slot)slot);
-    mark->spare = live; /* once this function is done */
+    mark->unused_bits = live; /* once this function is done */
     for (size_t i = 0; i < snap->root_count; i++)
         crn_scan_root(&look->scan, &snap->roots[i]);
     crn_mark_for_each(mark, live, live_visit, look);

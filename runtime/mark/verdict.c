@@ -284,9 +284,17 @@ static void states_count(struct crn_mark *mark)
 
 enum crn_status crn_mark_run(struct crn_mark *mark, const struct crn_snap *snap)
 {
+    return crn_mark_run_again(mark, snap, NULL, 0);
+}
+
+enum crn_status crn_mark_run_again(struct crn_mark *mark, const struct crn_snap *snap,
+                                   const struct crn_mark *earlier, uint64_t line)
+{
     struct crn_groups groups;
     memset(mark, 0, sizeof *mark);
     mark->snap = snap;
+    mark->earlier = earlier;
+    mark->line = line;
     enum crn_status status = crn_colours_build(mark);
     if (status == CRN_OK)
         status = crn_flood_live(mark);

@@ -229,6 +229,28 @@ static uint64_t leak_id(const struct crn_leak *leak)
     return hash_add_text(id, leak->coroutine != NULL ? leak->coroutine->name : NULL);
 }
 
+/* What lost its last holder while the program ended: the links tell of that, and are no chain. */
+static const char *former_why(const struct builder *builder, const struct crn_record_leak *row)
+{
+    struct crn_store *store = builder->report->store;
+    const struct crn_chain former = chain_make(builder, row->first_link, row->link_count);
+    const struct crn_link *first = &former.links[0], *last = &former.links[former.count - 1];
+    const char *whose = crn_store_print(store, "a container");
+    if (first->kind == CRN_LINK_ROOT && first->root == CRN_ROOT_TLS)
+        whose = crn_store_print(store, "a thread_local container");
+    else if (first->kind == CRN_LINK_ROOT && first->name != NULL)
+        whose = crn_store_print(store, "the container %s", first->name);
+    else if (first->kind == CRN_LINK_ROOT && first->root == CRN_ROOT_GLOBAL &&
+             first->module != NULL)
+        whose = crn_store_print(store, "a container in %s", first->module);
+    return crn_store_print(
+        store,
+        "when the program's end began, only erased elements of %s pointed to it; their memory "
+        "(%llu bytes%s%s) has been freed since",
+        whose, (unsigned long long)last->bytes, last->allocated_in != NULL ? " from " : "",
+        last->allocated_in != NULL ? last->allocated_in : "");
+}
+
 static void leak_make(const struct builder *builder, const struct crn_record_leak *row,
                       struct crn_leak *leak)
 {
@@ -244,11 +266,15 @@ static void leak_make(const struct builder *builder, const struct crn_record_lea
         .allocated = stack_get(builder, row->alloc_node),
         .coroutine = coroutine_get(builder, row->coro),
         .coroutine_count = row->coro_count,
-        .chain = chain_make(builder, row->first_link, row->link_count),
     };
+    if (row->verdict == CRN_VERDICT_LOST && row->link_count > 0)
+        leak->why = former_why(builder, row);
+    else
+        leak->chain = chain_make(builder, row->first_link, row->link_count);
     leak->is_missed = builder->process->sample_bytes != 0 && leak->allocated == NULL;
     uint64_t key = hash_add(row->verdict, row->confidence);
     key = hash_add(key, leak->coroutine != NULL ? leak->coroutine->key : 0);
+    key = hash_add_text(key, row->verdict == CRN_VERDICT_LOST ? leak->why : NULL);
     leak->family = hash_add(key, (uintptr_t)holder_name(leak));
     leak->key = hash_add(leak->family, stack_key(leak->allocated));
     leak->id = leak_id(leak);

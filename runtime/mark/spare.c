@@ -1,0 +1,259 @@
+/*
+ * Spare memory of containers.  See spare.h.
+ *
+ * Two layouts are known, both proven by the block that the elements lie in: a buffer begins where
+ * the first pointer says, and its exact size is the distance to the last one.
+ *
+ *   vector: begin <= end < limit         (libstdc++, libc++ and most that are like them)
+ *   deque:  two iterators, cur first last node each, of libstdc++: *node is first
+ *
+ * Where a fourth pointer into the same buffer follows, it is neither (libc++ keeps a deque's map
+ * so).
+ */
+#include "mark/spare.h"
+#include "base/sort.h"
+
+#include <string.h>
+
+enum {
+    RANGES_MAX = 4096,
+    SPARES_MAX = 8192,
+    HEAP_BYTES_MAX = 64 << 20,
+    RANGE_BYTES_MAX = 1 << 20,
+    VECTOR_WORDS = 3,
+    ITERATOR_WORDS = 4
+};
+
+struct range {
+    uintptr_t start, end; /* spare */
+    uintptr_t container;
+    struct crn_target buffer;
+};
+
+struct search {
+    struct crn_scan scan; /* first */
+    struct crn_mark *mark;
+    struct range *ranges;
+    size_t count;
+    size_t bytes_left; /* of heap to read */
+};
+
+static bool is_live(const struct crn_mark *mark, crn_slot slot)
+{
+    return (mark->colours[slot] & CRN_COLOUR_MASK) == CRN_COLOUR_VERDICT + CRN_VERDICT_LIVE;
+}
+
+/* Whether a live block of ours starts at `start`, and ends at `end` to the byte. */
+static bool is_buffer(const struct crn_mark *mark, uintptr_t start, uintptr_t end,
+                      struct crn_target *buffer)
+{
+    return start % 16 == 0 && end > start && crn_target_find(mark, start, buffer) &&
+           buffer->start == start && is_live(mark, buffer->slot) &&
+           (mark->colours[buffer->slot] & CRN_COLOUR_SPECIAL) == 0 &&
+           crn_record_size(crn_slot_record(mark, buffer->slot)) == end - start;
+}
+
+static uintptr_t word_at(uintptr_t at)
+{
+    uintptr_t word;
+    __builtin_memcpy(&word, (const void *)at, sizeof word);
+    return word;
+}
+
+/* Calls visit(the block) for each word in a range that points to another live block of ours. */
+static void range_read(struct crn_mark *mark, const struct range *range,
+                       void (*visit)(const struct range *range, const struct crn_target *target,
+                                     void *user),
+                       void *user)
+{
+    for (uintptr_t at = crn_align_up(range->start, 8); at + 8 <= range->end; at += 8) {
+        struct crn_target target;
+        uintptr_t word = word_at(at) & CRN_ADDRESS_MASK;
+        if (word >= CRN_PAGE_BYTES && crn_target_find(mark, word, &target) &&
+            target.slot != range->buffer.slot && is_live(mark, target.slot) &&
+            (mark->colours[target.slot] & CRN_COLOUR_FOREIGN) == 0)
+            visit(range, &target, user);
+    }
+}
+
+static void target_note(const struct range *range, const struct crn_target *target, void *user)
+{
+    (void)range;
+    (void)target;
+    *(bool *)user = true;
+}
+
+static void range_add(struct search *search, uintptr_t start, uintptr_t end, uintptr_t container,
+                      struct crn_target buffer)
+{
+    struct range range = {start, end, container, buffer};
+    bool has_target = false;
+    if (start >= end || end - start > RANGE_BYTES_MAX || search->count == RANGES_MAX)
+        return;
+    range_read(search->mark, &range, target_note, &has_target);
+    if (has_target)
+        search->ranges[search->count++] = range;
+}
+
+/* An iterator of a deque: cur, first, last, node. */
+static bool is_iterator(const struct crn_mark *mark, const uintptr_t *words,
+                        struct crn_target *buffer)
+{
+    struct crn_target map;
+    return words[0] - words[1] <= words[2] - words[1] &&
+           is_buffer(mark, words[1], words[2], buffer) && crn_target_find(mark, words[3], &map) &&
+           is_live(mark, map.slot) && words[3] % 8 == 0 && words[3] + 8 <= map.start + map.bytes &&
+           word_at(words[3]) == words[1];
+}
+
+/* Three words or more; those behind the end of what may be read are 0. */
+static void words_look(struct search *search, uintptr_t at, const uintptr_t *words)
+{
+    const uintptr_t *finish = words + ITERATOR_WORDS;
+    struct crn_target buffer, last;
+    if (is_iterator(search->mark, words, &buffer)) {
+        if (!is_iterator(search->mark, finish, &last))
+            return;
+        range_add(search, words[1], words[0], at, buffer);
+        range_add(search, finish[0], finish[2], at, last);
+    } else if (words[1] - words[0] < words[2] - words[0] &&
+               words[3] - words[0] > words[2] - words[0] &&
+               is_buffer(search->mark, words[0], words[2], &buffer)) {
+        range_add(search, words[1], words[2], at, buffer);
+    }
+}
+
+static void containers_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+{
+    struct search *search = (struct search *)scan;
+    uintptr_t base = search->mark->snap->heap->index.base;
+    uintptr_t span = search->mark->pages << CRN_PAGE_SHIFT;
+    for (uintptr_t at = crn_align_up(start, 8); at + VECTOR_WORDS * 8 <= end; at += 8) {
+        uintptr_t words[2 * ITERATOR_WORDS] = {0};
+        uintptr_t first = word_at(at), third = word_at(at + 16);
+        if (first - base >= span || third - base > span)
+            continue;
+        memcpy(words, (const void *)at, end - at < sizeof words ? (end - at) & ~7ul : sizeof words);
+        words_look(search, at + scan->shift, words);
+    }
+}
+
+static void nothing_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
+{
+    (void)scan;
+    (void)word;
+    (void)address;
+}
+
+static void block_search(struct crn_target block, void *user)
+{
+    struct search *search = user;
+    if (block.bytes > search->bytes_left || block.bytes >= CRN_SPARSE_FROM_BYTES)
+        return;
+    search->bytes_left -= block.bytes;
+    crn_scan_block(&search->scan, block.start, block.bytes);
+}
+
+static bool range_less(const void *a, const void *b)
+{
+    return ((const struct crn_unreadable *)a)->start < ((const struct crn_unreadable *)b)->start;
+}
+
+static bool spare_less(const void *a, const void *b)
+{
+    return ((const struct crn_spare *)a)->target < ((const struct crn_spare *)b)->target;
+}
+
+/* The live flood again, as if nothing stood in spare memory; false: no memory. */
+static bool flood_without(const struct search *search, struct crn_mark *other,
+                          struct crn_snap *picture)
+{
+    struct crn_mark *mark = search->mark;
+    *picture = *mark->snap;
+    size_t count = picture->unreadable_count;
+    picture->unreadable =
+        crn_arena_alloc(&mark->arena, (count + search->count) * sizeof *picture->unreadable);
+    if (picture->unreadable == NULL)
+        return false;
+    if (count > 0)
+        memcpy(picture->unreadable, mark->snap->unreadable, count * sizeof *picture->unreadable);
+    for (size_t i = 0; i < search->count; i++)
+        picture->unreadable[count + i] =
+            (struct crn_unreadable){.start = search->ranges[i].start,
+                                    .end = search->ranges[i].end,
+                                    .how = CRN_HOLDS_NOTHING,
+                                    .is_accessible = true};
+    picture->unreadable_count = count + search->count;
+    crn_sort(picture->unreadable, picture->unreadable_count, sizeof *picture->unreadable,
+             range_less);
+    memset(other, 0, sizeof *other);
+    other->snap = picture;
+    return crn_colours_build(other) == CRN_OK && crn_flood_live(other) == CRN_OK;
+}
+
+static void spare_add(const struct range *range, const struct crn_target *target, void *user)
+{
+    struct crn_mark *mark = user;
+    if (!crn_bit_get(mark->spare_held, target->slot) || mark->spare_count == SPARES_MAX)
+        return;
+    const struct crn_record *buffer = crn_slot_record(mark, range->buffer.slot);
+    mark->spares[mark->spare_count++] =
+        (struct crn_spare){target->start, range->container, range->buffer.start,
+                           crn_record_size(buffer), buffer->stack};
+}
+
+static void held_collect(struct search *search, const struct crn_mark *other)
+{
+    struct crn_mark *mark = search->mark;
+    size_t held = 0;
+    for (size_t slot = 0; slot < mark->slot_count; slot++) {
+        if (!is_live(mark, (crn_slot)slot) || !crn_is_white(other, (crn_slot)slot) ||
+            (mark->colours[slot] & CRN_COLOUR_FOREIGN) != 0)
+            continue;
+        crn_bit_set(mark->spare_held, (crn_slot)slot);
+        held++;
+    }
+    for (size_t i = 0; i < search->count && held > 0; i++)
+        range_read(mark, &search->ranges[i], spare_add, mark);
+    crn_sort(mark->spares, mark->spare_count, sizeof *mark->spares, spare_less);
+}
+
+/* The main thread's variables lie in a mapping like others, and a small one. */
+static bool is_of_variables(const struct crn_root *root)
+{
+    enum { SMALL_BYTES = 256 * 1024 };
+    return root->kind == CRN_ROOT_GLOBAL || root->kind == CRN_ROOT_TLS ||
+           (root->kind == CRN_ROOT_MAPPING && root->end - root->start <= SMALL_BYTES);
+}
+
+void crn_spares_find(struct crn_mark *mark)
+{
+    const struct crn_snap *snap = mark->snap;
+    struct search search = {
+        .scan = {.mark = mark, .run = containers_run, .visit = nothing_visit},
+        .mark = mark,
+        .ranges = crn_arena_alloc(&mark->arena, RANGES_MAX * sizeof *search.ranges),
+        .bytes_left = HEAP_BYTES_MAX,
+    };
+    uint64_t *live = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *live);
+    struct crn_mark other;
+    struct crn_snap picture;
+    if (search.ranges == NULL || live == NULL)
+        return;
+    for (size_t i = 0; i < snap->root_count; i++)
+        if (is_of_variables(&snap->roots[i]))
+            crn_scan_root(&search.scan, &snap->roots[i]);
+    for (size_t slot = 0; slot < mark->slot_count; slot++)
+        if (is_live(mark, (crn_slot)slot))
+            crn_bit_set(live, (crn_slot)slot);
+    crn_mark_for_each(mark, live, block_search, &search);
+    if (search.count == 0)
+        return;
+    mark->spare_held = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->spare_held);
+    mark->spares = crn_arena_alloc(&mark->arena, SPARES_MAX * sizeof *mark->spares);
+    if (mark->spare_held == NULL || mark->spares == NULL)
+        return;
+    if (flood_without(&search, &other, &picture))
+        held_collect(&search, &other);
+    crn_mark_free(&other);
+}
