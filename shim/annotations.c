@@ -65,7 +65,7 @@ struct note {
 static void note_do(struct note *note, void (*function)(void *), uintptr_t sp)
 {
     crn_busy_begin(note->self);
-    if (sp - note->self->fast_start < note->self->fast_span)
+    if (crn_thread_has_room(note->self, sp))
         function(note);
     else
         crn_shim_on_scratch(note->self, function, note);
@@ -74,7 +74,7 @@ static void note_do(struct note *note, void (*function)(void *), uintptr_t sp)
 
 static uint32_t caller_capture(struct crn_thread *self, const struct crn_saved_registers *registers)
 {
-    if (!crn_shim.takes_stacks || registers->rsp - self->fast_start >= self->fast_span)
+    if (!crn_shim.takes_stacks || !crn_thread_has_room(self, registers->rsp))
         return 0;
     crn_busy_begin(self);
     uint32_t node = crn_stack_capture(&crn_tree, &self->capture.walker, self->capture.memo, registers->pc,

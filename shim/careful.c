@@ -58,7 +58,7 @@ static void place_find(struct errand *errand)
         crn_shim_on_scratch(self, resolve_do, &sp);
         crn_busy_end(self);
     }
-    if (sp - self->fast_start < self->fast_span)
+    if (crn_thread_has_room(self, sp))
         errand_do(errand);
     else if (sp - self->stack_start < self->stack_span)
         crn_shim_on_scratch(self, errand_do, errand);
@@ -66,7 +66,7 @@ static void place_find(struct errand *errand)
         signal_stack_do(self, errand);
 }
 
-CRN_COLD uintptr_t crn_careful(crn_performer *perform, void *block, size_t bytes, size_t extra,
+CRN_COLD CRN_REALIGNED uintptr_t crn_careful(crn_performer *perform, void *block, size_t bytes, size_t extra,
                                int flags, const uintptr_t *frame)
 {
     struct errand errand = {

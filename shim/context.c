@@ -40,7 +40,7 @@ static void note_switch(struct switch_note note)
     if (self == NULL || self->is_busy || !crn_coros.is_ready)
         return;
     crn_busy_begin(self);
-    if (note.registers->rsp - self->fast_start < self->fast_span)
+    if (crn_thread_has_room(self, note.registers->rsp))
         switch_note_do(&note);
     else
         crn_shim_on_scratch(self, switch_note_do, &note);
@@ -77,29 +77,32 @@ void crn_note_ucontext_end(const ucontext_t *link, uintptr_t sp)
         crn_exit(0, &(struct crn_saved_registers){.rsp = sp});
 }
 
-/* makecontext passes on whole registers; more arguments than this nobody has. */
-enum { ARGUMENTS_MAX = 32 };
+typedef void crn_makecontext(ucontext_t *, void (*)(void), int, ...);
+void crn_makecontext_pass(crn_makecontext *real, ucontext_t *context, void (*entry)(void), int count,
+                          const uintptr_t *arguments) __attribute__((visibility("hidden")));
 
-CRN_EXPORT void makecontext(ucontext_t *context, void (*entry)(void), int count, ...)
+/* Passes all arguments on, as whole registers; the first three are there, be they given or not. */
+static CRN_REALIGNED CRN_NOINLINE void context_make(ucontext_t *context, void (*entry)(void),
+                                                    int count, va_list *arguments)
 {
-    typedef void (*real_makecontext)(ucontext_t *, void (*)(void), int, ...);
-    static real_makecontext real;
-    const uintptr_t *frame = __builtin_frame_address(0);
-    uintptr_t a[ARGUMENTS_MAX] = {0};
-    va_list arguments;
+    enum { IN_REGISTERS = 3 };
+    static crn_makecontext *real;
+    int room = count > IN_REGISTERS ? count : IN_REGISTERS;
+    uintptr_t copies[room];
+    for (int i = 0; i < room; i++)
+        copies[i] = i < count ? va_arg(*arguments, uintptr_t) : 0;
     if (real == NULL)
-        real = (real_makecontext)crn_shim_next("makecontext");
-    va_start(arguments, count);
-    for (int i = 0; i < count && i < ARGUMENTS_MAX; i++)
-        a[i] = va_arg(arguments, uintptr_t);
-    va_end(arguments);
-    real(context, entry, count, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10],
-         a[11], a[12], a[13], a[14], a[15], a[16], a[17], a[18], a[19], a[20], a[21], a[22], a[23],
-         a[24], a[25], a[26], a[27], a[28], a[29], a[30], a[31]);
+        real = (crn_makecontext *)crn_shim_next("makecontext");
+    crn_makecontext_pass(real, context, entry, count, copies);
+}
+
+static CRN_REALIGNED CRN_NOINLINE void context_note(ucontext_t *context, void (*entry)(void),
+                                                    const uintptr_t *frame)
+{
     struct crn_thread *self = crn_shim_thread();
     if (self == NULL || self->is_busy || !crn_coros.is_ready)
         return;
-    bool has_room = (uintptr_t)frame - self->fast_start < self->fast_span;
+    bool has_room = crn_thread_has_room(self, (uintptr_t)frame);
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, frame) : 0;
     crn_busy_begin(self);
     void *replaced = crn_ucontext_note_make(self, context, (uintptr_t)entry, node,
@@ -107,4 +110,13 @@ CRN_EXPORT void makecontext(ucontext_t *context, void (*entry)(void), int count,
     crn_busy_end(self);
     if (replaced != NULL && replaced != (void *)(uintptr_t)crn_ucontext_end)
         crn_start_context = replaced;
+}
+
+CRN_EXPORT void makecontext(ucontext_t *context, void (*entry)(void), int count, ...)
+{
+    va_list arguments;
+    va_start(arguments, count);
+    context_make(context, entry, count, &arguments);
+    va_end(arguments);
+    context_note(context, entry, __builtin_frame_address(0));
 }

@@ -19,10 +19,17 @@ dlopen:
         .cfi_def_cfa_offset 16
         pushq   %rsi
         .cfi_def_cfa_offset 24
-        subq    $8, %rsp
+        pushq   %rbx
         .cfi_def_cfa_offset 32
+        .cfi_offset %rbx, -32
+        movq    %rsp, %rbx
+        .cfi_def_cfa_register %rbx
+        andq    $-16, %rsp              /* whoever calls may have it off by 8 */
         call    crn_note_dlopen
-        addq    $8, %rsp
+        movq    %rbx, %rsp
+        .cfi_def_cfa_register %rsp
+        popq    %rbx
+        .cfi_restore %rbx
         .cfi_def_cfa_offset 24
         popq    %rsi
         .cfi_def_cfa_offset 16
@@ -59,11 +66,20 @@ dlopen:
         pushq   %rbx
         .cfi_adjust_cfa_offset 8
         movq    %rsp, %rdx
-        subq    $8, %rsp
+        pushq   %rbx                    /* once more: C may wipe the other */
         .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbx, 0
+        movq    %rsp, %rbx
+        .cfi_def_cfa_register %rbx
+        andq    $-16, %rsp              /* whoever calls may have it off by 8 */
         call    \note
-        addq    $72, %rsp
-        .cfi_adjust_cfa_offset -72
+        movq    %rbx, %rsp
+        .cfi_def_cfa_register %rsp
+        popq    %rbx
+        .cfi_restore %rbx
+        .cfi_adjust_cfa_offset -8
+        addq    $64, %rsp
+        .cfi_adjust_cfa_offset -64
         popq    %rsi
         .cfi_adjust_cfa_offset -8
         popq    %rdi
@@ -107,6 +123,46 @@ __tsan_switch_to_fiber:
         ret
         .cfi_endproc
         .size   __tsan_switch_to_fiber, .-__tsan_switch_to_fiber
+
+/*
+ * crn_makecontext_pass(real, context, entry, count, arguments): real(context, entry, count, …), with
+ * three arguments in registers and any number more on the stack.
+ */
+        .globl  crn_makecontext_pass
+        .hidden crn_makecontext_pass
+        .type   crn_makecontext_pass, @function
+crn_makecontext_pass:
+        .cfi_startproc
+        pushq   %rbp
+        .cfi_def_cfa_offset 16
+        .cfi_offset %rbp, -16
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        movq    %rdi, %r11
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movl    %ecx, %edx
+        movq    %r8, %r10
+        movslq  %ecx, %rax
+        subq    $3, %rax                /* how many go on the stack */
+        jle     3f
+        testb   $1, %al
+        jz      2f
+        subq    $8, %rsp
+2:      pushq   16(%r10,%rax,8)         /* the last one first */
+        decq    %rax
+        jnz     2b
+3:      movq    (%r10), %rcx
+        movq    8(%r10), %r8
+        movq    16(%r10), %r9
+        xorl    %eax, %eax
+        call    *%r11
+        movq    %rbp, %rsp
+        popq    %rbp
+        .cfi_def_cfa %rsp, 8
+        ret
+        .cfi_endproc
+        .size   crn_makecontext_pass, .-crn_makecontext_pass
 
 /*
  * Where a coroutine's entry function returns to, in place of glibc's __start_context, with rbx

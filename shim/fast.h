@@ -20,11 +20,18 @@ void crn_release_slow(void *block);
 void crn_block_note_slow(struct crn_thread *self, void *block, size_t bytes, unsigned class_index,
                          const uintptr_t *frame);
 
-/* Whether a thread is known, and has `sp` where we need not be careful. */
-CRN_INLINE bool crn_fast_is_open(const struct crn_thread *self, uintptr_t sp)
+/*
+ * Whether a thread is known, and its stack is where we need not be careful.  `cfa` is the frame
+ * address of the interposed function, or its CFA: both are multiples of 16, unless whoever called
+ * had rsp off by 8.  Then the low bits, rotated to the top, make it lie far away, and the slow path
+ * sets the stack right.
+ */
+CRN_INLINE bool crn_fast_is_open(const struct crn_thread *self, uintptr_t cfa)
 {
-    return CRN_LIKELY_TRUE(self != NULL) &&
-           CRN_LIKELY_TRUE(sp - self->fast_start < self->fast_span);
+    if (CRN_UNLIKELY(self == NULL))
+        return false;
+    uintptr_t above = cfa - self->fast_start;
+    return CRN_LIKELY_TRUE((above >> 4 | above << 60) < self->fast_rows);
 }
 
 /* Requests are rounded up to 16, so that the 8-byte class does not occur. */
@@ -83,9 +90,8 @@ CRN_INLINE void crn_fast_release(void *block)
     struct crn_thread *self = crn_self;
     struct crn_index *index = &crn_heap.index;
     unsigned class_index = 0;
-    uintptr_t sp;
-    __asm__("mov %%rsp, %0" : "=r"(sp)); /* no frame needed */
-    if (CRN_UNLIKELY(!crn_fast_is_open(self, sp) ||
+    uintptr_t cfa = (uintptr_t)__builtin_dwarf_cfa(); /* needs no frame */
+    if (CRN_UNLIKELY(!crn_fast_is_open(self, cfa) ||
                      !crn_index_is_inside(index, (uintptr_t)block))) {
         crn_release_slow(block); /* NULL, too */
         return;

@@ -37,7 +37,7 @@ CRN_EXPORT void sdallocx(void *block, size_t bytes, int flags)
 }
 
 /* Ours rounds up to 16 as mallocx does here. */
-CRN_EXPORT size_t nallocx(size_t bytes, int flags)
+CRN_EXPORT CRN_REALIGNED size_t nallocx(size_t bytes, int flags)
 {
     if (crn_shim.phase == CRN_SHIM_COLD)
         crn_shim_start_early();

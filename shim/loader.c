@@ -38,8 +38,8 @@ static void modules_note(void *unused)
     crn_modules_note(crn_self->tid);
 }
 
-CRN_EXPORT int dlclose(void *library);
-CRN_EXPORT int dlclose(void *library)
+CRN_EXPORT CRN_REALIGNED int dlclose(void *library);
+CRN_EXPORT CRN_REALIGNED int dlclose(void *library)
 {
     static int (*real)(void *);
     if (real == NULL)

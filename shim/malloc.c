@@ -164,12 +164,12 @@ static void free_do(struct crn_thread *self, struct crn_request *request)
     crn_block_free(self, request->block, request->flags);
 }
 
-CRN_COLD void *crn_allocate_slow(size_t bytes, bool is_zeroed, const uintptr_t *frame)
+CRN_COLD CRN_REALIGNED void *crn_allocate_slow(size_t bytes, bool is_zeroed, const uintptr_t *frame)
 {
     return (void *)crn_careful(is_zeroed ? calloc_do : malloc_do, NULL, bytes, 0, 0, frame);
 }
 
-CRN_COLD void crn_release_slow(void *block)
+CRN_COLD CRN_REALIGNED void crn_release_slow(void *block)
 {
     if (block == NULL)
         return;

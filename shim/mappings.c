@@ -98,7 +98,7 @@ static void *wish_of(void *address, size_t bytes, int flags)
     return is_wish && crn_vm_touches_window((uintptr_t)address, bytes) ? NULL : address;
 }
 
-CRN_EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
+CRN_EXPORT CRN_REALIGNED void *mmap(void *address, size_t bytes, int protection, int flags, int fd, off_t offset)
 {
     bool is_jemalloc = crn_is_jemalloc(__builtin_return_address(0));
     if (is_jemalloc && (flags & (MAP_FIXED | MAP_ANONYMOUS)) == MAP_ANONYMOUS)
@@ -114,10 +114,10 @@ CRN_EXPORT void *mmap(void *address, size_t bytes, int protection, int flags, in
     return start;
 }
 
-CRN_EXPORT void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
+CRN_EXPORT CRN_REALIGNED void *mmap64(void *address, size_t bytes, int protection, int flags, int fd,
                         __off64_t offset) __attribute__((alias("mmap")));
 
-CRN_EXPORT int munmap(void *address, size_t bytes)
+CRN_EXPORT CRN_REALIGNED int munmap(void *address, size_t bytes)
 {
     bool is_jemalloc = crn_is_jemalloc(__builtin_return_address(0));
     uintptr_t start = (uintptr_t)address;
@@ -139,7 +139,7 @@ CRN_EXPORT int munmap(void *address, size_t bytes)
 }
 
 /* A stack cannot be moved: what is moved away is none any more, nor what is moved over. */
-CRN_EXPORT void *mremap(void *old, size_t old_bytes, size_t bytes, int flags, ...)
+CRN_EXPORT CRN_REALIGNED void *mremap(void *old, size_t old_bytes, size_t bytes, int flags, ...)
 {
     void *wanted = NULL;
     if ((flags & MREMAP_FIXED) != 0) {
@@ -160,7 +160,7 @@ CRN_EXPORT void *mremap(void *old, size_t old_bytes, size_t bytes, int flags, ..
 }
 
 /* Guard pages split what looked like one stack. */
-CRN_EXPORT int mprotect(void *address, size_t bytes, int protection)
+CRN_EXPORT CRN_REALIGNED int mprotect(void *address, size_t bytes, int protection)
 {
     long result = crn_syscall3(SYS_mprotect, address, bytes, protection);
     if (crn_sys_failed(result)) {

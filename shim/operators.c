@@ -9,22 +9,22 @@
 
 #define FRAME ((const uintptr_t *)__builtin_frame_address(0))
 
-static CRN_COLD void *throwing_new(const char *symbol, size_t bytes)
+static CRN_COLD CRN_REALIGNED void *throwing_new(const char *symbol, size_t bytes)
 {
     return ((void *(*)(size_t))crn_shim_next(symbol))(bytes);
 }
 
-static CRN_COLD void *throwing_aligned_new(const char *symbol, size_t bytes, size_t alignment)
+static CRN_COLD CRN_REALIGNED void *throwing_aligned_new(const char *symbol, size_t bytes, size_t alignment)
 {
     return ((void *(*)(size_t, size_t))crn_shim_next(symbol))(bytes, alignment);
 }
 
-static CRN_COLD void *nothrow_new(const char *symbol, size_t bytes, const void *tag)
+static CRN_COLD CRN_REALIGNED void *nothrow_new(const char *symbol, size_t bytes, const void *tag)
 {
     return ((void *(*)(size_t, const void *))crn_shim_next(symbol))(bytes, tag);
 }
 
-static CRN_COLD void *nothrow_aligned_new(const char *symbol, size_t bytes, size_t alignment,
+static CRN_COLD CRN_REALIGNED void *nothrow_aligned_new(const char *symbol, size_t bytes, size_t alignment,
                                           const void *tag)
 {
     return ((void *(*)(size_t, size_t, const void *))crn_shim_next(symbol))(bytes, alignment, tag);

@@ -182,7 +182,7 @@ CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const 
     if (bytes == 0 && crn_index_find(&crn_heap.index, memory.start, &block))
         memory.end = block.start + block.size;
     const uintptr_t *here = __builtin_frame_address(0);
-    bool has_room = (uintptr_t)here - self->fast_start < self->fast_span;
+    bool has_room = crn_thread_has_room(self, (uintptr_t)here);
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, here) : 0;
     uint32_t number = scope_of(self, scope, "coroner_co_begin");
     crn_busy_begin(self);

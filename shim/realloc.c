@@ -196,7 +196,7 @@ CRN_EXPORT void *reallocarray(void *block, size_t count, size_t bytes)
     return reallocate(block, total, __builtin_frame_address(0));
 }
 
-CRN_EXPORT size_t malloc_usable_size(void *block)
+CRN_EXPORT CRN_REALIGNED size_t malloc_usable_size(void *block)
 {
     struct known_block known;
     if (block == NULL)

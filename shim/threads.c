@@ -60,7 +60,7 @@ static int thrd_begin(void *argument)
     return ((thrd_start_t)(void (*)(void))slot.function)(slot.argument);
 }
 
-CRN_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
+CRN_EXPORT CRN_REALIGNED int pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*function)(void *), void *argument)
 {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);

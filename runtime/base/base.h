@@ -11,6 +11,11 @@
 #define CRN_LIKELY_TRUE(x) __builtin_expect(!!(x), 1)
 #define CRN_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CRN_EXPORT __attribute__((visibility("default")))
+/*
+ * Of what programs call: trampolines that people write by hand come with rsp off by 8, and libc bears
+ * it.  The stack is set right before anything runs that relies on it.
+ */
+#define CRN_REALIGNED __attribute__((force_align_arg_pointer))
 #define CRN_NOINLINE __attribute__((noinline))
 #define CRN_COLD __attribute__((noinline, cold))
 #define CRN_INLINE static inline __attribute__((always_inline))

@@ -134,8 +134,8 @@ void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end,
     uintptr_t reserve = end - start > CRN_STACK_SMALL_BYTES ? CRN_STACK_RESERVE_BYTES
                                                             : CRN_STACK_SMALL_RESERVE_BYTES;
     bool has_room = end - start > 2 * reserve;
-    thread->fast_start = start + (has_room ? reserve : 0);
-    thread->fast_span = has_room ? end - thread->fast_start : 0;
+    thread->fast_start = crn_align_up(start + (has_room ? reserve : 0), 16);
+    thread->fast_rows = has_room ? (end - thread->fast_start) >> 4 : 0;
     thread->coro = coro;
     crn_owner_update(thread);
     crn_capture_enter(&thread->capture, (struct crn_stack_bounds){start, end}, coro, is_own);

@@ -31,7 +31,7 @@ struct crn_task {
 struct crn_thread {
     /* Hot: read or written at every allocation, two cache lines.  Only the owner writes. */
     _Alignas(CRN_CACHE_LINE_BYTES) uintptr_t fast_start; /* the part of the stack that runs now where we need not be careful: */
-    uintptr_t fast_span;    /* [start, start + span); a reserve at its end is not in it */
+    uintptr_t fast_rows;    /* rows of 16 bytes from there; a reserve at its end is not in it */
     uint32_t coro;          /* id of the coroutine that runs now; 0: the thread's own stack */
     uint32_t is_busy;       /* inside Coroner: do not capture, do not recurse */
     struct crn_heap_counts counts;
@@ -61,6 +61,12 @@ struct crn_thread {
     struct crn_saved_context left;
     bool is_away;
 };
+
+/* Whether we need not be careful at `sp`: the thread's stack is known, and has room below. */
+CRN_INLINE bool crn_thread_has_room(const struct crn_thread *thread, uintptr_t sp)
+{
+    return (sp - thread->fast_start) >> 4 < thread->fast_rows;
+}
 
 /* What malloc and free touch is the first line, what taking a stack touches the second. */
 _Static_assert(offsetof(struct crn_thread, capture.until_sample) + sizeof(int64_t) <=
