@@ -1,8 +1,8 @@
 #ifndef CRN_EXTENTS_H
 #define CRN_EXTENTS_H
 /*
- * Where jemalloc's memory lies outside the region: mappings the region could not serve, and what it
- * took from sbrk.
+ * Where jemalloc's memory lies outside our window (base/vm.h): mappings that the kernel placed,
+ * since neither the region nor the far area could serve them.
  *
  * Blocks in it are judged one by one (outside.h), so it is no root as a whole: what nobody points
  * to would otherwise hold its neighbours.

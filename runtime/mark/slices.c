@@ -9,6 +9,10 @@
 
 enum { LANES = sizeof(crn_lanes), ALL = 0xff, HIGH_BYTE = 5, NEIGHBOURHOOD_BYTES = 16 * 1024 };
 
+/* Into the middle of a block of this size, so many odd words seem to point that none says anything.
+ */
+static const size_t GIANT_BYTES = (size_t)1 << 30;
+
 CRN_INLINE crn_lanes lanes_load(uintptr_t at)
 {
     crn_lanes bytes;
@@ -128,6 +132,8 @@ static void odd_visit(struct crn_odd_look *look, uintptr_t at, uintptr_t start, 
     uintptr_t word;
     __builtin_memcpy(&word, (const void *)at, sizeof word);
     bool is_block = crn_target_find(mark, word, &target) && is_asked(mark, target.slot);
+    if (is_block && target.bytes >= GIANT_BYTES && word != target.start)
+        is_block = false;
     uint32_t coro = crn_word_coro(mark, word);
     bool is_coro = coro != 0 && coro_is_asked(mark, coro - 1);
     if (!is_block && !is_coro)
