@@ -2,14 +2,36 @@
  * Aligned allocation: memalign and its relatives, as glibc has them.
  */
 #include "shim/malloc.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <jemalloc/jemalloc.h>
+#include <sys/mman.h>
+
+/*
+ * Whether the kernel would promise as much memory as glibc asks for, which takes a block that is
+ * larger by the alignment.  jemalloc asks for no promise, and would find room for an alignment of
+ * 2^44.
+ */
+static bool is_promised(size_t alignment, size_t bytes)
+{
+    const size_t always = (size_t)1 << 30;
+    if (alignment < always)
+        return true;
+    size_t asked = crn_align_up(alignment + bytes, CRN_PAGE_BYTES);
+    long start = crn_syscall6(SYS_mmap, 0, asked, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (crn_sys_failed(start))
+        return false;
+    crn_syscall2(SYS_munmap, start, asked);
+    return true;
+}
 
 void *crn_allocate_aligned(size_t alignment, size_t bytes, const uintptr_t *frame)
 {
     void *block = NULL;
-    if (bytes <= PTRDIFF_MAX - alignment && alignment <= (size_t)1 << 46)
+    if (alignment <= (size_t)1 << 46 && bytes <= PTRDIFF_MAX - alignment &&
+        is_promised(alignment, bytes))
         block = crn_allocate_flagged(bytes, MALLOCX_ALIGN(alignment), frame);
     if (block == NULL)
         errno = ENOMEM;

@@ -142,6 +142,35 @@ static void posix_memalign_answers(void)
     REQUIRE(posix_memalign(&block, 64, huge) == ENOMEM && block == untouched);
 }
 
+/* Whether the kernel promises whatever it is asked for. */
+static bool promises_all(void)
+{
+    FILE *file = fopen("/proc/sys/vm/overcommit_memory", "r");
+    int mode = file != NULL ? fgetc(file) : '0';
+    if (file != NULL)
+        fclose(file);
+    return mode == '1';
+}
+
+/* glibc asks the kernel for as much more as the alignment is, and is refused. */
+static void huge_alignments(void)
+{
+    void *const untouched = (void *)&zero;
+    for (size_t alignment = (size_t)1 << 40; alignment <= (size_t)1 << 46 && !promises_all();
+         alignment *= 4) {
+        void *block = untouched;
+        REQUIRE(posix_memalign(&block, alignment, 100) == ENOMEM && block == untouched);
+        refuses(memalign(alignment, 100));
+        refuses(aligned_alloc(alignment, alignment));
+    }
+    void *block = NULL;
+    if (posix_memalign(&block, (size_t)1 << 32, 100) == 0) {
+        REQUIRE(is_aligned(block, (size_t)1 << 32));
+        fill(block, 100);
+        free(block);
+    }
+}
+
 static void frees_quietly(void)
 {
     errno = 7;
@@ -167,6 +196,7 @@ int main(void)
     resizing();
     alignments();
     posix_memalign_answers();
+    huge_alignments();
     frees_quietly();
     return 0;
 }
