@@ -5,6 +5,7 @@
 #include "shim/start.h"
 #include "shim/deliver.h"
 #include "shim/lsan_compat.h"
+#include "shim/sanitized.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
 #include "base/sys.h"
@@ -107,6 +108,12 @@ static size_t stacks_budget_bytes(void)
 __attribute__((constructor)) static void shim_start(void)
 {
     crn_shim_start_early();
+    if (crn_sanitized_trouble() != NULL) {
+        crn_log("the program cannot be watched: %s; it goes on without Coroner",
+                crn_sanitized_trouble());
+        crn_shim.process.is_silenced = true;
+        return;
+    }
     struct crn_thread *self = crn_shim_thread();
     if (self != NULL)
         crn_busy_begin(self); /* what follows allocates; it is nobody's leak */

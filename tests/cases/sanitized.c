@@ -57,6 +57,12 @@
  * EXPECT: stderr-lines 4
  * EXPECT: lost       in=child blocks=1 bytes=485 allocated_in=make_letter
  *
+ * RUN:    for sanitizer in address thread; do gcc -w -pthread -fsanitize=$sanitizer $SOURCE -o prog \
+ *         -Wl,--no-as-needed -L$(dirname $SHIM) -lcoroner -Wl,-rpath,$(dirname $SHIM); ./prog; echo $?; done
+ * NEEDS:  echo 'int main(){}' | gcc -fsanitize=thread -xc - -o p && ./p # gcc has no sanitizers
+ * EXPECT: stdout     /^(hello\n3\n){2}$/
+ * EXPECT: stderr-lines 2
+ *
  * RUN:    gcc -g -w -pthread -fsanitize=undefined $SOURCE -o prog; \
  *         coroner run -f json -o report.json ./prog undefined
  * NEEDS:  echo 'int main(){}' | gcc -fsanitize=undefined -xc - -o p && ./p # gcc has no sanitizers
