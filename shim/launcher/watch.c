@@ -15,36 +15,49 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/signals.h"
 #include "shim/launcher/output.h"
 #include "shim/launcher/program.h"
 
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-enum { FORWARDED_COUNT = sizeof forwarded / sizeof forwarded[0] };
-
 /* What signals did before, for the child. */
 struct dispositions {
-    struct sigaction forwarded[FORWARDED_COUNT];
+    struct sigaction forwarded[CRN_SIGNAL_COUNT]; /* by number */
     struct sigaction child;
     sigset_t mask;
 };
 
+/* All that may end the program, but what comes of our own writing, and the shim's own signal. */
+static bool is_forwarded(int signal)
+{
+    return signal == SIGQUIT || (crn_signal_is_deadly(signal) && signal != SIGPIPE);
+}
+
+static bool is_interruption(int signal)
+{
+    return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
+}
+
 static volatile sig_atomic_t child_pid, interruption;
 
+/* Signals that a terminal sends, to the program as well as to us. */
+static bool is_from_terminal(int signal, const siginfo_t *info)
+{
+    return info->si_code > 0 && (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT);
+}
+
 /*
- * Passes on what a process sent.  The kernel's signals come from the terminal, which sent them to
- * the child as well; and the child's own, to its whole group, need not come back to it.
+ * Passes on what came to us alone: from a process, or from a timer that was set before we were
+ * started.  The child's own, to its whole group, need not come back to it.
  */
 static void forward(int signal, siginfo_t *info, void *context)
 {
     int saved_errno = errno;
     (void)context;
-    bool is_sent = info->si_code <= 0;
-    if (!is_sent || info->si_pid != child_pid) {
-        if (is_sent && child_pid > 0)
-            kill((pid_t)child_pid, signal);
-        if (signal != SIGUSR1 && signal != SIGUSR2)
-            interruption = signal;
-    }
+    bool is_childs = info->si_code <= 0 && info->si_pid == child_pid;
+    if (!is_childs && !is_from_terminal(signal, info) && child_pid > 0)
+        kill((pid_t)child_pid, signal);
+    if (!is_childs && is_interruption(signal))
+        interruption = signal;
     errno = saved_errno;
 }
 
@@ -56,20 +69,46 @@ static void dispositions_take(struct dispositions *before)
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before->mask);
-    for (int i = 0; i < FORWARDED_COUNT; i++) {
-        sigaction(forwarded[i], NULL, &before->forwarded[i]);
-        if (before->forwarded[i].sa_handler != SIG_IGN)
-            sigaction(forwarded[i], &forwarding, NULL);
+    for (int signal = 1; signal < CRN_SIGNAL_COUNT; signal++) {
+        if (!is_forwarded(signal))
+            continue;
+        sigaction(signal, NULL, &before->forwarded[signal]);
+        if (before->forwarded[signal].sa_handler != SIG_IGN)
+            sigaction(signal, &forwarding, NULL);
     }
     sigaction(SIGCHLD, &plain, &before->child); /* ignored, there would be nothing to wait for */
 }
 
 static void dispositions_restore(const struct dispositions *before)
 {
-    for (int i = 0; i < FORWARDED_COUNT; i++)
-        sigaction(forwarded[i], &before->forwarded[i], NULL);
+    for (int signal = 1; signal < CRN_SIGNAL_COUNT; signal++)
+        if (is_forwarded(signal))
+            sigaction(signal, &before->forwarded[signal], NULL);
     sigaction(SIGCHLD, &before->child, NULL);
     sigprocmask(SIG_SETMASK, &before->mask, NULL);
+}
+
+/*
+ * While we report.  Whoever sends a signal again means the program, which has ended; a user at the
+ * terminal means us.
+ */
+static void drop_sent(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (!is_from_terminal(signal, info))
+        return;
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigaction(signal, &plain, NULL);
+    raise(signal); /* it comes when this handler returns */
+}
+
+static void dispositions_guard(const struct dispositions *before)
+{
+    struct sigaction dropping = {.sa_sigaction = drop_sent, .sa_flags = SA_SIGINFO | SA_RESTART};
+    for (int signal = 1; signal < CRN_SIGNAL_COUNT; signal++)
+        if (is_forwarded(signal) && before->forwarded[signal].sa_handler != SIG_IGN)
+            sigaction(signal, &dropping, NULL);
+    sigaction(SIGCHLD, &before->child, NULL);
 }
 
 /* Runs a file that the kernel does not know as a shell script, as execvp does. */
@@ -145,7 +184,10 @@ int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, 
         child_pid = 0;
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
-    dispositions_restore(&before); /* an impatient user may interrupt the report */
+    if (started != NULL && error == 0)
+        dispositions_guard(&before);
+    else
+        dispositions_restore(&before);
     close(pipe_fds[0]);
     *ending = (struct crn_ending){
         .pid = pid,

@@ -13,8 +13,9 @@
  * runs.
  *
  * The terminal's signals reach the child by themselves; those that somebody sends to this process
- * alone (HUP, INT, QUIT, TERM, USR1, USR2) are passed on to it.  The first four from anybody else
- * than the child count as an interruption.
+ * alone (QUIT, and all in base/signals.h but PIPE) are passed on to it.  HUP, INT, QUIT and TERM
+ * from anybody else than the child count as an interruption.  With `started`, from the program's
+ * end on only the terminal's count: a report is due.
  *
  * Answers 0, or the errno with which the program could not be started.
  */
