@@ -157,8 +157,7 @@ void crn_lsan_start(struct crn_options *options)
     for (unsigned i = 0; i < CRN_COUNT_OF(roots); i++)
         if (!roots[i].is_used)
             choice.left_out |= 1u << roots[i].kind;
-    if (!options->use_tls)
-        dl_iterate_phdr(static_tls_measure, &choice.static_tls_bytes);
+    dl_iterate_phdr(static_tls_measure, &choice.static_tls_bytes);
     crn_snap_choose_roots(&choice);
 }
 

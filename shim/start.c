@@ -9,6 +9,7 @@
 #include "shim/state.h"
 #include "shim/stderr.h"
 #include "base/sys.h"
+#include "coro/descriptor.h"
 #include "snap/take.h"
 #include "stack/verify.h"
 
@@ -86,6 +87,12 @@ static int module_exclude(struct dl_phdr_info *info, size_t info_bytes, void *un
     return 0;
 }
 
+/* What libc exports for debuggers. */
+static void *libc_find(const char *name)
+{
+    return dlvsym(RTLD_NEXT, name, "GLIBC_PRIVATE");
+}
+
 /*
  * A program that defines malloc itself, or links one that does, comes before every preload.  Ask
  * by calling: dlsym would answer the PLT of an executable that merely takes malloc's address.
@@ -126,6 +133,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_snap_exclude_module((const void *)sallocx);
     crn_snap_begin();
     dl_iterate_phdr(module_exclude, NULL);
+    crn_descriptor_learn(libc_find);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
     if (crn_shim.options.fold_recursion)

@@ -1,7 +1,9 @@
 /*
  * Thread records.  See thread.h.
  */
+#include "coro/descriptor.h"
 #include "coro/scope.h"
+#include "base/words.h"
 #include "base/maps.h"
 #include "base/sys.h"
 
@@ -39,20 +41,49 @@ static bool is_gone(const struct crn_thread *thread, int own_tid)
            crn_syscall3(SYS_tgkill, crn_sys_getpid(), thread->tid, 0) == -ESRCH;
 }
 
-/* Takes over the record of a thread that is gone. */
-static struct crn_thread *record_reuse(int tid)
+static bool record_take(struct crn_thread *thread, int tid)
 {
-    /* Dead records tell where cached stacks lie, and what is dead on them: keep some. */
+    uint32_t expected = CRN_THREAD_ENDING;
+    if (thread->state != CRN_THREAD_ENDING || !is_gone(thread, tid) ||
+        !atomic_compare_exchange_strong_explicit(&thread->state, &expected, CRN_THREAD_ALIVE,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return false;
+    ending_count--;
+    return true;
+}
+
+/* Which record last had a descriptor, more or less: its index + 1. */
+enum { HINTS = 1 << 12 };
+static _Atomic uint32_t hints[HINTS];
+
+static _Atomic uint32_t *hint_of(uintptr_t descriptor)
+{
+    return &hints[crn_hash64(descriptor) & (HINTS - 1)];
+}
+
+/* Whether glibc keeps its stack for another thread: the record tells where. */
+static bool has_kept_stack(const struct crn_thread *thread)
+{
+    return !thread->has_program_stack && crn_descriptor_is_there(thread->descriptor);
+}
+
+/* Takes over the record of a thread that is gone: the one that had this stack, or any. */
+static struct crn_thread *record_reuse(int tid, uintptr_t descriptor)
+{
     enum { KEPT_MAX = 256 };
+    static _Atomic uint32_t next; /* where to look: what comes before is mostly still in use */
+    uint32_t hint = *hint_of(descriptor), count = crn_threads_count();
+    if (hint != 0 && crn_thread_at(hint - 1)->descriptor == descriptor &&
+        record_take(crn_thread_at(hint - 1), tid))
+        return crn_thread_at(hint - 1);
     if (ending_count < KEPT_MAX)
         return NULL;
-    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
-        struct crn_thread *thread = crn_thread_at(i);
-        uint32_t expected = CRN_THREAD_ENDING;
-        if (thread->state == CRN_THREAD_ENDING && is_gone(thread, tid) &&
-            atomic_compare_exchange_strong_explicit(&thread->state, &expected, CRN_THREAD_ALIVE,
-                                                    memory_order_acquire, memory_order_relaxed)) {
-            ending_count--;
+    for (uint32_t i = 0, first = next; i < count; i++) {
+        uint32_t index = (first + i) % count;
+        struct crn_thread *thread = crn_thread_at(index);
+        if (thread->state == CRN_THREAD_ENDING && !has_kept_stack(thread) &&
+            record_take(thread, tid)) {
+            next = index + 1;
             return thread;
         }
     }
@@ -85,7 +116,8 @@ static uintptr_t main_stack_limit(uintptr_t start, uintptr_t end)
 struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
 {
     int tid = crn_sys_gettid();
-    struct crn_thread *thread = record_reuse(tid);
+    uintptr_t descriptor = (uintptr_t)pthread_self();
+    struct crn_thread *thread = record_reuse(tid, descriptor);
     if (thread == NULL && (thread = record_make()) == NULL)
         return NULL;
     crn_heap_counts_flush(&crn_heap, &thread->counts);
@@ -99,9 +131,12 @@ struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
     thread->scratch_stack = scratch_stack;
     thread->tid = tid;
     thread->base_sp = (uintptr_t)__builtin_frame_address(0);
-    thread->descriptor = (uintptr_t)pthread_self();
+    thread->descriptor = descriptor;
+    *hint_of(descriptor) = (uint32_t)(thread - crn_thread_at(0)) + 1;
     thread->is_main = tid == crn_sys_getpid();
-    if (own_end == 0) {
+    if (own_end == CRN_STACK_TOLD_LATER) {
+        own_start = own_end = 0;
+    } else if (own_end == 0) {
         struct crn_map_entry entry;
         if (crn_maps_find(thread->base_sp, &entry)) {
             own_start = entry.start;
@@ -144,7 +179,8 @@ void crn_thread_enter(struct crn_thread *thread, uintptr_t start, uintptr_t end,
 static struct crn_thread_start *starts;
 enum { STARTS_MAX = 4096 };
 
-struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument)
+struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument,
+                                               bool has_program_stack)
 {
     static _Atomic(struct crn_thread_start *) mapped;
     if (mapped == NULL) {
@@ -165,6 +201,7 @@ struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *
                                                     memory_order_acquire, memory_order_relaxed)) {
             start->function = function;
             start->argument = argument;
+            start->has_program_stack = has_program_stack;
             start->scope = crn_self != NULL ? crn_scope_current(crn_self) : 0;
             return start;
         }
@@ -189,6 +226,7 @@ void crn_threads_after_fork(void)
             continue;
         /* Its tid may be anybody's now; 0 never matches a living thread. */
         thread->tid = 0;
+        thread->was_left_by_fork = true;
         thread->state = CRN_THREAD_ENDING;
         thread->is_on_scratch = false;
         thread->scratch_sp = thread->in_flight[0] = thread->in_flight[1] = 0;

@@ -5,7 +5,8 @@
  *
  * A record is attached at a thread's first call into the shim and found through one initial-exec
  * TLS pointer.  Records live in one span and are reused when their thread is gone; a dead one
- * still tells where the stack lay that glibc now keeps in its cache.
+ * still tells where the stack lies that glibc keeps for the next thread, which takes the record over
+ * with it.
  */
 #include "heap/heap.h"
 #include "stack/capture.h"
@@ -43,7 +44,7 @@ struct crn_thread {
     int tid;
     _Atomic uint32_t state;       /* enum crn_thread_state */
     uint32_t is_main;
-    uintptr_t own_start, own_end; /* bounds of the thread's own stack; 0: not known */
+    uintptr_t own_start, own_end; /* bounds of the thread's own stack; end 0: not known */
     uintptr_t base_sp;            /* sp where the thread began: above it lie TLS and descriptor */
     uintptr_t descriptor;         /* glibc's struct pthread, whose third word is its own address */
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
@@ -51,6 +52,10 @@ struct crn_thread {
     bool is_on_scratch;           /* it is in use */
     uintptr_t scratch_sp;         /* while it is: where the stack was that the thread came from */
     uintptr_t in_flight[2];       /* blocks that realloc moves now, from and to: both are held */
+    bool has_program_stack;         /* its own stack is memory of the program's */
+    bool was_left_by_fork;          /* in a forked child: the thread itself is not there */
+    bool is_returning;              /* its result may be there already */
+    uintptr_t result_before;        /* what its descriptor had for a result when it began */
     uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
     uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
 
@@ -103,9 +108,11 @@ bool crn_threads_init(void);
 
 /*
  * Attaches the calling thread (again after its record was given up).  [own_start, own_end) is its
- * stack, or 0, 0 when not known: it is then taken from the memory map.  NULL: no memory.
+ * stack; or 0, 0 when not known: it is then taken from the memory map; or CRN_STACK_TOLD_LATER: until
+ * the caller fills it in, it is read like any other mapping.  NULL: no memory.
  * Takes no lock; async-signal-safe.
  */
+enum { CRN_STACK_TOLD_LATER = 1 };
 struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end);
 
 /* Declares that the calling thread is ending; its record is reused once it is gone. */
@@ -127,8 +134,10 @@ struct crn_thread_start {
     void *argument;
     _Atomic uint32_t is_used;
     uint32_t scope; /* the creator's */
+    bool has_program_stack;
 };
-struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument);
+struct crn_thread_start *crn_thread_start_take(void *(*function)(void *), void *argument,
+                                               bool has_program_stack);
 struct crn_range crn_thread_starts_range(void);
 
 /* In a forked child: only the calling thread is left. */

@@ -26,6 +26,8 @@ struct crn_snap_builder {
         links_room, names_room;
     const struct crn_stopped *stopped; /* ascending by thread id */
     uint32_t stopped_count;
+    uintptr_t *descriptors; /* theirs and the taker's, ascending */
+    size_t descriptor_count;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
     struct crn_rings rings;
@@ -129,8 +131,15 @@ void crn_build_frames(struct crn_snap_builder *builder);
 /* Brings the opaque ranges in order, when all are there. */
 void crn_build_opaques_finish(struct crn_snap *snap);
 
-/* Whether the thread's own stack still is one: it is alive, or glibc keeps the stack. */
-bool crn_snap_thread_has_stack(const struct crn_thread *thread);
+/* What the stack that a thread's record names is now. */
+enum crn_stack_use {
+    CRN_STACK_UNKNOWN, /* memory like any other: not told yet, somebody else's, or unmapped */
+    CRN_STACK_STANDS,  /* the thread's, which stands still */
+    CRN_STACK_RUNS,    /* the thread's, which was not seen to stop */
+    CRN_STACK_KEPT,    /* glibc keeps it for another thread: this one has ended */
+};
+enum crn_stack_use crn_build_stack_use(const struct crn_snap_builder *builder,
+                                       const struct crn_thread *thread);
 
 /*
  * Where a thread that stands still left the program's stack for our scratch stack.  False: it is not

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,7 +53,8 @@ static void park(const ucontext_t *context)
     inside++;
     uint32_t row = claimed++;
     if (row < rows_used()) {
-        *row_at(row) = (struct crn_stopped){crn_sys_gettid(), context};
+        *row_at(row) =
+            (struct crn_stopped){crn_sys_gettid(), context, (uintptr_t)pthread_self()};
         if (++arrived >= awaited) {
             gathered = 1;
             crn_futex_wake_all(&gathered);

@@ -31,6 +31,7 @@ CRN_INLINE void crn_stop_signal_drop(sigset_t *set)
 struct crn_stopped {
     int tid;                   /* 0: the row is not used */
     const ucontext_t *context; /* its registers, on the handler's stack */
+    uintptr_t descriptor;      /* its pthread_self() */
 };
 
 struct crn_stopped_list {

@@ -33,14 +33,18 @@ static bool own_collect(struct crn_snap_builder *builder)
     count += crn_extents_copy_locked(&crn_heap.extents, own + count, extents);
     for (uint32_t i = 0; i < threads; i++) {
         const struct crn_thread *thread = crn_thread_at(i);
-        if (thread->state != CRN_THREAD_FREE && thread->own_end != 0 &&
-            crn_snap_thread_has_stack(thread))
+        if (crn_build_stack_use(builder, thread) != CRN_STACK_UNKNOWN)
             own[count++] = (struct crn_range){thread->own_start, thread->own_end};
     }
     crn_sort(own, count, sizeof *own, range_less);
     builder->own = own;
     builder->own_count = count;
     return true;
+}
+
+static bool address_less(const void *a, const void *b)
+{
+    return *(const uintptr_t *)a < *(const uintptr_t *)b;
 }
 
 static bool stopped_less(const void *a, const void *b)
@@ -52,19 +56,25 @@ static bool stopped_less(const void *a, const void *b)
 static bool stopped_collect(struct crn_snap_builder *builder,
                             const struct crn_stopped_list *stopped)
 {
-    struct crn_stopped *rows = NULL;
+    size_t room = (size_t)stopped->count + 1;
+    struct crn_stopped *rows = crn_arena_alloc(&builder->snap->arena, room * sizeof *rows);
+    uintptr_t *descriptors = crn_arena_alloc(&builder->snap->arena, room * sizeof *descriptors);
     uint32_t count = 0;
-    if (stopped->count > 0) {
-        rows = crn_arena_alloc(&builder->snap->arena, stopped->count * sizeof *rows);
-        if (rows == NULL)
-            return false;
-        for (uint32_t i = 0; i < stopped->count; i++)
-            if (stopped->threads[i].tid != 0)
-                rows[count++] = stopped->threads[i];
-        crn_sort(rows, count, sizeof *rows, stopped_less);
+    if (rows == NULL || descriptors == NULL)
+        return false;
+    for (uint32_t i = 0; i < stopped->count; i++) {
+        if (stopped->threads[i].tid == 0)
+            continue;
+        descriptors[count] = stopped->threads[i].descriptor;
+        rows[count++] = stopped->threads[i];
     }
+    crn_sort(rows, count, sizeof *rows, stopped_less);
     builder->stopped = rows;
     builder->stopped_count = count;
+    descriptors[count] = crn_self != NULL ? crn_self->descriptor : 0;
+    builder->descriptors = descriptors;
+    builder->descriptor_count = count + 1;
+    crn_sort(descriptors, builder->descriptor_count, sizeof *descriptors, address_less);
     return true;
 }
 

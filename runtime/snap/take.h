@@ -40,8 +40,7 @@ void crn_snap_evade_nothing(void);
 /* Which roots checks use; all of them unless this is called, before the first. */
 struct crn_root_choice {
     unsigned left_out;       /* a bit for each enum crn_root_kind that holds nothing */
-    size_t static_tls_bytes; /* where CRN_ROOT_TLS is left out: how far below its descriptor a
-                              * thread's variables reach */
+    size_t static_tls_bytes; /* how far below its descriptor a thread's variables reach */
     bool is_unaligned;       /* a pointer may stand at any byte */
     bool is_aligned_only;    /* none stands elsewhere than at a whole word */
 };

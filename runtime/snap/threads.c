@@ -6,10 +6,15 @@
  *
  * A thread that runs on a coroutine has left its own stack at a noted sp, or at one we do not
  * know; then all of it counts.  One that works on our scratch stack for a moment is, for the program,
- * where it came from; what our frames there hold is held all the same.  glibc keeps stacks of ended threads: their descriptors count.
+ * where it came from; what our frames there hold is held all the same.  glibc keeps stacks of ended
+ * threads: of those counts what libc itself will go on to use, and a result that nobody has fetched.
+ *
+ * Which memory is whose goes by the descriptor: a record may be of a thread that has ended, and its
+ * stack another one's by now, which has no record yet.
  */
 #include "snap/build.h"
 #include "base/sys.h"
+#include "coro/descriptor.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -33,33 +38,51 @@ void crn_snap_exclude_tls(const void *start, const void *end)
     }
 }
 
+static void opaque_add(struct crn_snap_builder *builder, uintptr_t start, size_t bytes)
+{
+    crn_build_opaque(builder, (struct crn_opaque){.start = start, .end = start + bytes,
+                                                  .is_context = true});
+}
+
 /*
  * All of a thread's variables, and what setspecific keeps for it.  What libc finds its variables
  * by, the second word of the descriptor, goes on holding the memory of modules loaded later.
  */
-static void own_variables_exclude(struct crn_snap_builder *builder, const struct crn_thread *thread)
+static void variables_exclude(struct crn_snap_builder *builder, uintptr_t descriptor)
 {
-    enum { DESCRIPTOR_BYTES = 2304 };
-    crn_build_opaque(builder, (struct crn_opaque){
-                                  .start = thread->descriptor - crn_root_choice.static_tls_bytes,
-                                  .end = thread->descriptor + DESCRIPTOR_BYTES,
-                                  .is_context = true});
-    crn_build_root_words(builder, (const uintptr_t *)thread->descriptor + 1, 1, CRN_ROOT_KERNEL, 0);
+    opaque_add(builder, descriptor - crn_root_choice.static_tls_bytes,
+               crn_root_choice.static_tls_bytes + crn_descriptor_bytes());
+    crn_build_root_words(builder, (const uintptr_t *)descriptor + 1, 1, CRN_ROOT_KERNEL, 0);
 }
 
-/* Our variables and jemalloc's are no holders: its look-up cache has keys that look like blocks. */
-static void tls_exclude(struct crn_snap_builder *builder, const struct crn_thread *thread)
+static void stale_exclude(uintptr_t word, void *user)
+{
+    opaque_add(user, word, sizeof(uintptr_t));
+}
+
+/*
+ * What holds nothing of the memory that is there for one thread, which stands still: our variables
+ * and jemalloc's, whose look-up cache has keys that look like blocks; values of deleted keys.
+ */
+static void tls_exclude(struct crn_snap_builder *builder, uintptr_t descriptor)
 {
     if (crn_root_is_left_out(CRN_ROOT_TLS)) {
-        own_variables_exclude(builder, thread);
+        variables_exclude(builder, descriptor);
         return;
     }
-    for (unsigned i = 0; i < EXCLUDED_TLS_MAX && excluded_tls[i].bytes != 0; i++) {
-        uintptr_t start = thread->descriptor + (uintptr_t)excluded_tls[i].from_descriptor;
-        crn_build_opaque(builder, (struct crn_opaque){.start = start,
-                                                      .end = start + excluded_tls[i].bytes,
-                                                      .is_context = true});
-    }
+    for (unsigned i = 0; i < EXCLUDED_TLS_MAX && excluded_tls[i].bytes != 0; i++)
+        opaque_add(builder, descriptor + (uintptr_t)excluded_tls[i].from_descriptor,
+                   excluded_tls[i].bytes);
+    crn_descriptor_stale_for_each(descriptor, stale_exclude, builder);
+}
+
+/* A stack that was used before has the result of the thread before, until there is another. */
+static void old_result_exclude(struct crn_snap_builder *builder, const struct crn_thread *thread)
+{
+    uintptr_t word = thread->is_returning ? 0 : crn_descriptor_result(thread->descriptor);
+    if (word != 0 && thread->result_before != 0 &&
+        *(const uintptr_t *)word == thread->result_before)
+        opaque_add(builder, word, sizeof word);
 }
 
 /* The registers that crn_stack_call saved; theirs is the sp that was noted, once they are there. */
@@ -87,6 +110,11 @@ static uintptr_t taker_sp(const struct crn_taker *taker)
     return taker->interrupted != NULL
                ? (uintptr_t)taker->interrupted->uc_mcontext.gregs[REG_RSP] - RED_ZONE_BYTES
                : taker->registers->rsp;
+}
+
+static uintptr_t stopped_sp(const struct crn_stopped *stopped)
+{
+    return (uintptr_t)stopped->context->uc_mcontext.gregs[REG_RSP] - RED_ZONE_BYTES;
 }
 
 static uint32_t thread_name(struct crn_snap_builder *builder, int tid)
@@ -226,23 +254,42 @@ const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *
                                                                            : NULL;
 }
 
-/* Is the stack of an ended thread still what it was: does its descriptor name itself? */
-static bool is_cached_stack(const struct crn_thread *thread)
-{
-    uintptr_t words[3];
-    return thread->descriptor != 0 &&
-           crn_memory_read(words, thread->descriptor, sizeof words) &&
-           words[0] == thread->descriptor && words[2] == thread->descriptor;
-}
-
 static bool is_alive(int tid)
 {
     return tid != 0 && crn_syscall3(SYS_tgkill, crn_sys_getpid(), tid, 0) == 0;
 }
 
-bool crn_snap_thread_has_stack(const struct crn_thread *thread)
+/* Whether a thread that stands still, or we, have this descriptor. */
+static bool is_in_use(const struct crn_snap_builder *builder, uintptr_t descriptor)
 {
-    return is_alive(thread->tid) || is_cached_stack(thread);
+    size_t low = 0, high = builder->descriptor_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (builder->descriptors[middle] < descriptor)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < builder->descriptor_count && builder->descriptors[low] == descriptor;
+}
+
+enum crn_stack_use crn_build_stack_use(const struct crn_snap_builder *builder,
+                                       const struct crn_thread *thread)
+{
+    if (thread->state == CRN_THREAD_FREE || thread->own_end == 0)
+        return CRN_STACK_UNKNOWN;
+    if (thread == crn_self)
+        return CRN_STACK_STANDS;
+    const struct crn_stopped *stopped = crn_build_stopped_find(builder, thread->tid);
+    if (stopped != NULL && stopped->descriptor == thread->descriptor)
+        return CRN_STACK_STANDS;
+    if (builder->snap->unseen_threads > 0)
+        return is_alive(thread->tid) ? CRN_STACK_RUNS : CRN_STACK_UNKNOWN;
+    /* What a fork left, the child may use as it uses other memory; so with a stack of its own. */
+    if (thread->was_left_by_fork || thread->has_program_stack ||
+        is_in_use(builder, thread->descriptor) || !crn_descriptor_is_there(thread->descriptor))
+        return CRN_STACK_UNKNOWN;
+    return CRN_STACK_KEPT;
 }
 
 /* What nobody but the kernel and libc may hold for a thread. */
@@ -256,31 +303,66 @@ static void held_for_add(struct crn_snap_builder *builder, const struct crn_thre
                              crn_build_name(builder, "pthread_create"));
 }
 
+/* Memory for variables of an ended thread: libc holds it, and what is in it holds nothing. */
+static void dead_block_exclude(uintptr_t block, void *user)
+{
+    struct crn_snap_builder *builder = user;
+    struct crn_block found;
+    if (crn_index_find(&builder->snap->heap->index, block, &found))
+        opaque_add(builder, found.start, found.usable);
+}
+
+/* A thread that has ended, and whose stack glibc keeps; the main thread's keeps its arguments. */
+static void ended_add(struct crn_snap_builder *builder, const struct crn_thread *thread)
+{
+    uint32_t name = crn_build_name(builder, "thread that ended");
+    uintptr_t descriptor = thread->descriptor;
+    crn_descriptor_blocks_for_each(descriptor, dead_block_exclude, builder);
+    crn_build_root_words(builder, (const uintptr_t *)descriptor + 1, 1, CRN_ROOT_KERNEL, name);
+    if (thread->is_main) {
+        opaque_add(builder, descriptor - crn_root_choice.static_tls_bytes,
+                   crn_root_choice.static_tls_bytes);
+        stack_add(builder, thread->base_sp, thread->own_end, name);
+    } else if (crn_descriptor_awaits_join(descriptor)) {
+        crn_build_root_words(builder, (const uintptr_t *)descriptor,
+                             crn_descriptor_bytes() / sizeof(uintptr_t), CRN_ROOT_KERNEL, name);
+    }
+}
+
+static void thread_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
+                       const struct crn_thread *thread)
+{
+    const struct crn_stopped *stopped = crn_build_stopped_find(builder, thread->tid);
+    switch (crn_build_stack_use(builder, thread)) {
+    case CRN_STACK_UNKNOWN: /* its memory is read as a mapping, or as a block */
+        if (thread->own_end == 0 && thread->state == CRN_THREAD_ALIVE && stopped != NULL)
+            ours_add(builder, thread, stopped_sp(stopped), thread_name(builder, thread->tid));
+        if (thread->was_left_by_fork && crn_descriptor_is_there(thread->descriptor))
+            tls_exclude(builder, thread->descriptor);
+        return;
+    case CRN_STACK_STANDS:
+        old_result_exclude(builder, thread);
+        held_for_add(builder, thread);
+        running_add(builder, thread, thread == crn_self ? taker_sp(taker) : stopped_sp(stopped));
+        return;
+    case CRN_STACK_RUNS:
+        tls_exclude(builder, thread->descriptor);
+        held_for_add(builder, thread);
+        stack_add(builder, thread->own_start, thread->own_end, thread_name(builder, thread->tid));
+        return;
+    case CRN_STACK_KEPT:
+        ended_add(builder, thread);
+        return;
+    }
+}
+
 void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker *taker)
 {
-    const struct crn_thread *self = crn_self;
-    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
-        const struct crn_thread *thread = crn_thread_at(i);
-        const struct crn_stopped *stopped = crn_build_stopped_find(builder, thread->tid);
-        if (thread->own_end == 0 || thread->state == CRN_THREAD_FREE)
-            continue;
-        if (thread == self || stopped != NULL || crn_snap_thread_has_stack(thread))
-            tls_exclude(builder, thread);
-        if (thread == self || is_alive(thread->tid))
-            held_for_add(builder, thread);
-        if (thread == self) {
-            running_add(builder, thread, taker_sp(taker));
-        } else if (stopped != NULL) {
-            uintptr_t sp = (uintptr_t)stopped->context->uc_mcontext.gregs[REG_RSP];
-            running_add(builder, thread, sp - RED_ZONE_BYTES);
-        } else if (is_alive(thread->tid)) {
-            stack_add(builder, thread->own_start, thread->own_end,
-                      thread_name(builder, thread->tid));
-        } else if (is_cached_stack(thread)) {
-            stack_add(builder, thread->base_sp, thread->own_end,
-                      crn_build_name(builder, "stack of ended thread"));
-        }
-    }
+    for (size_t i = 0; i < builder->descriptor_count; i++)
+        if (crn_descriptor_is_there(builder->descriptors[i]))
+            tls_exclude(builder, builder->descriptors[i]);
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++)
+        thread_add(builder, taker, crn_thread_at(i));
     for (uint32_t i = 0; i < builder->stopped_count; i++)
         registers_add(builder, builder->stopped[i].context,
                       thread_name(builder, builder->stopped[i].tid));

@@ -29,6 +29,10 @@
  * EXPECT: lost       blocks=64 bytes=6400 allocated_in=get confidence=proven
  * EXPECT: exit       status=23
  *
+ * RUN:    coroner run --format=json --output=report.json $CASE last
+ * EXPECT: lost       blocks=65 bytes=7265 allocated_in=get confidence=proven
+ * EXPECT: exit       status=23
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE coroutine
  * EXPECT: lost       blocks=64 bytes=6400 allocated_in=get confidence=proven
  * EXPECT: exit       status=23

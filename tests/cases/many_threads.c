@@ -19,7 +19,7 @@
 
 #include <pthread.h>
 
-enum { THREADS = 1500 };
+enum { THREADS = 5000 };
 
 static pthread_barrier_t all_wait;
 static bool is_twin;
