@@ -10,10 +10,12 @@
 #include "shim/stderr.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
+#include "snap/registers.h"
 #include "snap/take.h"
 #include "stack/verify.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <jemalloc/jemalloc.h>
 #include <link.h>
 #include <stdlib.h>
@@ -134,6 +136,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_snap_begin();
     dl_iterate_phdr(module_exclude, NULL);
     crn_descriptor_learn(libc_find);
+    crn_registers_learn_libc((const void *)(uintptr_t)gnu_get_libc_version);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
     if (crn_shim.options.fold_recursion)

@@ -8,13 +8,14 @@
 #include "snap/build.h"
 #include "coro/boost.h"
 #include "snap/readable.h"
+#include "snap/registers.h"
 #include "base/sort.h"
 
 #include <string.h>
 
-/* `was_interrupted` at sp, so that its red zone counts; otherwise it called us from there. */
+/* `low`: the lowest address of the running stack that counts; a red zone may reach below sp. */
 static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr_t sp,
-                        bool was_interrupted)
+                        uintptr_t low)
 {
     uint32_t id = crn_coro_find_locked(sp);
     if (id == 0 || index_of[id] == 0)
@@ -25,9 +26,16 @@ static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr
     coro->state = CRN_CORO_RUNNING;
     coro->is_root = true;
     coro->is_exact = true;
-    coro->body_start = was_interrupted ? crn_red_zone_start(sp, coro->stack_start) : sp;
+    coro->body_start = low > coro->stack_start ? low : coro->stack_start;
     coro->body_end = coro->stack_end;
     coro->word_count = 0;
+}
+
+static void interrupted_note(struct crn_snap *snap, const uint32_t *index_of,
+                             const ucontext_t *context)
+{
+    runner_note(snap, index_of, (uintptr_t)context->uc_mcontext.gregs[REG_RSP],
+                crn_registers_low(context));
 }
 
 static void contexts_add(struct crn_snap_builder *builder, const struct crn_coro_context *contexts,
@@ -221,19 +229,17 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         }
     }
     for (uint32_t i = 0; i < builder->stopped_count; i++)
-        runner_note(snap, index_of,
-                    (uintptr_t)builder->stopped[i].context->uc_mcontext.gregs[REG_RSP], true);
+        interrupted_note(snap, index_of, builder->stopped[i].context);
     if (taker->interrupted != NULL)
-        runner_note(snap, index_of, (uintptr_t)taker->interrupted->uc_mcontext.gregs[REG_RSP],
-                    true);
+        interrupted_note(snap, index_of, taker->interrupted);
     else
-        runner_note(snap, index_of, taker->registers->rsp, false);
+        runner_note(snap, index_of, taker->registers->rsp, taker->registers->rsp);
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_coro_context area;
         struct crn_frame left;
         const struct crn_thread *thread = crn_thread_at(i);
         if (crn_scratch_frame(thread, &left))
-            runner_note(snap, index_of, left.sp, true);
+            runner_note(snap, index_of, left.sp, crn_red_zone_start(left.sp, 0));
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }

@@ -13,6 +13,7 @@
  * stack another one's by now, which has no record yet.
  */
 #include "snap/build.h"
+#include "snap/registers.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
 
@@ -107,14 +108,8 @@ bool crn_scratch_frame(const struct crn_thread *thread, struct crn_frame *frame)
 /* The lowest address that counts of the stack on which the check was asked for. */
 static uintptr_t taker_sp(const struct crn_taker *taker)
 {
-    return taker->interrupted != NULL
-               ? (uintptr_t)taker->interrupted->uc_mcontext.gregs[REG_RSP] - RED_ZONE_BYTES
-               : taker->registers->rsp;
-}
-
-static uintptr_t stopped_sp(const struct crn_stopped *stopped)
-{
-    return (uintptr_t)stopped->context->uc_mcontext.gregs[REG_RSP] - RED_ZONE_BYTES;
+    return taker->interrupted != NULL ? crn_registers_low(taker->interrupted)
+                                      : taker->registers->rsp;
 }
 
 static uint32_t thread_name(struct crn_snap_builder *builder, int tid)
@@ -168,10 +163,11 @@ static void vector_registers_add(struct crn_snap_builder *builder, const ucontex
 static void registers_add(struct crn_snap_builder *builder, const ucontext_t *context,
                           uint32_t name)
 {
-    const greg_t *registers = context->uc_mcontext.gregs;
-    crn_build_root_words(builder, (const uintptr_t *)registers, REG_RIP + 1, CRN_ROOT_REGISTER,
-                         name);
-    vector_registers_add(builder, context, name);
+    uintptr_t registers[CRN_REGISTERS_MAX];
+    unsigned count = crn_registers_read(context, registers);
+    crn_build_root_words(builder, registers, count, CRN_ROOT_REGISTER, name);
+    if (!crn_registers_are_waiting(context))
+        vector_registers_add(builder, context, name);
 }
 
 /*
@@ -336,14 +332,14 @@ static void thread_add(struct crn_snap_builder *builder, const struct crn_taker 
     switch (crn_build_stack_use(builder, thread)) {
     case CRN_STACK_UNKNOWN: /* its memory is read as a mapping, or as a block */
         if (thread->own_end == 0 && thread->state == CRN_THREAD_ALIVE && stopped != NULL)
-            ours_add(builder, thread, stopped_sp(stopped), thread_name(builder, thread->tid));
+            ours_add(builder, thread, crn_registers_low(stopped->context), thread_name(builder, thread->tid));
         if (thread->was_left_by_fork && crn_descriptor_is_there(thread->descriptor))
             tls_exclude(builder, thread->descriptor);
         return;
     case CRN_STACK_STANDS:
         old_result_exclude(builder, thread);
         held_for_add(builder, thread);
-        running_add(builder, thread, thread == crn_self ? taker_sp(taker) : stopped_sp(stopped));
+        running_add(builder, thread, thread == crn_self ? taker_sp(taker) : crn_registers_low(stopped->context));
         return;
     case CRN_STACK_RUNS:
         tls_exclude(builder, thread->descriptor);
