@@ -189,6 +189,8 @@ static __attribute__((noreturn)) void command_exec(const struct command *command
         errors = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0);
     if (errors != 2)
         crn_syscall3(SYS_dup3, errors, 2, 0);
+    if (!crn_stdout_is_there())
+        crn_syscall1(SYS_close, 1); /* the command writes to standard error then */
     crn_syscall3(SYS_close_range, 3, ~0u, 0);
     crn_syscall3(SYS_execve, command->arguments[0], command->arguments, environment);
     for (;;)

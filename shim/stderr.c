@@ -16,7 +16,7 @@ struct identity {
     uint64_t inode, device;
 };
 
-static struct identity first, copied;
+static struct identity first_out, first, copied;
 static int copy = -1;
 
 static bool status_get(int fd, struct stat *status)
@@ -65,8 +65,15 @@ static bool is_for_words(int fd)
 void crn_stderr_note(void)
 {
     struct stat status;
+    if (status_get(1, &status))
+        first_out = (struct identity){status.st_ino, status.st_dev};
     if (status_get(2, &status))
         first = (struct identity){status.st_ino, status.st_dev};
+}
+
+bool crn_stdout_is_there(void)
+{
+    return is_same(1, &first_out) || is_for_words(1);
 }
 
 void crn_stderr_hold(void)

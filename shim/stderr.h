@@ -13,7 +13,9 @@
  *     report         to the copy
  */
 
-/* What descriptor 2 is now is standard error; the constructor calls it. */
+#include "base/base.h"
+
+/* What descriptors 1 and 2 are now are the standard streams; the constructor calls it. */
 void crn_stderr_note(void);
 
 /* The end begins.  Async-signal-safe. */
@@ -24,5 +26,9 @@ void crn_stderr_after_fork(void);
 
 /* The descriptor for words of ours; -1: there is none.  Async-signal-safe. */
 int crn_stderr_find(void);
+
+/* Whether descriptor 1 is standard output still, or may stand for it; not held beyond its closing.
+ */
+bool crn_stdout_is_there(void);
 
 #endif

@@ -27,6 +27,11 @@
  *         (LD_PRELOAD=$SHIM exec $CASE $how); echo $?; done; cat data; ls t | wc -l
  * EXPECT: stdout     /^23\n23\n23\ndata\n3\n$/
  * EXPECT: stderr-lines 0
+ *
+ * RUN:    (LD_PRELOAD=$SHIM CORONER_OPTIONS=format=json exec $CASE data-out) 2>said; echo $?; \
+ *         cat data; tail -n +2 said >report.json
+ * EXPECT: stdout     /^23\ndata\n$/
+ * EXPECT: lost       blocks=1 bytes=395 allocated_in=make_form
  */
 #include "case.h"
 
@@ -73,6 +78,9 @@ static void move_stderr(const char *how)
     } else if (strcmp(how, "data") == 0) {
         close(2);
         REQUIRE(open("data", O_RDWR | O_CREAT, 0600) == 2 && write(2, "data\n", 5) == 5);
+    } else if (strcmp(how, "data-out") == 0) {
+        close(1);
+        REQUIRE(open("data", O_RDWR | O_CREAT, 0600) == 1 && write(1, "data\n", 5) == 5);
     } else if (strcmp(how, "socket") == 0) {
         int pair[2];
         char byte;
