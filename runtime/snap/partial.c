@@ -38,7 +38,8 @@ static const struct simple {
     {SYS_getrandom, 0, 1, ALWAYS, 1},
 };
 
-enum { MEMORY_DEVICES = 1 }; /* the major number of /dev/zero, /dev/urandom and so on */
+/* Major numbers: /dev/zero, /dev/urandom …; terminals; both ends of pseudo-terminals. */
+enum { MEMORY_DEVICES = 1, TTY = 4, TTY_AUX = 5, PTY_FIRST = 128, PTY_LAST = 143 };
 
 static bool is_blocking(int fd)
 {
@@ -60,10 +61,13 @@ static bool is_kind(int fd, enum cause cause)
     struct stat status;
     if (crn_syscall2(SYS_fstat, fd, &status) != 0)
         return false;
+    unsigned device = S_ISCHR(status.st_mode) ? major(status.st_rdev) : 0;
+    bool is_terminal =
+        device == TTY || device == TTY_AUX || (device >= PTY_FIRST && device <= PTY_LAST);
     if (cause == READS_DEVICE)
-        return S_ISCHR(status.st_mode) && major(status.st_rdev) == MEMORY_DEVICES;
+        return device == MEMORY_DEVICES;
     return S_ISSOCK(status.st_mode) ||
-           (cause != SENDS_FILE && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)));
+           (cause != SENDS_FILE && (S_ISFIFO(status.st_mode) || is_terminal));
 }
 
 static bool is_by_signal(const struct crn_call *call, enum cause cause)
