@@ -56,7 +56,13 @@ void crn_foreign_note(void *block)
         has_missed = true;
 }
 
-void crn_foreign_free(void *block, int flags)
+bool crn_foreign_is_nobodys(const void *block)
+{
+    size_t header;
+    return !is_jemallocs(block) && crn_shim.real.libc_free != NULL && !is_libcs(block, &header);
+}
+
+bool crn_foreign_free(void *block, int flags)
 {
     struct crn_outside_block removed;
     size_t header;
@@ -65,7 +71,10 @@ void crn_foreign_free(void *block, int flags)
         crn_shim.real.je_dallocx(block, flags);
     } else if (crn_shim.real.libc_free != NULL && is_libcs(block, &header)) {
         crn_shim.real.libc_free(block);
+    } else {
+        return false;
     }
+    return true;
 }
 
 void *crn_foreign_realloc(void *block, size_t bytes, int flags)

@@ -10,8 +10,11 @@
 /* jemalloc placed a block outside its region while nobody records: so that it is known again. */
 void crn_foreign_note(void *block);
 
-/* free, with jemalloc's flags. */
-void crn_foreign_free(void *block, int flags);
+/* free, with jemalloc's flags; false: it is nobody's, and nothing was done. */
+bool crn_foreign_free(void *block, int flags);
+
+/* Whether it is neither jemalloc's nor libc's. */
+bool crn_foreign_is_nobodys(const void *block);
 
 /* realloc, with jemalloc's flags; errno as realloc. */
 void *crn_foreign_realloc(void *block, size_t bytes, int flags);

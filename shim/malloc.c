@@ -6,6 +6,7 @@
  * it back, so a record never describes somebody else's block.  A check in between does not know of
  * the block; nothing of the program's can be in it yet, or any more.
  */
+#include "shim/bad_free.h"
 #include "shim/careful.h"
 #include "shim/fast.h"
 #include "shim/foreign.h"
@@ -82,6 +83,17 @@ static void plain_do(struct crn_thread *self, bool is_zeroed, struct crn_request
         crn_foreign_note(block);
 }
 
+void crn_block_adopt(void *block, size_t bytes, const uintptr_t *frame)
+{
+    struct crn_thread *self = crn_shim_thread();
+    unsigned class_index = 0;
+    if (self == NULL || !crn_index_is_inside(&crn_heap.index, (uintptr_t)block))
+        return;
+    struct crn_record *record = crn_index_slot(&crn_heap.index, (uintptr_t)block, &class_index);
+    if (record == NULL || !crn_record_is_live(record))
+        crn_block_note_slow(self, block, bytes, class_of(sallocx(block, 0)), frame);
+}
+
 static void malloc_do(struct crn_thread *self, struct crn_request *request)
 {
     plain_do(self, false, request);
@@ -137,14 +149,19 @@ void crn_block_free(struct crn_thread *self, void *block, int flags)
     unsigned class_index = 0;
     flags &= TCACHE_BITS;
     if (CRN_UNLIKELY(self == NULL || !crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
-        if (self == NULL || crn_shim.phase == CRN_SHIM_OFF || !outside_free(self, block, flags))
-            crn_foreign_free(block, flags);
+        if (self != NULL && crn_shim.phase != CRN_SHIM_OFF && outside_free(self, block, flags))
+            return;
+        if (!crn_foreign_free(block, flags))
+            crn_bad_free_note((struct crn_bad_free){"free()", (uintptr_t)block, NULL});
         return;
     }
     struct crn_record *record = crn_index_slot(&crn_heap.index, (uintptr_t)block, &class_index);
     if (CRN_UNLIKELY(record == NULL || !crn_record_is_live(record))) {
-        /* Never recorded, or not a block: jemalloc's to judge. */
-        crn_shim.real.je_dallocx(block, flags);
+        /* Every block is on record, so this is none, unless we stood down just now. */
+        if (crn_shim.phase == CRN_SHIM_OFF)
+            crn_shim.real.je_dallocx(block, flags);
+        else
+            crn_bad_free_note((struct crn_bad_free){"free()", (uintptr_t)block, record});
         return;
     }
     uint64_t meta = record->meta;

@@ -21,6 +21,9 @@ size_t crn_resize_flagged(void *block, size_t bytes, size_t extra, int flags,
                           const uintptr_t *frame);
 void crn_release_flagged(void *block, int flags, const uintptr_t *frame);
 
+/* Records a block that jemalloc's operator new handed out past us, unless it is on record. */
+void crn_block_adopt(void *block, size_t bytes, const uintptr_t *frame);
+
 /* As free. */
 void crn_release(void *block);
 

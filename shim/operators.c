@@ -11,23 +11,37 @@
 
 static CRN_COLD CRN_REALIGNED void *throwing_new(const char *symbol, size_t bytes)
 {
-    return ((void *(*)(size_t))crn_shim_next(symbol))(bytes);
+    void *block = ((void *(*)(size_t))crn_shim_next(symbol))(bytes);
+    if (block != NULL)
+        crn_block_adopt(block, bytes, __builtin_frame_address(0));
+    return block;
 }
 
-static CRN_COLD CRN_REALIGNED void *throwing_aligned_new(const char *symbol, size_t bytes, size_t alignment)
+static CRN_COLD CRN_REALIGNED void *throwing_aligned_new(const char *symbol, size_t bytes,
+                                                         size_t alignment)
 {
-    return ((void *(*)(size_t, size_t))crn_shim_next(symbol))(bytes, alignment);
+    void *block = ((void *(*)(size_t, size_t))crn_shim_next(symbol))(bytes, alignment);
+    if (block != NULL)
+        crn_block_adopt(block, bytes, __builtin_frame_address(0));
+    return block;
 }
 
 static CRN_COLD CRN_REALIGNED void *nothrow_new(const char *symbol, size_t bytes, const void *tag)
 {
-    return ((void *(*)(size_t, const void *))crn_shim_next(symbol))(bytes, tag);
+    void *block = ((void *(*)(size_t, const void *))crn_shim_next(symbol))(bytes, tag);
+    if (block != NULL)
+        crn_block_adopt(block, bytes, __builtin_frame_address(0));
+    return block;
 }
 
-static CRN_COLD CRN_REALIGNED void *nothrow_aligned_new(const char *symbol, size_t bytes, size_t alignment,
-                                          const void *tag)
+static CRN_COLD CRN_REALIGNED void *nothrow_aligned_new(const char *symbol, size_t bytes,
+                                                        size_t alignment, const void *tag)
 {
-    return ((void *(*)(size_t, size_t, const void *))crn_shim_next(symbol))(bytes, alignment, tag);
+    void *block =
+        ((void *(*)(size_t, size_t, const void *))crn_shim_next(symbol))(bytes, alignment, tag);
+    if (block != NULL)
+        crn_block_adopt(block, bytes, __builtin_frame_address(0));
+    return block;
 }
 
 #define NEW(symbol)                                                                   \

@@ -10,6 +10,7 @@
  * A block that was resized counts as newly allocated, wherever it is: stack, owner and birth are
  * those of the call.
  */
+#include "shim/bad_free.h"
 #include "shim/careful.h"
 #include "shim/fast.h"
 #include "shim/foreign.h"
@@ -78,8 +79,8 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
         before = outside.record.coro;
         outside.size = bytes;
         outside.usable = usable;
-        outside.record = (struct crn_record){
-            stack, owner, crn_meta(0, crn_heap.birth_now, CRN_RECORD_LIVE)};
+        outside.record =
+            (struct crn_record){stack, owner, crn_meta(0, crn_heap.birth_now, CRN_RECORD_LIVE)};
         crn_outside_update(&crn_heap.outside, outside, self->tid);
     }
     crn_owner_count(before, -1);
@@ -121,12 +122,29 @@ static void *block_move(struct crn_thread *self, void *block, const struct known
     return moved;
 }
 
+/* Not on record, and not from before or from others; then that has been noted. */
+static CRN_COLD bool is_no_block(void *block)
+{
+    bool is_inside = crn_index_is_inside(&crn_heap.index, (uintptr_t)block);
+    unsigned class_index;
+    if (crn_shim.phase == CRN_SHIM_OFF || (!is_inside && !crn_foreign_is_nobodys(block)))
+        return false;
+    const struct crn_record *record =
+        is_inside ? crn_index_slot(&crn_heap.index, (uintptr_t)block, &class_index) : NULL;
+    crn_bad_free_note((struct crn_bad_free){"realloc()", (uintptr_t)block, record});
+    return true;
+}
+
 static void realloc_do(struct crn_thread *self, struct crn_request *request)
 {
     struct known_block known;
     void *block = request->block;
     size_t asked = crn_fast_rounded(request->bytes);
-    if (!block_know(self, block, &known)) {
+    bool is_known = block_know(self, block, &known);
+    if (!is_known && self != NULL && is_no_block(block)) {
+        request->result =
+            (uintptr_t)crn_block_make(self, request->bytes, request->flags, request->frame);
+    } else if (!is_known) {
         request->result = (uintptr_t)crn_foreign_realloc(block, request->bytes, request->flags);
     } else if (request->bytes > PTRDIFF_MAX) {
         errno = ENOMEM;

@@ -27,7 +27,7 @@ EXIT = {"code": (int, NULL), "signal": (int, NULL)}
 SUMMARY = {"leaked_blocks": int, "leaked_bytes": int, "likely_blocks": int, "likely_bytes": int,
            "by_class": dict, "suppressed_blocks": int, "suppressed_bytes": int, "live_blocks": int,
            "live_bytes": int, "allocations": int, "frees": int, "peak_bytes": int,
-           "coroutines": dict, "unseen_threads": int, "check_pause_s": NUMBER, "check_s": NUMBER,
+           "coroutines": dict, "double_frees": int, "unseen_threads": int, "check_pause_s": NUMBER, "check_s": NUMBER,
            "check_bytes": int}
 TALLY = {"blocks": int, "bytes": int}
 COUNTS = {state: int for state in (*STATES, "seen", "resurrected")}

@@ -30,6 +30,7 @@ void crn_recording_fill(struct crn_draft *draft, const struct crn_recording_fact
     process->started_unix_ns = crn_host.process->started_unix_ns;
     process->duration_ns = crn_now_ns() - crn_host.process->started_ns;
     process->unseen_threads = facts->unseen_threads;
+    process->double_frees = crn_heap.bad_frees;
     process->check_pause_ns = facts->pause_ns;
     process->check_ns = facts->check_ns;
     process->check_bytes = facts->check_bytes;

@@ -23,6 +23,7 @@ struct crn_heap {
 
     /* Totals of what threads have handed in; see struct crn_heap_counts. */
     _Atomic uint64_t allocations, frees;
+    _Atomic uint64_t bad_frees; /* of what is no block, or none any more */
     _Atomic int64_t live_bytes, peak_bytes;
 
     struct crn_births births;

@@ -91,6 +91,22 @@ static enum crn_status stacks_set(struct crn_options *options, const char *value
     return CRN_OK;
 }
 
+const char *const crn_bad_free_words[CRN_BAD_FREE_MODES] = {[CRN_BAD_FREE_ABORT] = "abort",
+                                                            [CRN_BAD_FREE_REPORT] = "report",
+                                                            [CRN_BAD_FREE_IGNORE] = "ignore"};
+
+static enum crn_status bad_free_set(struct crn_options *options, const char *value, char *message,
+                                    size_t message_bytes)
+{
+    for (unsigned mode = 0; mode < CRN_BAD_FREE_MODES; mode++) {
+        if (strcmp(value, crn_bad_free_words[mode]) == 0) {
+            options->on_bad_free = (enum crn_bad_free_mode)mode;
+            return CRN_OK;
+        }
+    }
+    return FAIL("unknown mode '%s' for on_bad_free: use abort, report or ignore", value);
+}
+
 int crn_option_find(const char *key)
 {
     for (unsigned i = 0; i < crn_option_rows_count; i++)
@@ -126,6 +142,8 @@ static enum crn_status row_set(struct crn_options *options, const struct crn_opt
                    : FAIL("bad value '%s' for %s: use yes or no", value, row->key);
     if (strcmp(row->type, "uint") == 0)
         return uint_set(row, value, field, message, message_bytes);
+    if (strcmp(row->type, "bad_free") == 0)
+        return bad_free_set(options, value, message, message_bytes);
     if (strcmp(row->type, "stacks") == 0)
         return stacks_set(options, value, message, message_bytes);
     if (strcmp(row->key, "format") == 0 && strcmp(value, "text") != 0 && strcmp(value, "json") != 0)

@@ -6,6 +6,13 @@
  */
 #include "base/base.h"
 
+enum crn_bad_free_mode {
+    CRN_BAD_FREE_ABORT,
+    CRN_BAD_FREE_REPORT,
+    CRN_BAD_FREE_IGNORE,
+    CRN_BAD_FREE_MODES
+};
+extern const char *const crn_bad_free_words[CRN_BAD_FREE_MODES];
 enum crn_stacks_mode { CRN_STACKS_OFF, CRN_STACKS_SAMPLED, CRN_STACKS_FULL };
 
 enum { CRN_SUPPRESSION_FILES_MAX = 16, CRN_OPTIONS_MAX = 48 };
@@ -32,6 +39,7 @@ struct crn_options {
     unsigned cancel_grace_ms;
     unsigned suppressions_count;
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
+    enum crn_bad_free_mode on_bad_free;
     bool quiet;
     bool detect_leaks, leak_check_at_exit;
     unsigned max_leaks;           /* 0: all */

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define CRN_RECORD_MAGIC "CORONER\x1a"
-enum { CRN_RECORD_VERSION = 2 };
+enum { CRN_RECORD_VERSION = 3 };
 
 enum crn_record_section {
     CRN_SECTION_PROCESS,  /* one struct crn_record_process */
@@ -76,6 +76,7 @@ struct crn_record_process {
     uint64_t coroutines[CRN_CORO_STATE_COUNT];
     uint64_t coroutines_resurrected;
     uint64_t unseen_threads;
+    uint64_t double_frees; /* frees of blocks freed before, or of what is none */
     uint64_t check_pause_ns, check_ns;
     uint64_t check_bytes; /* the most memory of Coroner's own that a check took beside its usual */
     uint64_t sample_bytes; /* mean of Poisson sampling; 0: stacks were not sampled */

@@ -457,6 +457,7 @@ static void summary_take(const struct builder *builder)
     process->coroutines_resurrected = row->coroutines_resurrected;
     memcpy(process->coroutines_by_state, row->coroutines, sizeof process->coroutines_by_state);
     process->unseen_threads = row->unseen_threads;
+    process->double_frees = row->double_frees;
     process->sample_bytes = row->sample_bytes;
     process->check_pause_s = (double)row->check_pause_ns / 1e9;
     process->check_s = (double)row->check_ns / 1e9;

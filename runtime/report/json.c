@@ -263,6 +263,7 @@ static json_t *summary_json(const struct crn_process *process)
     set(object, "frees", number(process->frees));
     set(object, "peak_bytes", number(process->peak_bytes));
     set(object, "coroutines", coroutine_counts_json(process));
+    set(object, "double_frees", number(process->double_frees));
     set(object, "unseen_threads", number(process->unseen_threads));
     set(object, "check_pause_s", json_real(process->check_pause_s));
     set(object, "check_s", json_real(process->check_s));

@@ -124,6 +124,7 @@ struct crn_process {
     uint64_t coroutines_seen, coroutines_resurrected;
     uint64_t coroutines_by_state[CRN_CORO_STATE_COUNT];
     uint64_t unseen_threads;
+    uint64_t double_frees;
     double check_pause_s, check_s;
     uint64_t check_bytes; /* the most memory that a check took */
     const struct crn_leak *leaks;

@@ -17,7 +17,7 @@
 struct total {
     struct crn_amount leaked, likely, suppressed, live;
     struct crn_amount by_verdict[CRN_VERDICT_COUNT];
-    uint64_t allocations, coroutines_seen, unseen_threads, findings;
+    uint64_t allocations, coroutines_seen, unseen_threads, double_frees, findings;
     uint64_t in_state[CRN_CORO_STATE_COUNT];
     size_t leaking, unchecked;
 };
@@ -44,6 +44,7 @@ static struct total total_of(const struct crn_report *report)
         total.allocations += process->allocations;
         total.coroutines_seen += process->coroutines_seen;
         total.unseen_threads += process->unseen_threads;
+        total.double_frees += process->double_frees;
         total.findings += process->findings_count;
         total.leaking += process->leaks_count > 0;
         total.unchecked += !process->is_checked;
@@ -464,6 +465,8 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
         fprintf(page->file, "; %s", crn_page_count(page, total.findings, "finding"));
     if (total.suppressed.blocks > 0)
         fprintf(page->file, "; suppressed %s", amount_of(page, &total.suppressed));
+    if (total.double_frees > 0)
+        fprintf(page->file, "; %s", crn_page_count(page, total.double_frees, "bad free"));
     if (total.unseen_threads > 0)
         fprintf(page->file, "; %s unseen", crn_page_count(page, total.unseen_threads, "thread"));
     if (total.unchecked > 0)

@@ -138,6 +138,8 @@ static bool row_add(FILE *file, const struct crn_options *options, const struct 
     }
     if (strcmp(row->type, "stacks") == 0)
         return option_add(file, row->key, stacks_words[options->stacks]);
+    if (strcmp(row->type, "bad_free") == 0)
+        return option_add(file, row->key, crn_bad_free_words[options->on_bad_free]);
     if (strcmp(row->type, "uint") == 0) {
         snprintf(number, sizeof number, "%u", *(const unsigned *)field);
         return option_add(file, row->key, number);

@@ -120,6 +120,17 @@ Test(options, every_row_has_a_default_of_its_type)
     cr_assert(!options.use_unaligned && !options.report_objects && !options.quiet);
 }
 
+Test(options, bad_frees_abort_unless_they_are_to_be_reported_or_ignored)
+{
+    cr_assert_eq(options.on_bad_free, CRN_BAD_FREE_ABORT);
+    read_own("on_bad_free=report");
+    cr_assert_eq(options.on_bad_free, CRN_BAD_FREE_REPORT);
+    read_own("on_bad_free=ignore");
+    cr_assert_eq(options.on_bad_free, CRN_BAD_FREE_IGNORE);
+    read_own("on_bad_free=abort");
+    cr_assert_eq(options.on_bad_free, CRN_BAD_FREE_ABORT);
+}
+
 Test(options, stacks_are_full_sampled_or_off)
 {
     cr_assert_eq(options.stacks, CRN_STACKS_FULL);
