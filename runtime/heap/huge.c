@@ -21,14 +21,14 @@ static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
 struct crn_huge_frame {
     uint16_t small_pages; /* that had blocks smaller than a page when one was last placed in them */
     bool is_huge;
-    bool is_mixed; /* it was huge, and then a large block came: never again */
+    bool has_large; /* a large block was placed in it once: never again huge */
 };
 
 bool crn_huge_init(struct crn_huge *huge, uintptr_t base, size_t span)
 {
     huge->base = base;
     return crn_span_init(&huge->frames,
-                         ((span >> FRAME_SHIFT) + 1) * sizeof(struct crn_huge_frame));
+                         ((span >> FRAME_SHIFT) + 2) * sizeof(struct crn_huge_frame));
 }
 
 static struct crn_huge_frame *frame_at(const struct crn_huge *huge, size_t index)
@@ -36,12 +36,13 @@ static struct crn_huge_frame *frame_at(const struct crn_huge *huge, size_t index
     return (struct crn_huge_frame *)huge->frames.base + index;
 }
 
+/* The frame before `index` has been filled with small blocks: this one comes next. */
 static void frame_decide(struct crn_huge *huge, size_t index)
 {
     uintptr_t start = huge->base + (index << FRAME_SHIFT);
     struct crn_huge_frame *frame = frame_at(huge, index);
-    if (index == 0 || start - huge->base < HUGE_FROM_BYTES || frame->is_mixed ||
-        frame_at(huge, index - 1)->small_pages < FULL_PAGES)
+    if (start - huge->base < HUGE_FROM_BYTES || frame->is_huge || frame->has_large ||
+        frame->small_pages > 0)
         return;
     if (!frame_at(huge, index - 1)->is_huge && huge->splits++ >= SPLITS_MAX)
         return;
@@ -52,13 +53,15 @@ static void frame_decide(struct crn_huge *huge, size_t index)
 /* A large block has come to frames `first` to `last`. */
 static void frames_mix(struct crn_huge *huge, size_t first, size_t last)
 {
-    size_t known = huge->frames.committed / sizeof(struct crn_huge_frame);
-    for (size_t i = first; i <= last && i < known; i++) {
+    for (size_t i = first; i <= last; i++) {
         struct crn_huge_frame *frame = frame_at(huge, i);
-        if (!frame->is_huge || huge->splits >= SPLITS_MAX)
+        bool was_huge = frame->is_huge && huge->splits < SPLITS_MAX;
+        frame->has_large = true;
+        if (!was_huge)
             continue;
         huge->splits++;
-        *frame = (struct crn_huge_frame){.is_mixed = true};
+        frame->is_huge = false;
+        frame->small_pages = 0;
         crn_vm_wish_small((void *)(huge->base + (i << FRAME_SHIFT)), (size_t)1 << FRAME_SHIFT);
     }
 }
@@ -66,16 +69,23 @@ static void frames_mix(struct crn_huge *huge, size_t first, size_t last)
 void crn_huge_note(struct crn_huge *huge, uintptr_t start, size_t old_bytes, size_t bytes)
 {
     size_t index = (start - huge->base) >> FRAME_SHIFT;
+    size_t last = (start + bytes - 1 - huge->base) >> FRAME_SHIFT;
     bool was_small = old_bytes != 0 && old_bytes < CRN_PAGE_BYTES,
          is_small = bytes < CRN_PAGE_BYTES;
-    if (bytes > CRN_CLASS_SMALL_MAX_BYTES)
-        frames_mix(huge, index, (start + bytes - 1 - huge->base) >> FRAME_SHIFT);
-    if (was_small == is_small ||
-        !crn_span_ensure(&huge->frames, (index + 1) * sizeof(struct crn_huge_frame)))
+    bool is_large = bytes > CRN_CLASS_SMALL_MAX_BYTES;
+    if ((was_small == is_small && !is_large) ||
+        !crn_span_ensure(&huge->frames, (last + 2) * sizeof(struct crn_huge_frame)))
         return;
     struct crn_huge_frame *frame = frame_at(huge, index);
-    if (is_small && frame->small_pages++ == 0)
-        frame_decide(huge, index);
-    else if (was_small && frame->small_pages > 0)
+    if (was_small && !is_small && frame->small_pages > 0)
         frame->small_pages--;
+    if (is_large)
+        frames_mix(huge, index, last);
+    if (!is_small || was_small)
+        return;
+    frame->small_pages++;
+    /* Not later: the last block of this frame may reach into the next one. */
+    bool is_last_page = (start >> CRN_PAGE_SHIFT) % PAGES == PAGES - 1;
+    if (is_last_page && frame->small_pages >= FULL_PAGES)
+        frame_decide(huge, index + 1);
 }

@@ -5,11 +5,11 @@
  *
  * jemalloc maps memory before it decides what goes there, and a large block may be used sparsely: a
  * coroutine's stack of 1 MiB of which a page is touched would be all resident.  But it fills its
- * memory in ascending order.  So when the first small block comes to a frame, and the frame before
- * it is full of pages with small blocks, this one will most likely be, too; nothing of it has been
- * touched yet.
+ * memory in ascending order.  So when the last page of a frame gets small blocks, and the others
+ * have had theirs, the next frame will most likely be filled, too; nothing of it has been touched
+ * yet.
  *
- *     | ######## | ######## | #....... |            # a page with blocks smaller than itself
+ *     | ######## | ######## | ........ |            # a page with blocks smaller than itself
  *       full       full       huge from here on
  *
  * A frame in which a large block is placed later has small pages from then on.

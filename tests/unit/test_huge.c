@@ -49,12 +49,19 @@ static bool is_huge(unsigned frame)
     return strstr(line, " hg") != NULL;
 }
 
-Test(huge, a_frame_behind_a_full_one_is_huge_from_its_first_small_block_on)
+Test(huge, the_frame_behind_a_full_one_is_huge_before_anything_is_in_it)
 {
-    pages_note(FROM, 0, 512, 0, SMALL);
+    pages_note(FROM, 0, 511, 0, SMALL);
     cr_assert(!is_huge(FROM) && !is_huge(FROM + 1));
-    pages_note(FROM + 1, 0, 1, 0, SMALL);
-    cr_assert(is_huge(FROM + 1) && !is_huge(FROM + 2));
+    pages_note(FROM, 511, 1, 0, SMALL);
+    cr_assert(!is_huge(FROM) && is_huge(FROM + 1) && !is_huge(FROM + 2));
+}
+
+Test(huge, a_frame_in_which_a_large_block_lies_stays_as_it_is)
+{
+    pages_note(FROM + 1, 100, 1, 0, LARGE);
+    pages_note(FROM, 0, 512, 0, SMALL);
+    cr_assert_not(is_huge(FROM + 1));
 }
 
 Test(huge, a_small_heap_has_none)
@@ -87,15 +94,15 @@ Test(huge, a_frame_with_some_small_blocks_does_not_announce_another)
 Test(huge, blocks_of_a_page_and_more_do_not_fill_a_frame)
 {
     pages_note(FROM, 0, 512, 0, 8192);
-    pages_note(FROM + 1, 0, 512, 0, 8192);
-    pages_note(FROM + 2, 0, 1, 0, SMALL);
+    pages_note(FROM + 1, 0, 511, 0, 8192);
+    pages_note(FROM + 1, 511, 1, 0, SMALL);
     cr_assert_not(is_huge(FROM + 2));
 }
 
 Test(huge, where_a_large_block_comes_later_pages_are_small_again_for_good)
 {
     pages_note(FROM, 0, 512, 0, SMALL);
-    pages_note(FROM + 1, 0, 512, 0, SMALL);
+    pages_note(FROM + 1, 0, 511, 0, SMALL);
     cr_assert(is_huge(FROM + 1));
     crn_huge_note(&huge, (uintptr_t)memory + (size_t)(FROM + 1) * FRAME, SMALL, LARGE);
     cr_assert_not(is_huge(FROM + 1));
@@ -114,7 +121,7 @@ Test(huge, a_block_over_several_frames_takes_it_back_from_all)
 
 Test(huge, the_kernel_keeps_few_mappings)
 {
-    for (unsigned i = 0; i < FRAMES; i++)
+    for (unsigned i = 0; i < FRAMES - 1; i++)
         pages_note(FROM + i, 0, 512, 0, SMALL);
     cr_assert_eq(huge.splits, 1);
 }
