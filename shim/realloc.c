@@ -94,7 +94,9 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
 /* Whether a block can have another size where it is; then it has it. */
 static bool stays_in_place(void *block, const struct known_block *known, size_t asked, int flags)
 {
-    size_t usable = crn_shim.real.je_nallocx(asked, flags);
+    bool is_plain = flags == 0 && asked <= CRN_CLASS_TABLE_MAX_BYTES;
+    size_t usable = is_plain ? crn_classes[crn_class_of(asked)].bytes
+                             : crn_shim.real.je_nallocx(asked, flags);
     size_t alignment = (size_t)1 << (flags & ALIGNMENT_BITS);
     return ((uintptr_t)block & (alignment - 1)) == 0 &&
            (usable == known->usable ||

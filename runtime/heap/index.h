@@ -212,7 +212,10 @@ CRN_INLINE uint32_t crn_record_replace(struct crn_record *record, size_t size, u
     uint64_t seen = __atomic_load_n(&record->meta, __ATOMIC_RELAXED);
     uint64_t wanted = crn_meta(size, birth, CRN_RECORD_LIVE);
     __atomic_store_n(&record->stack, stack, __ATOMIC_RELAXED);
-    uint32_t before = __atomic_exchange_n(&record->coro, coro, __ATOMIC_RELAXED);
+    /* Others may change it, too (coroner_ignore); where it stays, nothing is written. */
+    uint32_t before = __atomic_load_n(&record->coro, __ATOMIC_RELAXED);
+    if (CRN_UNLIKELY(before != coro))
+        before = __atomic_exchange_n(&record->coro, coro, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&record->meta, &seen, wanted | (seen & CRN_META_SPECIAL),
                                         true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
         ;
