@@ -27,8 +27,8 @@ static const size_t STEP_BYTES = (size_t)64 << 10;
  * themselves begin at fixed ones below 17 TiB (Go, ZGC, mimalloc) or wish for random ones, which
  * they do not insist on (V8).
  *
- * Few words that are no pointers look like one to here: bits 40 to 47 are 0x11 to 0x1e, which in text
- * are control characters, and in the upper of two numbers 4,352 to 7,935.
+ * Few words that are no pointers look like one to here: bits 40 to 47 are 0x11 to 0x1e, which in
+ * text are control characters, and in the upper of two numbers 4,352 to 7,935.
  */
 #if defined(__x86_64__)
 static const uintptr_t WINDOW_LOW = 17 * TIB, WINDOW_HIGH = 18 * TIB;
@@ -259,7 +259,8 @@ bool crn_span_init_passing(struct crn_span *span, size_t bytes)
     if (row == PASSING_MAX)
         return false;
     for (unsigned i = 0; i < TRIES_MAX && span->base == NULL; i++) {
-        uintptr_t start = addresses_take(AREA_PASSING, span->reserved + CRN_PAGE_BYTES, STEP_BYTES);
+        uintptr_t start = addresses_take(AREA_PASSING, span->reserved + CRN_PAGE_BYTES,
+                                         span->reserved >= HUGE_BYTES ? HUGE_BYTES : STEP_BYTES);
         if (start == 0)
             break;
         if (!touches_passing_span(start, start + span->reserved))
@@ -416,4 +417,12 @@ void crn_arena_free_all(struct crn_arena *arena)
         crn_vm_unmap(chunk, chunk->bytes);
     }
     arena->next = arena->end = NULL;
+}
+
+void crn_arena_forget(void *start, size_t bytes)
+{
+    uintptr_t from = crn_align_up((uintptr_t)start, CRN_PAGE_BYTES);
+    uintptr_t to = crn_align_down((uintptr_t)start + bytes, CRN_PAGE_BYTES);
+    if (from < to)
+        crn_syscall3(SYS_madvise, from, to - from, MADV_DONTNEED);
 }

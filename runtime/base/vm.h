@@ -100,4 +100,7 @@ struct crn_arena {
 void *crn_arena_alloc(struct crn_arena *arena, size_t bytes);
 void crn_arena_free_all(struct crn_arena *arena);
 
+/* Gives the pages that lie wholly in a part of an arena back: what was in it is not read again. */
+void crn_arena_forget(void *start, size_t bytes);
+
 #endif

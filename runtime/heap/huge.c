@@ -20,6 +20,7 @@ static const size_t HUGE_FROM_BYTES = (size_t)64 << 20;
 
 struct crn_huge_frame {
     uint16_t small_pages; /* that had blocks smaller than a page when one was last placed in them */
+    bool has_blocks;      /* or had */
     bool is_huge;
     bool has_large; /* a large block was placed in it once: never again huge */
 };
@@ -73,10 +74,14 @@ void crn_huge_note(struct crn_huge *huge, uintptr_t start, size_t old_bytes, siz
     bool was_small = old_bytes != 0 && old_bytes < CRN_PAGE_BYTES,
          is_small = bytes < CRN_PAGE_BYTES;
     bool is_large = bytes > CRN_CLASS_SMALL_MAX_BYTES;
-    if ((was_small == is_small && !is_large) ||
-        !crn_span_ensure(&huge->frames, (last + 2) * sizeof(struct crn_huge_frame)))
+    if (!crn_span_ensure(&huge->frames, (last + 2) * sizeof(struct crn_huge_frame))) {
+        huge->is_short = true;
         return;
+    }
     struct crn_huge_frame *frame = frame_at(huge, index);
+    frame->has_blocks = true;
+    if (was_small == is_small && !is_large)
+        return;
     if (was_small && !is_small && frame->small_pages > 0)
         frame->small_pages--;
     if (is_large)
@@ -88,4 +93,14 @@ void crn_huge_note(struct crn_huge *huge, uintptr_t start, size_t old_bytes, siz
     bool is_last_page = (start >> CRN_PAGE_SHIFT) % PAGES == PAGES - 1;
     if (is_last_page && frame->small_pages >= FULL_PAGES)
         frame_decide(huge, index + 1);
+}
+
+size_t crn_huge_next(const struct crn_huge *huge, size_t page)
+{
+    size_t known = huge->frames.committed / sizeof(struct crn_huge_frame), index = page / PAGES;
+    if (huge->is_short || index >= known || frame_at(huge, index)->has_blocks)
+        return page;
+    while (index < known && !frame_at(huge, index)->has_blocks)
+        index++;
+    return index * PAGES;
 }

@@ -19,6 +19,7 @@
 struct crn_huge {
     uintptr_t base;         /* of the region: frame 0 */
     struct crn_span frames; /* a struct crn_huge_frame each, as far as there are blocks */
+    bool is_short;          /* there was no memory for more of them */
     uint32_t splits;        /* how often that may have split a mapping of the kernel's in three */
 };
 
@@ -30,5 +31,8 @@ bool crn_huge_init(struct crn_huge *huge, uintptr_t base, size_t span);
  * starts at `start`.  The caller serializes the calls, and touches the block afterwards.
  */
 void crn_huge_note(struct crn_huge *huge, uintptr_t start, size_t old_bytes, size_t bytes);
+
+/* The first page from `page` on that lies in a frame that ever had a block, by its number. */
+size_t crn_huge_next(const struct crn_huge *huge, size_t page);
 
 #endif

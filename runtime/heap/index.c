@@ -167,6 +167,10 @@ void crn_index_for_each(const struct crn_index *index, uintptr_t end,
     if (pages > index->pages_span.committed / sizeof(uint64_t))
         pages = index->pages_span.committed / sizeof(uint64_t);
     for (size_t page = 0; page < pages; page++) {
+        /* Words that were never written are not read: the kernel would count them as used memory.
+         */
+        if (page % 512 == 0 && (page = crn_huge_next(&index->huge, page)) >= pages)
+            break;
         uint64_t word = index->pages[page];
         if (word == 0)
             continue;

@@ -74,7 +74,7 @@ static void bits_ask(struct crn_flood *flood, struct crn_found_works *found)
         found->slots[i] = 0;
         if (CRN_UNLIKELY(offset >= flood->region_bytes))
             continue;
-        uint64_t row = mark->rows[offset >> CRN_PAGE_SHIFT];
+        uint64_t row = crn_row_get(mark, offset >> CRN_PAGE_SHIFT);
         unsigned in_page = offset & (CRN_PAGE_BYTES - 1), phase = crn_page_phase(row);
         if (CRN_UNLIKELY(!crn_row_has_blocks(row) | (in_page < phase)))
             continue;

@@ -21,6 +21,26 @@ CRN_INLINE void block_enter(struct crn_mark *mark, crn_slot slot, uintptr_t star
     mark->live_bytes += is_ours ? crn_slot_size(mark, slot) : 0;
 }
 
+/* Enters a block that gets no rows; false: there is no memory for that. */
+static bool wide_enter(struct crn_mark *mark, const struct crn_block *block, crn_slot slot)
+{
+    struct crn_span *span = &mark->spans[CRN_SPAN_WIDE];
+    if (!crn_span_ensure(span, (mark->wide_count + 1) * sizeof(struct crn_target))) {
+        mark->arena.exhausted = true;
+        return false;
+    }
+    ((struct crn_target *)span->base)[mark->wide_count++] =
+        (struct crn_target){slot, block->start, block->usable};
+    block_enter(mark, slot, block->start, block->record);
+    return true;
+}
+
+CRN_INLINE void row_set(struct crn_mark *mark, size_t page, uint64_t row)
+{
+    mark->row_masks[page >> CRN_ROWS_SHIFT] = SIZE_MAX;
+    mark->rows[page + 1] = row;
+}
+
 static bool block_visit(const struct crn_block *block, void *user)
 {
     struct crn_mark *mark = user;
@@ -29,17 +49,20 @@ static bool block_visit(const struct crn_block *block, void *user)
     size_t page = (block->start - index->base) >> CRN_PAGE_SHIFT;
     size_t last = (block->start + block->usable - 1 - index->base) >> CRN_PAGE_SHIFT;
     uint64_t row = index->pages[page];
-    if (row != mark->rows[page]) {
+    if (block->usable >= CRN_WIDE_FROM_BYTES)
+        return slot >= mark->record_count || wide_enter(mark, block, (crn_slot)slot);
+    if (row != crn_row_get(mark, page)) {
         /* A thread that we could not stop may be making more. */
         if (crn_page_first(row) + crn_page_slots(row) > mark->record_count)
             return true;
-        mark->rows[page] = row;
+        row_set(mark, page, row);
     }
     if (slot >= mark->record_count)
         return true;
     block_enter(mark, (crn_slot)slot, block->start, block->record);
     for (size_t covered = page + 1; covered <= last && covered < mark->pages; covered++)
-        mark->rows[covered] = (uint64_t)(page + 1) << 32; /* until a block that starts there comes up */
+        row_set(mark, covered,
+                (uint64_t)(page + 1) << 32); /* until a block that starts there comes up */
     return true;
 }
 
@@ -64,7 +87,7 @@ static void unreadable_close(struct crn_mark *mark, struct crn_unreadable range)
         if (crn_target_cover(mark, at, &target)) {
             crn_colour_close(mark, target.slot, CRN_COLOUR_SPECIAL);
             next = target.start + target.bytes;
-        } else if (mark->rows[(at - base) >> CRN_PAGE_SHIFT] != 0) {
+        } else if (crn_row_get(mark, (at - base) >> CRN_PAGE_SHIFT) != 0) {
             next = at + 16;
         }
         at = next;
@@ -86,6 +109,22 @@ static void closed_find(struct crn_mark *mark)
     mark->has_closed |= snap->coro_count > 0;
 }
 
+/* Zeroed; in huge pages, unless blocks are large and few and most rows will not be touched. */
+static bool rows_make(struct crn_mark *mark)
+{
+    struct crn_span *span = &mark->spans[CRN_SPAN_ROWS];
+    size_t bytes = (mark->pages + 2) * sizeof *mark->rows;
+    mark->row_masks = crn_arena_alloc(&mark->arena, ((mark->pages >> CRN_ROWS_SHIFT) + 1) *
+                                                        sizeof *mark->row_masks);
+    if (mark->row_masks == NULL || !crn_span_init_passing(span, bytes) ||
+        !crn_span_ensure(span, bytes))
+        return false;
+    if (mark->record_count >= mark->pages / 2)
+        crn_vm_wish_huge(span->base, span->committed);
+    mark->rows = (uint64_t *)span->base;
+    return true;
+}
+
 enum crn_status crn_colours_build(struct crn_mark *mark)
 {
     const struct crn_snap *snap = mark->snap;
@@ -98,15 +137,20 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
     mark->bit_words = mark->slot_count / 64 + 1;
     mark->colours = crn_arena_alloc(&mark->arena, mark->bit_words * 64);
     mark->fresh = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->fresh);
-    mark->rows = crn_arena_alloc(&mark->arena, (mark->pages + 1) * sizeof *mark->rows);
     mark->coro_reached = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
     mark->coro_held = crn_arena_alloc(&mark->arena, snap->coro_count + 1);
     mark->frame_fates = crn_arena_alloc(&mark->arena, snap->frame_count + 1);
     if (mark->earlier != NULL)
         mark->bereft = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->bereft);
-    if (mark->arena.exhausted)
+    if (!rows_make(mark))
+        return CRN_ERR_NO_MEMORY;
+    size_t wide_max = (mark->pages << CRN_PAGE_SHIFT) / CRN_WIDE_FROM_BYTES + 1;
+    if (mark->arena.exhausted ||
+        !crn_span_init_passing(&mark->spans[CRN_SPAN_WIDE], wide_max * sizeof(struct crn_target)))
         return CRN_ERR_NO_MEMORY;
     crn_index_for_each(index, snap->heap_end, block_visit, mark);
+    if (mark->arena.exhausted)
+        return CRN_ERR_NO_MEMORY;
     for (size_t i = 0; i < snap->outside_count; i++)
         block_enter(mark, (crn_slot)(mark->record_count + i), snap->outside[i].start,
                     &snap->outside[i].record);
@@ -154,8 +198,15 @@ void crn_mark_for_each(const struct crn_mark *mark, const uint64_t *bits,
                        void (*visit)(struct crn_target target, void *user), void *user)
 {
     uintptr_t base = mark->snap->heap->index.base;
+    const struct crn_target *wide = crn_wide_blocks(mark), *wide_end = wide + mark->wide_count;
     for (size_t page = 0; page < mark->pages; page++) {
-        uint64_t row = mark->rows[page];
+        uint64_t row = crn_row_get(mark, page);
+        if (CRN_UNLIKELY(wide < wide_end && (wide->start - base) >> CRN_PAGE_SHIFT == page)) {
+            if (crn_bit_get(bits, wide->slot))
+                visit(*wide, user);
+            wide++;
+            continue;
+        }
         if (!crn_row_has_blocks(row))
             continue;
         crn_slot slot = crn_page_first(row);

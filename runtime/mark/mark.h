@@ -76,16 +76,20 @@ enum crn_frame_fate {
     CRN_FRAME_FINISHED,  /* at its final suspension point, nothing has */
 };
 
+enum crn_mark_span { CRN_SPAN_ROWS = 3, CRN_SPAN_WIDE };
+
 struct crn_spare;
 
 struct crn_mark {
     const struct crn_snap *snap;
     struct crn_arena arena;   /* owns everything below */
-    struct crn_span spans[3]; /* suspects, groups, holders */
+    struct crn_span spans[5]; /* suspects, groups, holders, and those of enum crn_mark_span */
     uint8_t *colours;         /* by slot */
     uint64_t *fresh;          /* bits by slot: see ahead.h; later, what is white */
-    uint64_t *rows;           /* by page: see crn_row_has_blocks */
+    uint64_t *rows;           /* by page + 1: see crn_row_get, crn_row_has_blocks */
+    size_t *row_masks;        /* by 512 pages: all bits set where there are rows, or 0 */
     size_t pages;
+    size_t wide_count; /* blocks without rows, ascending: see target.h */
     bool has_closed; /* some blocks are special, or dead coroutine frames */
     size_t slot_count, record_count;
     size_t bit_words; /* of tables of bits by slot */

@@ -6,7 +6,7 @@
 CRN_INLINE bool target_in_row(const struct crn_mark *mark, size_t page, unsigned in_page,
                               struct crn_target *target)
 {
-    uint64_t row = mark->rows[page];
+    uint64_t row = crn_row_get(mark, page);
     unsigned phase = crn_page_phase(row);
     if (!crn_row_has_blocks(row) || in_page < phase)
         return false;
@@ -23,13 +23,30 @@ CRN_INLINE bool target_in_row(const struct crn_mark *mark, size_t page, unsigned
 /* The page + 1 where the block starts that may cover the first byte of `page`; 0: there is none. */
 static size_t cover_of(const struct crn_mark *mark, size_t page)
 {
-    uint64_t row = mark->rows[page];
+    uint64_t row = crn_row_get(mark, page);
     if (!crn_row_has_blocks(row))
         return crn_page_first(row);
     if (page == 0)
         return 0;
-    uint64_t before = mark->rows[page - 1];
+    uint64_t before = crn_row_get(mark, page - 1);
     return crn_row_has_blocks(before) ? page : crn_page_first(before);
+}
+
+static bool target_wide(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
+{
+    const struct crn_target *wide = crn_wide_blocks(mark);
+    size_t low = 0, high = mark->wide_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (wide[middle].start <= word)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || word - wide[low - 1].start >= wide[low - 1].bytes)
+        return false;
+    *target = wide[low - 1];
+    return true;
 }
 
 static bool target_outside(const struct crn_mark *mark, uintptr_t word, struct crn_target *target)
@@ -63,8 +80,10 @@ bool crn_target_cover(const struct crn_mark *mark, uintptr_t word, struct crn_ta
         return true;
     /* The block that covers the start of this page began in an earlier one, as its last. */
     size_t cover = cover_of(mark, page);
-    return cover != 0 && target_in_row(mark, cover - 1, CRN_PAGE_BYTES - 1, target) &&
-           word - target->start < target->bytes;
+    if (cover != 0 && target_in_row(mark, cover - 1, CRN_PAGE_BYTES - 1, target) &&
+        word - target->start < target->bytes)
+        return true;
+    return CRN_UNLIKELY(mark->wide_count != 0) && target_wide(mark, word, target);
 }
 
 /* `new T[0]`, where T has a destructor: eight bytes that count the elements, and none behind. */

@@ -5,6 +5,10 @@
  *
  * Rows are a copy of the index's page map, one a page, as colours.c made it: they leave out pages
  * whose blocks are all dead, and know which block covers a page in which none starts.
+ *
+ * Wide blocks have no rows: of a thousand stacks of 1 MiB, a page used of each, they would take 2
+ * MiB. They stand in a list and are searched for where the rows say nothing.  Rows that nothing was
+ * entered in are not even read: the kernel counts what it gives for that as memory used.
  */
 #include "mark/mark.h"
 
@@ -22,6 +26,20 @@ struct crn_target {
 CRN_INLINE bool crn_row_has_blocks(uint64_t row)
 {
     return (row & 0xff) != 0; /* the page's class */
+}
+
+/* The row of a page; rows[0] says nothing and stands for all where there are none. */
+enum { CRN_ROWS_SHIFT = 9 };
+CRN_INLINE uint64_t crn_row_get(const struct crn_mark *mark, size_t page)
+{
+    return mark->rows[(page + 1) & mark->row_masks[page >> CRN_ROWS_SHIFT]];
+}
+
+/* From here on a block is wide; all of them, ascending. */
+enum { CRN_WIDE_FROM_BYTES = 256 * 1024 };
+CRN_INLINE const struct crn_target *crn_wide_blocks(const struct crn_mark *mark)
+{
+    return (const struct crn_target *)mark->spans[CRN_SPAN_WIDE].base;
 }
 
 /*

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Makes room for `more` rows behind the `count` there are; the old array stays in the arena. */
+/* Makes room for `more` rows behind the `count` there are; the old array's pages go. */
 static void *rows_grow(struct crn_arena *arena, void *rows, size_t row_bytes, size_t count,
                        size_t more, size_t *room)
 {
@@ -21,18 +21,19 @@ static void *rows_grow(struct crn_arena *arena, void *rows, size_t row_bytes, si
         return NULL;
     if (count > 0)
         memcpy(fresh, rows, count * row_bytes);
+    crn_arena_forget(rows, count * row_bytes);
     *room = wanted;
     return fresh;
 }
 
-#define GROW(rows, count, more, room)                                                             \
-    do {                                                                                          \
-        void *grown = rows_grow(&builder->snap->arena, builder->snap->rows,                       \
-                                sizeof *builder->snap->rows, builder->snap->count, (more),        \
-                                &builder->room);                                                  \
-        if (grown == NULL)                                                                        \
-            return GROW_FAILED;                                                                   \
-        builder->snap->rows = grown;                                                              \
+#define GROW(rows, count, more, room)                                                          \
+    do {                                                                                       \
+        void *grown =                                                                          \
+            rows_grow(&builder->snap->arena, builder->snap->rows, sizeof *builder->snap->rows, \
+                      builder->snap->count, (more), &builder->room);                           \
+        if (grown == NULL)                                                                     \
+            return GROW_FAILED;                                                                \
+        builder->snap->rows = grown;                                                           \
     } while (0)
 
 struct crn_root_choice crn_root_choice;
@@ -82,9 +83,8 @@ void crn_build_link(struct crn_snap_builder *builder, uintptr_t link)
 void crn_build_code(struct crn_snap_builder *builder, struct crn_range range)
 {
     struct crn_code *code = &builder->snap->code;
-    struct crn_range *ranges =
-        rows_grow(&builder->snap->arena, (void *)(uintptr_t)code->ranges, sizeof range, code->count,
-                  1, &builder->code_room);
+    struct crn_range *ranges = rows_grow(&builder->snap->arena, (void *)(uintptr_t)code->ranges,
+                                         sizeof range, code->count, 1, &builder->code_room);
     if (ranges == NULL)
         return;
     ranges[code->count] = range;
