@@ -17,9 +17,9 @@ static void work(unsigned thread)
     struct crn_outside_block block;
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < BLOCKS; i++) {
-            struct crn_record record = {i + 1, thread, crn_meta(40, 1, CRN_RECORD_LIVE)};
-            STRESS_REQUIRE(
-                crn_outside_add(&outside, place_of(thread, i), 64, record, (int)thread + 1));
+            struct crn_outside_block added = {
+                place_of(thread, i), 40, 64, {i + 1, thread, crn_meta(0, 1, CRN_RECORD_LIVE)}};
+            STRESS_REQUIRE(crn_outside_add(&outside, added, (int)thread + 1));
         }
         for (unsigned i = 0; i < BLOCKS; i++) {
             STRESS_REQUIRE(
