@@ -15,7 +15,23 @@
 #include <sys/personality.h>
 #include <sys/random.h>
 
+/*
+ * What sizes below are multiples of.  Tests under ThreadSanitizer, which keeps memory of its own
+ * nearly everywhere, have a small window where it lets programs map: from 64 to 512 GiB.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define HAS_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAS_THREAD_SANITIZER 1
+#endif
+#endif
+#ifdef HAS_THREAD_SANITIZER
+#define TIB ((size_t)1 << 35)
+#else
 #define TIB ((size_t)1 << 40)
+#endif
+
 static const size_t HUGE_BYTES = (size_t)2 << 20;
 
 /* What a span grows by at least: 64 KiB. */
@@ -30,7 +46,9 @@ static const size_t STEP_BYTES = (size_t)64 << 10;
  * Few words that are no pointers look like one to here: bits 40 to 47 are 0x11 to 0x1e, which in
  * text are control characters, and in the upper of two numbers 4,352 to 7,935.
  */
-#if defined(__x86_64__)
+#if defined(HAS_THREAD_SANITIZER)
+static const uintptr_t WINDOW_LOW = 2 * TIB, WINDOW_HIGH = 3 * TIB;
+#elif defined(__x86_64__)
 static const uintptr_t WINDOW_LOW = 17 * TIB, WINDOW_HIGH = 18 * TIB;
 #else
 #error "say where this architecture's programs leave 13 TiB of addresses alone"
