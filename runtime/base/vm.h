@@ -73,7 +73,7 @@ void crn_span_fini(struct crn_span *span);
 bool crn_span_ensure_slow(struct crn_span *span, size_t bytes);
 CRN_INLINE bool crn_span_ensure(struct crn_span *span, size_t bytes)
 {
-    return CRN_LIKELY_TRUE(bytes <= __atomic_load_n(&span->committed, __ATOMIC_ACQUIRE)) ||
+    return CRN_LIKELY_TRUE(bytes <= atomic_load_explicit(&span->committed, memory_order_acquire)) ||
            crn_span_ensure_slow(span, bytes);
 }
 

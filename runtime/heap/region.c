@@ -17,7 +17,8 @@ bool crn_region_init(struct crn_region *region)
     /* Programs that read just below their first block live on malloc; let them live here. */
     if (start == 0 ||
         crn_vm_map_at(start + HUGE_BYTES - CRN_PAGE_BYTES, CRN_PAGE_BYTES, true) != CRN_OK) {
-        region->base = region->end = region->next = 0;
+        region->base = region->end = 0;
+        region->next = 0;
         return false;
     }
     region->base = start;
