@@ -1,6 +1,7 @@
 /*
  * Finds a stack to work on.  See careful.h.
  */
+#include "shim/calm.h"
 #include "shim/careful.h"
 #include "base/sys.h"
 
@@ -54,9 +55,11 @@ static void place_find(struct errand *errand)
         return;
     }
     if (sp - self->stack_start >= self->stack_span) {
+        struct crn_calm calm = crn_calm_begin();
         crn_busy_begin(self);
         crn_shim_on_scratch(self, resolve_do, &sp);
         crn_busy_end(self);
+        crn_calm_end(&calm);
     }
     if (crn_thread_has_room(self, sp))
         errand_do(errand);

@@ -1,6 +1,7 @@
 /*
  * ucontext's functions: tells the recogniser of each call.  The tail jumps are in entry_x86_64.S.
  */
+#include "shim/calm.h"
 #include "shim/enter.h"
 #include "coro/ucontext.h"
 #include "shim/malloc.h"
@@ -36,15 +37,17 @@ static void switch_note_do(void *argument)
 
 static void note_switch(struct switch_note note)
 {
+    struct crn_calm calm = crn_calm_begin();
     struct crn_thread *self = crn_shim_thread();
-    if (self == NULL || self->is_busy || !crn_coros.is_ready)
-        return;
-    crn_busy_begin(self);
-    if (crn_thread_has_room(self, note.registers->rsp))
-        switch_note_do(&note);
-    else
-        crn_shim_on_scratch(self, switch_note_do, &note);
-    crn_busy_end(self);
+    if (self != NULL && !self->is_busy && crn_coros.is_ready) {
+        crn_busy_begin(self);
+        if (crn_thread_has_room(self, note.registers->rsp))
+            switch_note_do(&note);
+        else
+            crn_shim_on_scratch(self, switch_note_do, &note);
+        crn_busy_end(self);
+    }
+    crn_calm_end(&calm);
 }
 
 void crn_note_swapcontext(ucontext_t *from, const ucontext_t *to,
@@ -67,12 +70,14 @@ void crn_note_setcontext(const ucontext_t *to, void *unused,
 /* `sp`: where nothing is left of the coroutine's frames. */
 void crn_note_ucontext_end(const ucontext_t *link, uintptr_t sp)
 {
+    struct crn_calm calm = crn_calm_begin();
     struct crn_thread *self = crn_shim_thread();
     if (self != NULL && !self->is_busy) {
         crn_busy_begin(self);
         crn_ucontext_note_end(self, link);
         crn_busy_end(self);
     }
+    crn_calm_end(&calm);
     if (link == NULL) /* as __start_context does, but through our exit */
         crn_exit(0, &(struct crn_saved_registers){.rsp = sp});
 }
@@ -99,9 +104,12 @@ static CRN_REALIGNED CRN_NOINLINE void context_make(ucontext_t *context, void (*
 static CRN_REALIGNED CRN_NOINLINE void context_note(ucontext_t *context, void (*entry)(void),
                                                     const uintptr_t *frame)
 {
+    struct crn_calm calm = crn_calm_begin();
     struct crn_thread *self = crn_shim_thread();
-    if (self == NULL || self->is_busy || !crn_coros.is_ready)
+    if (self == NULL || self->is_busy || !crn_coros.is_ready) {
+        crn_calm_end(&calm);
         return;
+    }
     bool has_room = crn_thread_has_room(self, (uintptr_t)frame);
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, frame) : 0;
     crn_busy_begin(self);
@@ -110,6 +118,7 @@ static CRN_REALIGNED CRN_NOINLINE void context_note(ucontext_t *context, void (*
     crn_busy_end(self);
     if (replaced != NULL && replaced != (void *)(uintptr_t)crn_ucontext_end)
         crn_start_context = replaced;
+    crn_calm_end(&calm);
 }
 
 CRN_EXPORT void makecontext(ucontext_t *context, void (*entry)(void), int count, ...)

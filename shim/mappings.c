@@ -4,6 +4,7 @@
  * jemalloc's calls are served from the region, so that all its memory lies in one range; everybody
  * else's go to the kernel as ever.  munmap also tells of coroutine stacks that go away.
  */
+#include "shim/calm.h"
 #include "shim/state.h"
 #include "base/sys.h"
 
@@ -25,12 +26,16 @@ static void *result_of(long result)
 static void stacks_gone(void *address, size_t bytes)
 {
     bool is_of_interest = crn_coros.is_used || crn_coros.has_mapped;
-    struct crn_thread *self = is_of_interest ? crn_shim_thread() : NULL;
-    if (self == NULL || self->is_busy)
+    if (!is_of_interest)
         return;
-    crn_busy_begin(self);
-    crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
-    crn_busy_end(self);
+    struct crn_calm calm = crn_calm_begin();
+    struct crn_thread *self = crn_shim_thread();
+    if (self != NULL && !self->is_busy) {
+        crn_busy_begin(self);
+        crn_coro_note_memory_gone((uintptr_t)address, (uintptr_t)address + bytes, self->tid);
+        crn_busy_end(self);
+    }
+    crn_calm_end(&calm);
 }
 
 /*
@@ -46,14 +51,16 @@ static void memory_mapped(void *address, size_t bytes, int protection, int flags
         ((protection & PROT_WRITE) == 0 && (flags & MAP_STACK) == 0) ||
         crn_shim.phase != CRN_SHIM_ON)
         return;
+    struct crn_calm calm = crn_calm_begin();
     struct crn_thread *self = crn_shim_thread();
-    if (self == NULL || self->is_busy)
-        return;
-    crn_busy_begin(self);
-    crn_coro_note_mapped(start, crn_align_up(start + bytes, CRN_PAGE_BYTES),
-                         (flags & MAP_STACK) != 0 ? CRN_MAPPED_FOR_STACK : CRN_MAPPED_PLAIN,
-                         self->tid);
-    crn_busy_end(self);
+    if (self != NULL && !self->is_busy) {
+        crn_busy_begin(self);
+        crn_coro_note_mapped(start, crn_align_up(start + bytes, CRN_PAGE_BYTES),
+                             (flags & MAP_STACK) != 0 ? CRN_MAPPED_FOR_STACK : CRN_MAPPED_PLAIN,
+                             self->tid);
+        crn_busy_end(self);
+    }
+    crn_calm_end(&calm);
 }
 
 /*
@@ -167,13 +174,16 @@ CRN_EXPORT CRN_REALIGNED int mprotect(void *address, size_t bytes, int protectio
         errno = (int)-result;
         return -1;
     }
-    struct crn_thread *self =
-        protection == PROT_NONE && crn_coros.is_used ? crn_shim_thread() : NULL;
+    if (protection != PROT_NONE || !crn_coros.is_used)
+        return 0;
+    struct crn_calm calm = crn_calm_begin();
+    struct crn_thread *self = crn_shim_thread();
     if (self != NULL && !self->is_busy) {
         uintptr_t start = (uintptr_t)address;
         crn_busy_begin(self);
         crn_coro_note_guard(self, start, crn_align_up(start + bytes, CRN_PAGE_BYTES));
         crn_busy_end(self);
     }
+    crn_calm_end(&calm);
     return 0;
 }

@@ -5,6 +5,7 @@
  * handler that stands in for a deadly signal (deadly.h), take it away, or let our signal be
  * touched.
  */
+#include "shim/calm.h"
 #include "shim/deadly.h"
 #include "shim/signals.h"
 #include "shim/real.h"
@@ -27,6 +28,8 @@ static sighandler_t handler_set(const char *name, int signal, sighandler_t handl
         errno = EINVAL;
         return SIG_ERR;
     }
+    if (handler != SIG_DFL && handler != SIG_IGN)
+        crn_calm_note_handler(signal);
     if (handler != SIG_DFL || !crn_deadly_stands_in(signal)) {
         sighandler_t before =
             ((sighandler_t(*)(int, sighandler_t))crn_shim_next(name))(signal, handler);

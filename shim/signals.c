@@ -8,6 +8,7 @@
  *
  * The older functions that set a handler are in signal_styles.c.
  */
+#include "shim/calm.h"
 #include "shim/signals.h"
 #include "shim/deadly.h"
 #include "shim/start.h"
@@ -101,6 +102,8 @@ int crn_signal_action(int signal, const struct sigaction *action, struct sigacti
         copy.sa_flags &= withholds ? ~SA_ONSTACK : ~0;
         onstack_withheld = withholds ? onstack_withheld | bit : onstack_withheld & ~bit;
     }
+    if (action != NULL && action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
+        crn_calm_note_handler(signal);
     bool wants_default = action != NULL && crn_deadly_stands_in(signal) &&
                          action->sa_handler == SIG_DFL; /* PHP asks so with SA_SIGINFO, too */
     int result = crn_sigaction_real(signal, wants_default ? NULL : action, &previous);
@@ -229,9 +232,11 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
     if (is_enabled && self != NULL && !self->is_busy) {
         /* Some libraries start coroutines in a handler on it, and stay. */
         uintptr_t start = (uintptr_t)asked.ss_sp;
+        struct crn_calm calm = crn_calm_begin();
         crn_busy_begin(self);
         crn_coro_note_mapped(start, start + asked.ss_size, CRN_MAPPED_ONE_STACK, self->tid);
         crn_busy_end(self);
+        crn_calm_end(&calm);
     }
     if (is_enabled && !has_program_stack)
         onstack_give_back();
