@@ -67,19 +67,41 @@ void crn_note_setcontext(const ucontext_t *to, void *unused,
     note_switch((struct switch_note){NULL, to, registers});
 }
 
-/* `sp`: where nothing is left of the coroutine's frames. */
-void crn_note_ucontext_end(const ucontext_t *link, uintptr_t sp)
+CRN_INLINE void end_note(const ucontext_t *link)
+{
+    struct crn_thread *self = crn_shim_thread();
+    if (self == NULL || self->is_busy)
+        return;
+    crn_busy_begin(self);
+    crn_ucontext_note_end(self, link);
+    crn_busy_end(self);
+}
+
+static CRN_COLD void end_note_calmly(const ucontext_t *link)
 {
     struct crn_calm calm = crn_calm_begin();
-    struct crn_thread *self = crn_shim_thread();
-    if (self != NULL && !self->is_busy) {
-        crn_busy_begin(self);
-        crn_ucontext_note_end(self, link);
-        crn_busy_end(self);
-    }
+    end_note(link);
     crn_calm_end(&calm);
-    if (link == NULL) /* as __start_context does, but through our exit */
-        crn_exit(0, &(struct crn_saved_registers){.rsp = sp});
+}
+
+/* As __start_context does, but through our exit. */
+static CRN_COLD void exit_from(uintptr_t sp)
+{
+    crn_exit(0, &(struct crn_saved_registers){.rsp = sp});
+}
+
+/*
+ * `sp`: where nothing is left of the coroutine's frames.  What they left right below is evidence:
+ * our frames, which lie there now, must stay small.
+ */
+void crn_note_ucontext_end(const ucontext_t *link, uintptr_t sp)
+{
+    if (CRN_UNLIKELY(crn_handlers_may_switch))
+        end_note_calmly(link);
+    else
+        end_note(link);
+    if (link == NULL)
+        exit_from(sp);
 }
 
 typedef void crn_makecontext(ucontext_t *, void (*)(void), int, ...);
