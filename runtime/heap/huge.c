@@ -89,9 +89,8 @@ void crn_huge_note(struct crn_huge *huge, uintptr_t start, size_t old_bytes, siz
     if (!is_small || was_small)
         return;
     frame->small_pages++;
-    /* Not later: the last block of this frame may reach into the next one. */
-    bool is_last_page = (start >> CRN_PAGE_SHIFT) % PAGES == PAGES - 1;
-    if (is_last_page && frame->small_pages >= FULL_PAGES)
+    /* Not later: soon a block of this frame may reach into the next one. */
+    if (frame->small_pages >= FULL_PAGES)
         frame_decide(huge, index + 1);
 }
 

@@ -51,9 +51,9 @@ static bool is_huge(unsigned frame)
 
 Test(huge, the_frame_behind_a_full_one_is_huge_before_anything_is_in_it)
 {
-    pages_note(FROM, 0, 511, 0, SMALL);
+    pages_note(FROM, 0, 447, 0, SMALL);
     cr_assert(!is_huge(FROM) && !is_huge(FROM + 1));
-    pages_note(FROM, 511, 1, 0, SMALL);
+    pages_note(FROM, 447, 1, 0, SMALL);
     cr_assert(!is_huge(FROM) && is_huge(FROM + 1) && !is_huge(FROM + 2));
 }
 
