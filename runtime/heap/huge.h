@@ -5,8 +5,8 @@
  *
  * jemalloc maps memory before it decides what goes there, and a large block may be used sparsely: a
  * coroutine's stack of 1 MiB of which a page is touched would be all resident.  But it fills its
- * memory in ascending order.  So when the last page of a frame gets small blocks, and the others
- * have had theirs, the next frame will most likely be filled, too; nothing of it has been touched
+ * memory in ascending order.  So when seven of eight pages of a frame have small blocks,
+ * the next frame will most likely be filled, too; nothing of it has been touched
  * yet.
  *
  *     | ######## | ######## | ........ |            # a page with blocks smaller than itself
