@@ -19,6 +19,7 @@ __thread struct crn_thread *crn_self __attribute__((tls_model("initial-exec")));
 static struct crn_span records;
 static _Atomic uint32_t record_count;
 static _Atomic uint32_t ending_count; /* records in state ENDING: worth looking for */
+static _Atomic uint64_t attached_count;
 
 bool crn_threads_init(void)
 {
@@ -132,6 +133,7 @@ struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
     thread->tid = tid;
     thread->base_sp = (uintptr_t)__builtin_frame_address(0);
     thread->descriptor = descriptor;
+    thread->serial = ++attached_count;
     *hint_of(descriptor) = (uint32_t)(thread - crn_thread_at(0)) + 1;
     thread->is_main = tid == crn_sys_getpid();
     if (own_end == CRN_STACK_TOLD_LATER) {

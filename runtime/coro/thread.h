@@ -47,6 +47,7 @@ struct crn_thread {
     uintptr_t own_start, own_end; /* bounds of the thread's own stack; end 0: not known */
     uintptr_t base_sp;            /* sp where the thread began: above it lie TLS and descriptor */
     uintptr_t descriptor;         /* glibc's struct pthread, whose third word is its own address */
+    uint64_t serial;              /* of the attachments: of two with one descriptor, who is later */
     void *signal_stack;           /* ours, for the stop signal; NULL: none */
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
     bool is_on_scratch;           /* it is in use */

@@ -28,6 +28,8 @@ struct crn_snap_builder {
     uint32_t stopped_count;
     uintptr_t *descriptors; /* theirs and the taker's, ascending */
     size_t descriptor_count;
+    struct crn_bearer *bearers; /* by descriptor, the latest first */
+    size_t bearer_count;
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
     struct crn_rings rings;
@@ -75,6 +77,12 @@ size_t crn_snap_excluded_ranges(struct crn_range out[CRN_EXCLUDED_MAX]);
 
 /* The thread with this id among those that stopped; NULL: it did not. */
 const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *builder, int tid);
+
+/* Who had a descriptor: when a stack is unmapped, another's may come to lie there. */
+struct crn_bearer {
+    uintptr_t descriptor;
+    uint64_t serial;
+};
 
 /* The parts of a picture. */
 enum crn_status crn_build_mappings(struct crn_snap_builder *builder);

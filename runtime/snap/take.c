@@ -78,6 +78,29 @@ static bool stopped_collect(struct crn_snap_builder *builder,
     return true;
 }
 
+static bool bearer_less(const void *a, const void *b)
+{
+    const struct crn_bearer *x = a, *y = b;
+    return x->descriptor != y->descriptor ? x->descriptor < y->descriptor : x->serial > y->serial;
+}
+
+static bool bearers_collect(struct crn_snap_builder *builder)
+{
+    uint32_t threads = crn_threads_count();
+    builder->bearers =
+        crn_arena_alloc(&builder->snap->arena, (threads + 1) * sizeof *builder->bearers);
+    if (builder->bearers == NULL)
+        return false;
+    for (uint32_t i = 0; i < threads; i++) {
+        const struct crn_thread *thread = crn_thread_at(i);
+        if (thread->state != CRN_THREAD_FREE)
+            builder->bearers[builder->bearer_count++] =
+                (struct crn_bearer){thread->descriptor, thread->serial};
+    }
+    crn_sort(builder->bearers, builder->bearer_count, sizeof *builder->bearers, bearer_less);
+    return true;
+}
+
 static bool outside_collect(struct crn_snap *snap)
 {
     const struct crn_outside *outside = &snap->heap->outside;
@@ -112,7 +135,8 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     crn_build_name(&builder, "%s", "");
     crn_build_kernel(&builder);
     crn_pages_beware(builder.has_userfaultfd);
-    if (stopped_collect(&builder, stopped) && own_collect(&builder) && outside_collect(snap)) {
+    if (stopped_collect(&builder, stopped) && bearers_collect(&builder) && own_collect(&builder) &&
+        outside_collect(snap)) {
         status = crn_build_mappings(&builder);
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);

@@ -269,6 +269,20 @@ static bool is_in_use(const struct crn_snap_builder *builder, uintptr_t descript
     return low < builder->descriptor_count && builder->descriptors[low] == descriptor;
 }
 
+/* Whether nobody had its descriptor later: else the stack there is another's, of another size. */
+static bool is_last_bearer(const struct crn_snap_builder *builder, const struct crn_thread *thread)
+{
+    size_t low = 0, high = builder->bearer_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (builder->bearers[middle].descriptor < thread->descriptor)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < builder->bearer_count && builder->bearers[low].serial == thread->serial;
+}
+
 enum crn_stack_use crn_build_stack_use(const struct crn_snap_builder *builder,
                                        const struct crn_thread *thread)
 {
@@ -283,7 +297,8 @@ enum crn_stack_use crn_build_stack_use(const struct crn_snap_builder *builder,
         return is_alive(thread->tid) ? CRN_STACK_RUNS : CRN_STACK_UNKNOWN;
     /* What a fork left, the child may use as it uses other memory; so with a stack of its own. */
     if (thread->was_left_by_fork || thread->has_program_stack ||
-        is_in_use(builder, thread->descriptor) || !crn_descriptor_is_there(thread->descriptor))
+        is_in_use(builder, thread->descriptor) || !is_last_bearer(builder, thread) ||
+        !crn_descriptor_is_there(thread->descriptor))
         return CRN_STACK_UNKNOWN;
     return CRN_STACK_KEPT;
 }
