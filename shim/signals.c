@@ -227,8 +227,10 @@ CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old
         memset(&before, 0, sizeof before);
         before.ss_flags = is_on_it ? SS_ONSTACK : SS_DISABLE;
     }
-    if (self != NULL && wanted != NULL)
+    if (self != NULL && wanted != NULL) {
         self->program_signal_stack = is_enabled ? (uintptr_t)asked.ss_sp : 0;
+        self->program_signal_bytes = is_enabled ? asked.ss_size : 0;
+    }
     if (is_enabled && self != NULL && !self->is_busy) {
         /* Some libraries start coroutines in a handler on it, and stay. */
         uintptr_t start = (uintptr_t)asked.ss_sp;

@@ -194,9 +194,11 @@ static bool unknown_stack_find(struct crn_thread *thread, uintptr_t sp, struct c
     return true;
 }
 
-static bool is_on_signal_stack(uintptr_t sp)
+static bool is_on_signal_stack(const struct crn_thread *thread, uintptr_t sp)
 {
     stack_t current;
+    if (sp - thread->program_signal_stack < thread->program_signal_bytes)
+        return true; /* with SS_AUTODISARM the kernel says that there is none, meanwhile */
     memset(&current, 0, sizeof current);
     /* Not SS_ONSTACK: the kernel means the sp of this very call, on a stack of ours. */
     return crn_syscall2(SYS_sigaltstack, NULL, &current) == 0 &&
@@ -216,7 +218,7 @@ void crn_coro_resolve(struct crn_thread *thread, uintptr_t sp)
     bool may_be_signal_stack =
         id == 0 &&
         (!is_own || (signal_stack >= thread->own_start && signal_stack < thread->own_end));
-    if (may_be_signal_stack && is_on_signal_stack(sp)) {
+    if (may_be_signal_stack && is_on_signal_stack(thread, sp)) {
         /* A handler on its own stack is no coroutine; it will be over soon. */
         crn_lock_release(&crn_coros.lock);
         return;

@@ -59,6 +59,7 @@ struct crn_thread {
     uintptr_t result_before;        /* what its descriptor had for a result when it began */
     uintptr_t start_argument;       /* what it was started with: libc holds it while it lives */
     uintptr_t program_signal_stack; /* the one the program set, which the kernel holds; 0: none */
+    size_t program_signal_bytes;
 
     struct crn_task task;
     void *check; /* what the checks that it asks for keep (check/demand.c); NULL: nothing yet */

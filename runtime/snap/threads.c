@@ -224,6 +224,38 @@ static void ours_add(struct crn_snap_builder *builder, const struct crn_thread *
     stack_add(builder, is_there ? crn_red_zone_start(sp, start) : start, end, name);
 }
 
+/*
+ * What the kernel saved of the thread's own stack when it began a handler on the program's signal
+ * stack: the outermost frame there, at its end.  NULL: it is not on that stack, or was on another.
+ *
+ *     signal stack:  | dead | sp: the handler's frames | ucontext, vector registers | end
+ */
+static const ucontext_t *interrupted_find(const struct crn_thread *thread, uintptr_t sp)
+{
+    enum { KERNEL_BYTES = offsetof(ucontext_t, uc_sigmask) + 8 }; /* libc's goes on behind it */
+    uintptr_t start = thread->program_signal_stack, end = start + thread->program_signal_bytes;
+    for (uintptr_t at = crn_align_down(end, 8); at >= sp + KERNEL_BYTES; at -= 8) {
+        const ucontext_t *context = (const ucontext_t *)(at - KERNEL_BYTES);
+        uintptr_t vectors = (uintptr_t)context->uc_mcontext.fpregs;
+        if ((uintptr_t)context->uc_stack.ss_sp == start &&
+            context->uc_stack.ss_size == end - start && vectors >= sp && vectors < end)
+            return context;
+    }
+    return NULL;
+}
+
+/* In a handler on the program's signal stack: answers the sp of what was interrupted, or `sp`. */
+static uintptr_t signal_stack_leave(struct crn_snap_builder *builder,
+                                    const struct crn_thread *thread, uintptr_t sp)
+{
+    uintptr_t start = thread->program_signal_stack;
+    if (sp - start >= thread->program_signal_bytes || crn_root_is_left_out(CRN_ROOT_STACK))
+        return sp;
+    opaque_add(builder, start, sp - start);
+    const ucontext_t *context = interrupted_find(thread, sp);
+    return context != NULL ? crn_registers_low(context) : sp;
+}
+
 /* A thread that stands still, with its sp. */
 static void running_add(struct crn_snap_builder *builder, const struct crn_thread *thread,
                         uintptr_t sp)
@@ -233,7 +265,7 @@ static void running_add(struct crn_snap_builder *builder, const struct crn_threa
     ours_add(builder, thread, sp, name);
     if (crn_scratch_frame(thread, &left))
         sp = left.sp - RED_ZONE_BYTES; /* what crn_stack_call pushed lies below */
-    own_stack_add(builder, thread, sp, name);
+    own_stack_add(builder, thread, signal_stack_leave(builder, thread, sp), name);
 }
 
 const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *builder, int tid)
