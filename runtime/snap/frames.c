@@ -6,8 +6,16 @@
  * live like any other block.  A frame that announced itself (probes.c) is not one of these.
  */
 #include "snap/build.h"
+#include "base/pages.h"
 #include "base/sort.h"
 #include "coro/cxx20.h"
+
+/* Which pages of [start, start + WINDOW_BYTES) have contents. */
+enum { WINDOW_PAGES = 512, WINDOW_BYTES = WINDOW_PAGES * CRN_PAGE_BYTES };
+struct window {
+    uintptr_t start; /* 1: none was looked at yet */
+    uint64_t bits[WINDOW_PAGES / 64];
+};
 
 struct sweep {
     struct crn_snap *snap;
@@ -15,7 +23,35 @@ struct sweep {
     struct crn_cxx20 cxx20;
     size_t unreadable_at; /* the first row that may matter for the blocks to come */
     bool is_ascending;
+    struct window window;
 };
+
+static void window_note(uintptr_t start, uintptr_t end, unsigned flags, void *user)
+{
+    struct window *window = user;
+    (void)flags;
+    for (uintptr_t at = start; at < end; at += CRN_PAGE_BYTES) {
+        size_t page = (at - window->start) >> CRN_PAGE_SHIFT;
+        window->bits[page / 64] |= (uint64_t)1 << page % 64;
+    }
+}
+
+/*
+ * Whether anybody ever wrote to the head of a block.  Of a large one that need not be: a stack is
+ * used from its other end, and to touch the head of each of ten thousand takes as many faults.
+ */
+static bool has_head(struct window *window, uintptr_t start, size_t bytes)
+{
+    enum { LARGE_BYTES = 16 * 1024 };
+    if (bytes < LARGE_BYTES)
+        return true;
+    if (window->start != crn_align_down(start, WINDOW_BYTES)) {
+        *window = (struct window){.start = crn_align_down(start, WINDOW_BYTES)};
+        crn_pages_runs(window->start, window->start + WINDOW_BYTES, window_note, window);
+    }
+    size_t page = (start - window->start) >> CRN_PAGE_SHIFT;
+    return (window->bits[page / 64] >> page % 64 & 1) != 0;
+}
 
 /* Heads of blocks that may not be read: a guard page in a stack from malloc. */
 static bool is_readable(struct sweep *sweep, uintptr_t start, size_t bytes)
@@ -49,7 +85,7 @@ static void block_look(struct sweep *sweep, uintptr_t start, size_t bytes)
 {
     struct crn_snap *snap = sweep->snap;
     struct crn_cxx20_frame found;
-    if (!is_readable(sweep, start, bytes) ||
+    if (!is_readable(sweep, start, bytes) || !has_head(&sweep->window, start, bytes) ||
         !crn_cxx20_find(&sweep->cxx20, (const void *)start, bytes, &found) ||
         is_announced(sweep, start, bytes) ||
         !crn_span_ensure(&snap->frames_span, (snap->frame_count + 1) * sizeof *snap->frames))
@@ -99,7 +135,8 @@ static bool span_reserve(struct crn_span *span, size_t rows)
 void crn_build_frames(struct crn_snap_builder *builder)
 {
     struct crn_snap *snap = builder->snap;
-    struct sweep sweep = {.snap = snap, .builder = builder, .is_ascending = true};
+    struct sweep sweep = {
+        .snap = snap, .builder = builder, .is_ascending = true, .window = {.start = 1}};
     size_t blocks_most = snap->heap->index.records_made + snap->outside_count;
     if (!crn_cxx20_init(&sweep.cxx20, &snap->arena, &snap->code, blocks_most) ||
         !span_reserve(&snap->frames_span, blocks_most))
