@@ -5,7 +5,7 @@
 #include "shim/start.h"
 #include "shim/deliver.h"
 #include "shim/lsan_compat.h"
-#include "shim/sanitized.h"
+#include "shim/secure.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
 #include "base/sys.h"
@@ -117,9 +117,11 @@ static size_t stacks_budget_bytes(void)
 __attribute__((constructor)) static void shim_start(void)
 {
     crn_shim_start_early();
-    if (crn_sanitized_trouble() != NULL) {
+    if (crn_process_is_secure())
+        crn_secure_environment_clean();
+    if (crn_shim_obstacle() != NULL) {
         crn_log("the program cannot be watched: %s; it goes on without Coroner",
-                crn_sanitized_trouble());
+                crn_shim_obstacle());
         crn_shim.process.is_silenced = true;
         return;
     }

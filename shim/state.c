@@ -4,6 +4,7 @@
 #include "shim/signals.h"
 #include "shim/state.h"
 #include "shim/sanitized.h"
+#include "shim/secure.h"
 #include "coro/probe.h"
 #include "base/switch.h"
 #include "base/sys.h"
@@ -15,6 +16,13 @@
 struct crn_shim crn_shim;
 
 static const size_t TREE_BYTES = (size_t)1 << 36; /* of addresses */
+
+const char *crn_shim_obstacle(void)
+{
+    return crn_process_is_secure() ? "it has more rights than its user (setuid, setgid or "
+                                     "capabilities)"
+                                   : crn_sanitized_trouble();
+}
 
 void crn_shim_start_early(void)
 {
@@ -28,7 +36,7 @@ void crn_shim_start_early(void)
     }
     crn_shim.process.pid = crn_sys_getpid();
     crn_jemalloc_find(&crn_shim.real);
-    crn_shim.process.trouble = crn_sanitized_trouble();
+    crn_shim.process.trouble = crn_shim_obstacle();
     if (crn_shim.process.trouble != NULL) {
         crn_shim.phase = CRN_SHIM_OFF;
         under_way = 2;

@@ -28,6 +28,12 @@ struct crn_shim {
 };
 extern struct crn_shim crn_shim;
 
+/*
+ * Why this program cannot be watched at all, as a literal; NULL: it can.  Before libc is up: no
+ * libc calls.
+ */
+const char *crn_shim_obstacle(void);
+
 /* COLD to EARLY; harmless later.  Before libc is up: no libc calls at all. */
 void crn_shim_start_early(void);
 
