@@ -10,6 +10,7 @@
 #include "shim/stderr.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
+#include "record/mailbox.h"
 #include "snap/registers.h"
 #include "snap/take.h"
 #include "stack/verify.h"
@@ -149,6 +150,8 @@ __attribute__((constructor)) static void shim_start(void)
         crn_log("verify_stacks needs libunwind.so.8 and libgcc_s.so.1; it is off");
     crn_shim_thread_watch_init();
     crn_deliver_start();
+    if (crn_shim.process.session != NULL)
+        crn_mailbox_open(crn_shim.process.session);
     crn_stderr_note();
     crn_log_where = crn_stderr_find;
     crn_process_start();

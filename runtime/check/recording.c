@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "coro/coro.h"
 #include "coro/probe.h"
+#include "record/mailbox.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -89,7 +90,8 @@ enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path
                      crn_host.process->pid, n);
             if (crn_syscall3(SYS_faccessat, AT_FDCWD, path, 0) == 0)
                 continue; /* what this process was before it called exec */
-            if (crn_draft_write(draft, path) == 0 || spare_take(draft, path))
+            if (crn_draft_write(draft, path) == 0 || crn_mailbox_put(draft) ||
+                spare_take(draft, path))
                 return CRN_RECORDED_LAUNCHER;
             break; /* the launcher has gone: render it ourselves */
         }

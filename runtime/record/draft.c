@@ -173,8 +173,7 @@ static struct crn_record_header header_make(const struct crn_draft *draft)
     return header;
 }
 
-/* The recording, as it is to be written, in memory of its own; NULL: there is none for it. */
-static char *image_make(struct crn_draft *draft, size_t *bytes)
+char *crn_draft_image(struct crn_draft *draft, size_t *bytes)
 {
     enum { SUM_FROM = 32 };
     draft->sections[CRN_SECTION_PROCESS].count = 0;
@@ -200,7 +199,7 @@ int crn_draft_write(struct crn_draft *draft, const char *path)
 {
     char beside[4096 + 16];
     size_t bytes;
-    char *image = image_make(draft, &bytes);
+    char *image = crn_draft_image(draft, &bytes);
     if (image == NULL)
         return -ENOMEM;
     snprintf(beside, sizeof beside, "%s.part", path);
@@ -223,7 +222,7 @@ int crn_draft_write(struct crn_draft *draft, const char *path)
 int crn_draft_send(struct crn_draft *draft, int fd)
 {
     size_t bytes;
-    char *image = image_make(draft, &bytes);
+    char *image = crn_draft_image(draft, &bytes);
     if (image == NULL)
         return -ENOMEM;
     long result = crn_sys_write_all(fd, image, bytes);
@@ -257,7 +256,7 @@ int crn_draft_write_into(struct crn_draft *draft, const char *spare, const char 
     snprintf(beside, sizeof beside, "%s.part", path);
     if (crn_syscall2(SYS_rename, spare, beside) < 0) /* nobody else takes it now */
         return -ENOENT;
-    char *image = image_make(draft, &bytes);
+    char *image = crn_draft_image(draft, &bytes);
     long result = -ENOMEM;
     int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, beside, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
     if (fd >= 0 && image != NULL)

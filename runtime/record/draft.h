@@ -55,6 +55,9 @@ void crn_draft_self(struct crn_draft *draft);
 /* Writes the draft to `path` (mode 0600) by way of a name beside it; 0 or a negative errno. */
 int crn_draft_write(struct crn_draft *draft, const char *path);
 
+/* All of it, as it is to be written, in memory for crn_vm_unmap; NULL: there is none for it. */
+char *crn_draft_image(struct crn_draft *draft, size_t *bytes);
+
 /* Writes it to a descriptor, say of a pipe; 0 or a negative errno. */
 int crn_draft_send(struct crn_draft *draft, int fd);
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/session.h"
+#include "shim/launcher/mailbox.h"
 #include "shim/launcher/output.h"
 #include "sym/store.h"
 
@@ -67,8 +68,10 @@ bool crn_session_open(struct crn_session *session)
     if (session->directory == NULL)
         crn_say("cannot make a directory in TMPDIR or /tmp: %s; set TMPDIR to one that is writable",
                 strerror(errno));
-    else
+    else {
         spares_make(session->directory);
+        crn_mailbox_make(session->directory);
+    }
     return session->directory != NULL;
 }
 
@@ -106,6 +109,7 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
     } else {
         free(closed); /* the worst of it: a late recording is not seen */
     }
+    crn_mailbox_empty(session->directory);
     DIR *directory = opendir(session->directory);
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         struct crn_session_file file;
