@@ -235,14 +235,20 @@ crn_ucontext_end:
 
 /*
  * syscall(number, …) as libc has it.  The system call destroys its number, so that is noted before:
- * a call that a stop interrupts must go on (snap/resume.h).
+ * a call that a stop interrupts must go on (snap/resume.h).  Of a few calls C is told before, with all
+ * their words in a struct crn_syscall_arguments (places.h), and may answer them itself.
  */
         .globl  syscall, crn_syscall_issued
         .hidden crn_syscall_issued
         .type   syscall, @function
 syscall:
         .cfi_startproc
-        movq    crn_syscall_number@gottpoff(%rip), %rax
+        cmpq    $511, %rdi
+        ja      2f
+        leaq    crn_syscall_marks(%rip), %rax
+        cmpb    $0, (%rax,%rdi)
+        jne     3f
+2:      movq    crn_syscall_number@gottpoff(%rip), %rax
         movq    %rdi, %fs:(%rax)
         movq    %rdi, %rax
         movq    %rsi, %rdi
@@ -264,6 +270,37 @@ crn_syscall_issued:
         negl    %edx
         movl    %edx, (%rax)
         movq    $-1, %rax
+        ret
+3:      pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        movq    %rsp, %rbp
+        .cfi_def_cfa_register %rbp
+        andq    $-16, %rsp
+        pushq   $0                      /* keeps it aligned */
+        pushq   16(%rbp)
+        pushq   %r9
+        pushq   %r8
+        pushq   %rcx
+        pushq   %rdx
+        pushq   %rsi
+        pushq   %rdi
+        movq    %rsp, %rdi
+        call    crn_note_syscall
+        testb   %al, %al
+        popq    %rdi
+        popq    %rsi
+        popq    %rdx
+        popq    %rcx
+        popq    %r8
+        popq    %r9
+        movq    %rbp, %rsp
+        .cfi_def_cfa_register %rsp
+        popq    %rbp
+        .cfi_restore %rbp
+        .cfi_adjust_cfa_offset -8
+        jz      2b
+        movq    %rdi, %rax
         ret
         .cfi_endproc
         .size   syscall, .-syscall

@@ -2,6 +2,7 @@
  * Reads /proc/self/maps, or smaps, which says the same and more.  See maps.h and proc(5).
  */
 #include "base/maps.h"
+#include "base/held.h"
 #include "base/sys.h"
 
 #include <stddef.h>
@@ -124,6 +125,8 @@ static bool details_read(struct crn_map_details *details, const char *line)
 /* Answers false when the walk is to end. */
 static bool line_take(struct walk *walk, const char *line)
 {
+    if (walk->path == NULL && *line >= 'A' && *line <= 'Z')
+        return true; /* smaps stands in for maps */
     if (walk->path == NULL) {
         walk->entry = line_read(line);
         return walk->visit(&walk->entry, walk->user);
@@ -145,7 +148,7 @@ static bool lines_walk(struct walk *walk, const char *file)
 {
     char buffer[6144];
     size_t used = 0;
-    int fd = crn_sys_open_read(file);
+    int fd = crn_proc_open(file);
     if (fd < 0)
         return false;
     for (;;) {
@@ -158,7 +161,7 @@ static bool lines_walk(struct walk *walk, const char *file)
         while ((newline = memchr(line, '\n', used - (size_t)(line - buffer))) != NULL) {
             *newline = 0;
             if (!line_take(walk, line)) {
-                crn_syscall1(SYS_close, fd);
+                crn_proc_close(fd);
                 return true;
             }
             line = newline + 1;
@@ -168,14 +171,14 @@ static bool lines_walk(struct walk *walk, const char *file)
         if (used == sizeof buffer - 1)
             used = 0; /* one line longer than PATH_MAX: no such thing */
     }
-    crn_syscall1(SYS_close, fd);
+    crn_proc_close(fd);
     return true;
 }
 
 bool crn_maps_for_each(bool (*visit)(const struct crn_map_entry *entry, void *user), void *user)
 {
     struct walk walk = {.visit = visit, .user = user};
-    return lines_walk(&walk, "/proc/thread-self/maps");
+    return lines_walk(&walk, "thread-self/maps");
 }
 
 bool crn_maps_for_each_detailed(bool (*visit)(const struct crn_map_entry *entry, void *user),
@@ -183,7 +186,7 @@ bool crn_maps_for_each_detailed(bool (*visit)(const struct crn_map_entry *entry,
 {
     char path[PATH_BYTES];
     struct walk walk = {.visit = visit, .user = user, .path = path};
-    return lines_walk(&walk, "/proc/thread-self/smaps");
+    return lines_walk(&walk, "thread-self/smaps");
 }
 
 struct find {

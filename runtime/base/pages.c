@@ -3,6 +3,7 @@
  * admin-guide/mm/pagemap.rst.
  */
 #include "base/pages.h"
+#include "base/held.h"
 #include "base/sys.h"
 #include "base/vm.h"
 
@@ -24,7 +25,7 @@ static enum { SCAN_WITH_GUARDS, SCAN_PLAIN, SCAN_NOT } scan_support;
 void crn_pages_open(void)
 {
     if (pagemap_fd < 0)
-        pagemap_fd = crn_sys_open_read("/proc/thread-self/pagemap");
+        pagemap_fd = crn_proc_open("thread-self/pagemap");
 }
 
 static void fd_close(int *fd)
@@ -312,7 +313,7 @@ long crn_pages_copy(void *target, uintptr_t source, size_t bytes, bool by_force)
     if (done == bytes || !(by_force || is_forbidden))
         return (long)done;
     if (memory_fd < 0)
-        memory_fd = crn_sys_open_read("/proc/thread-self/mem");
+        memory_fd = crn_proc_open("thread-self/mem");
     if (memory_fd < 0 && is_forbidden)
         return -EPERM;
     while (done < bytes) {

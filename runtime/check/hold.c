@@ -76,7 +76,7 @@ void crn_clocks_stop(struct crn_clocks *clocks)
     for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++)
         crn_syscall3(SYS_setitimer, which, &stopped_interval, &clocks->intervals[which]);
     if (text != NULL) {
-        crn_kernel_lines("/proc/self/timers", text, timer_stop, clocks); /* proc(5) */
+        crn_kernel_lines("self/timers", text, timer_stop, clocks); /* proc(5) */
         crn_vm_unmap(text, CRN_KERNEL_TEXT_BYTES);
     }
     clocks->processor.rlim_cur = RLIM_INFINITY;

@@ -2,6 +2,7 @@
  * What a recording says of the process itself: exe, argv, and modules where an address wants a name.
  */
 #include "record/modules.h"
+#include "base/held.h"
 #include "base/sys.h"
 
 #include <fcntl.h>
@@ -10,10 +11,10 @@
 static void argv_add(struct crn_draft *draft)
 {
     char *text = crn_arena_alloc(&draft->arena, 64 * 1024);
-    int fd = crn_sys_open_read("/proc/thread-self/cmdline");
+    int fd = crn_proc_open("thread-self/cmdline");
     long count = fd < 0 || text == NULL ? 0 : crn_sys_read_all(fd, text, 64 * 1024 - 1);
     if (fd >= 0)
-        crn_syscall1(SYS_close, fd);
+        crn_proc_close(fd);
     for (long at = 0; at < count; at += (long)strlen(text + at) + 1) {
         uint32_t string = crn_draft_string(draft, text + at);
         crn_draft_rows(draft, CRN_SECTION_ARGV, &string, 1);
@@ -32,8 +33,7 @@ static bool names_addresses(const struct crn_draft *draft)
 void crn_draft_self(struct crn_draft *draft)
 {
     char exe[4096];
-    long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, "/proc/thread-self/exe", exe, sizeof exe - 1);
-    exe[count > 0 ? count : 0] = 0;
+    crn_proc_read_link("thread-self/exe", exe, sizeof exe);
     draft->process.exe = crn_draft_string(draft, exe);
     draft->process.pid = (uint32_t)crn_sys_getpid();
     draft->process.parent_pid = (uint32_t)crn_syscall0(SYS_getppid);

@@ -6,11 +6,14 @@
  * "tfd: … data: HEX" lines, /proc/self/timers has "signal: N/HEX" (proc(5)).
  */
 #include "snap/kernel.h"
+#include "base/held.h"
 #include "base/sys.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 static uintptr_t hex_read(const char *text)
 {
@@ -55,7 +58,7 @@ static void epoll_add(struct crn_snap_builder *builder, const char *number, char
 {
     char path[64];
     struct labelled data = {builder, "data:", ':', crn_build_name(builder, "epoll fd %s", number)};
-    __builtin_snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%s", number);
+    __builtin_snprintf(path, sizeof path, "thread-self/fdinfo/%s", number);
     if (!crn_kernel_lines(path, text, labelled_visit, &data))
         crn_build_unknown_holder(builder, "an epoll descriptor");
 }
@@ -74,7 +77,11 @@ static void descriptor_add(struct crn_snap_builder *builder, int directory, cons
                            char *text)
 {
     char target[64];
+    if (crn_held_is_ours(atoi(number)))
+        return;
     long count = crn_syscall4(SYS_readlinkat, directory, number, target, sizeof target - 1);
+    if (count < 0 && count != -ENOENT) /* it may be any */
+        crn_build_unknown_holder(builder, "one of its descriptors");
     if (count <= 0)
         return;
     target[count] = 0;
@@ -90,6 +97,37 @@ static void descriptor_add(struct crn_snap_builder *builder, int directory, cons
         builder->has_userfaultfd = true;
 }
 
+/* Without /proc nobody says how many there are.  The kernel numbers them from 0 upwards. */
+static bool has_timers(void)
+{
+    enum { TRIED = 256 };
+    struct itimerspec left;
+    for (long id = 0; id < TRIED; id++)
+        if (crn_syscall2(SYS_timer_gettime, id, &left) != -EINVAL)
+            return true;
+    return false;
+}
+
+/*
+ * The descriptors without /proc: pipes and sockets show themselves.  Anything else that is no file
+ * of a directory (anon_inode: epoll, io_uring, userfaultfd) cannot be told apart.
+ */
+static void descriptors_try(struct crn_snap_builder *builder, char *text)
+{
+    enum { TRIED = 65536 };
+    for (int fd = 0; fd < TRIED; fd++) {
+        struct stat status;
+        if (crn_syscall2(SYS_fstat, fd, &status) != 0 || crn_held_is_ours(fd))
+            continue;
+        if (S_ISFIFO(status.st_mode))
+            crn_in_flight_pipe(builder, fd, text);
+        else if (S_ISSOCK(status.st_mode))
+            crn_in_flight_socket(builder, fd, text);
+        else if ((status.st_mode & S_IFMT) == 0)
+            crn_build_unknown_holder(builder, "one of its descriptors");
+    }
+}
+
 void crn_build_kernel(struct crn_snap_builder *builder)
 {
     char *text = crn_arena_alloc(&builder->snap->arena, CRN_KERNEL_TEXT_BYTES);
@@ -98,11 +136,11 @@ void crn_build_kernel(struct crn_snap_builder *builder)
     long bytes;
     if (text == NULL || entries == NULL)
         return;
-    crn_kernel_lines("/proc/self/timers", text, labelled_visit, &values);
-    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/thread-self/fd",
-                               O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0) /* as many are open as may be */
-        crn_build_unknown_holder(builder, "one of its descriptors");
+    if (!crn_kernel_lines("self/timers", text, labelled_visit, &values) && has_timers())
+        crn_build_unknown_holder(builder, "a POSIX timer");
+    int fd = crn_proc_open_directory("thread-self/fd");
+    if (fd < 0)
+        descriptors_try(builder, text);
     while (fd >= 0 &&
            (bytes = crn_syscall3(SYS_getdents64, fd, entries, CRN_KERNEL_TEXT_BYTES)) > 0) {
         for (long at = 0; at < bytes;) {
@@ -112,8 +150,7 @@ void crn_build_kernel(struct crn_snap_builder *builder)
                 descriptor_add(builder, fd, entry->name, text);
         }
     }
-    if (fd >= 0)
-        crn_syscall1(SYS_close, fd);
+    crn_proc_close(fd);
 }
 
 void crn_build_rings(struct crn_snap_builder *builder)

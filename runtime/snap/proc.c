@@ -2,16 +2,17 @@
  * Files of /proc, line by line.  See proc.h.
  */
 #include "snap/proc.h"
+#include "base/held.h"
 #include "base/sys.h"
 
 #include <string.h>
 
-bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *line, void *user),
+bool crn_kernel_lines(const char *name, char *text, void (*visit)(const char *line, void *user),
                       void *user)
 {
     size_t used = 0;
     long count;
-    int fd = crn_sys_open_read(path);
+    int fd = crn_proc_open(name);
     if (fd < 0)
         return false;
     const size_t most = CRN_KERNEL_TEXT_BYTES - 1;
@@ -28,6 +29,6 @@ bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *li
         if (used == most)
             used = 0;
     }
-    crn_syscall1(SYS_close, fd);
+    crn_proc_close(fd);
     return true;
 }

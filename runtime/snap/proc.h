@@ -8,10 +8,10 @@
 enum { CRN_KERNEL_TEXT_BYTES = 64 * 1024 };
 
 /*
- * Calls `visit` for each line of a file of /proc; `text` has room for CRN_KERNEL_TEXT_BYTES.
+ * Calls `visit` for each line of the file /proc/NAME; `text` has room for CRN_KERNEL_TEXT_BYTES.
  * Answers false when it could not be opened.
  */
-bool crn_kernel_lines(const char *path, char *text, void (*visit)(const char *line, void *user),
+bool crn_kernel_lines(const char *name, char *text, void (*visit)(const char *line, void *user),
                       void *user);
 
 #endif

@@ -9,13 +9,15 @@
  * nobody has come for CRN_STOP_LIMIT_MS: many threads are not slow ones.
  */
 #include "snap/stop.h"
+#include "base/held.h"
 #include "base/sys.h"
 #include "base/vm.h"
+#include "coro/thread.h"
 #include "snap/resume.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,9 +91,19 @@ static bool is_single(void)
 {
     enum { LINKS_OF_ONE = 3 }; /* a directory's own two, and one for each thread */
     struct stat status;
-    return crn_syscall2(SYS_stat, "/proc/self/task", &status) == 0 &&
-           status.st_nlink == LINKS_OF_ONE;
+    if (crn_syscall2(SYS_stat, "/proc/self/task", &status) == 0 ||
+        crn_proc_stat("self/task", &status) == 0)
+        return status.st_nlink == LINKS_OF_ONE;
+    /* Out of sight of /proc: the kernel refuses this where there is another, and does nothing else.
+     */
+    return crn_syscall1(SYS_unshare, CLONE_THREAD) == 0;
 }
+
+/*
+ * Whether /proc tells the threads of this process by the numbers that it has for them itself.  It
+ * does not where it is out of sight, or shows the names of another pid namespace.
+ */
+static bool names_are_known;
 
 /*
  * A thread that a debugger stopped, or that is dead but not reaped, cannot run a handler, and its
@@ -106,14 +118,16 @@ static bool is_nobody(int tid)
     digits[--at] = 0;
     for (int rest = tid; rest > 0; rest /= 10)
         digits[--at] = (char)('0' + rest % 10);
-    strcpy(path, "/proc/self/task/");
+    if (!names_are_known)
+        return false;
+    strcpy(path, "self/task/");
     strcat(path, digits + at);
     strcat(path, "/stat");
-    int fd = crn_sys_open_read(path);
+    int fd = crn_proc_open(path);
     if (fd < 0)
         return true;
     long count = crn_sys_read_all(fd, text, sizeof text - 1);
-    crn_syscall1(SYS_close, fd);
+    crn_proc_close(fd);
     if (count <= 0)
         return true;
     text[count] = 0;
@@ -157,27 +171,39 @@ static bool thread_call(struct roll *roll, int pid, int tid)
     return true;
 }
 
+/* Without /proc: those that came through us. */
+static bool known_threads_call(struct roll *roll, int pid, int self)
+{
+    bool was_new = false;
+    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
+        const struct crn_thread *thread = crn_thread_at(i);
+        if (thread->state != CRN_THREAD_FREE && thread->tid != self)
+            was_new |= thread_call(roll, pid, thread->tid);
+    }
+    return was_new;
+}
+
 /* Calls all threads that there are; answers whether any was new. */
 static bool threads_call(struct roll *roll, int pid, int self)
 {
     char buffer[4096] __attribute__((aligned(8)));
     bool was_new = false;
     long bytes;
-    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/task",
-                               O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    while ((bytes = crn_syscall3(SYS_getdents64, fd, buffer, sizeof buffer)) > 0) {
+    int fd = crn_proc_open_directory("self/task");
+    names_are_known = false;
+    while (fd >= 0 && (bytes = crn_syscall3(SYS_getdents64, fd, buffer, sizeof buffer)) > 0) {
         for (long at = 0; at < bytes;) {
             const struct linux_dirent *entry = (const void *)(buffer + at);
             at += entry->bytes;
             int tid = atoi(entry->name);
-            if (tid != self)
+            if (tid == self)
+                names_are_known = true;
+            else
                 was_new |= thread_call(roll, pid, tid);
         }
     }
-    crn_syscall1(SYS_close, fd);
-    return was_new;
+    crn_proc_close(fd);
+    return names_are_known ? was_new : known_threads_call(roll, pid, self) || was_new;
 }
 
 static void stopped_note(struct roll *roll)

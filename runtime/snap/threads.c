@@ -13,6 +13,7 @@
  * stack another one's by now, which has no record yet.
  */
 #include "snap/build.h"
+#include "base/held.h"
 #include "snap/registers.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
@@ -118,8 +119,8 @@ static uint32_t thread_name(struct crn_snap_builder *builder, int tid)
     uint32_t offset = 0;
     if (builder->snap->names_bytes > 64 * 1024)
         return 0; /* thousands of threads: their names do not matter any more */
-    __builtin_snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
-    int fd = crn_sys_open_read(path);
+    __builtin_snprintf(path, sizeof path, "self/task/%d/comm", tid);
+    int fd = crn_proc_open(path);
     long count = fd < 0 ? 0 : crn_sys_read_all(fd, name, sizeof name - 1);
     if (fd >= 0)
         crn_syscall1(SYS_close, fd);

@@ -213,7 +213,7 @@ void crn_rings_descriptor(struct crn_snap_builder *builder, int fd, char *text)
     if (!is_mapped)
         return;
     info.name = crn_build_name(builder, "io_uring fd %d", fd);
-    __builtin_snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", fd);
+    __builtin_snprintf(path, sizeof path, "thread-self/fdinfo/%d", fd);
     crn_kernel_lines(path, text, info_visit, &info);
     for (unsigned i = 0; i < rings->count; i++) {
         struct crn_ring_piece *piece = &rings->pieces[i];

@@ -1,0 +1,294 @@
+/*
+ * Holds files of /proc.  See held.h; proc(5), unix(7).
+ */
+#include "base/held.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#ifndef SYS_open_tree
+#define SYS_open_tree 428 /* Linux 5.2; the same number on all architectures */
+#endif
+enum { OPEN_TREE_CLONE_ = 1, OPEN_TREE_CLOEXEC_ = O_CLOEXEC };
+
+enum { FIRST_NUMBER = 231 }; /* where a program seldom looks */
+
+/* What lies in the socket's queue, in this order; -1 stands for what could not be opened. */
+enum { QUEUED_PAGEMAP, QUEUED_MEM, QUEUED_PROC, QUEUED_COUNT };
+
+struct holding {
+    int fd; /* -1: none */
+    uint64_t device, inode;
+};
+
+static struct holding maps = {-1, 0, 0}, queue = {-1, 0, 0};
+static unsigned queued; /* which of them lie in the queue, a bit for each */
+static _Atomic bool is_any;
+
+static bool is_still_there(const struct holding *holding)
+{
+    struct stat status;
+    return holding->fd >= 0 && crn_syscall2(SYS_fstat, holding->fd, &status) == 0 &&
+           status.st_ino == holding->inode && status.st_dev == holding->device;
+}
+
+/* Moves a descriptor to where ours are. */
+static bool hold(struct holding *holding, int fd)
+{
+    struct stat status;
+    holding->fd = -1;
+    if (fd < 0)
+        return false;
+    long kept = crn_syscall3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST_NUMBER);
+    crn_syscall1(SYS_close, fd);
+    if (kept < 0 || crn_syscall2(SYS_fstat, kept, &status) != 0)
+        return false;
+    *holding = (struct holding){(int)kept, status.st_dev, status.st_ino};
+    return true;
+}
+
+static void let_go(struct holding *holding)
+{
+    if (is_still_there(holding))
+        crn_syscall1(SYS_close, holding->fd);
+    holding->fd = -1;
+}
+
+/* Descriptors in a message, laid out as the kernel wants it (cmsg(3)). */
+struct message {
+    struct msghdr header;
+    struct iovec part;
+    char byte;
+    union {
+        struct cmsghdr control;
+        char room[CMSG_SPACE(QUEUED_COUNT * sizeof(int))];
+    } fds;
+};
+
+static void message_init(struct message *message, unsigned count)
+{
+    memset(message, 0, sizeof *message);
+    message->part = (struct iovec){&message->byte, 1};
+    message->header.msg_iov = &message->part;
+    message->header.msg_iovlen = 1;
+    message->header.msg_control = &message->fds;
+    message->header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    message->fds.control.cmsg_level = SOL_SOCKET;
+    message->fds.control.cmsg_type = SCM_RIGHTS;
+    message->fds.control.cmsg_len = CMSG_LEN(count * sizeof(int));
+}
+
+/* Puts the files into a socket of their own, and closes them here. */
+static void queue_fill(const int files[QUEUED_COUNT])
+{
+    struct message message;
+    int given[QUEUED_COUNT], ends[2] = {-1, -1};
+    unsigned count = 0;
+    queued = 0;
+    for (unsigned i = 0; i < QUEUED_COUNT; i++) {
+        if (files[i] < 0)
+            continue;
+        given[count++] = files[i];
+        queued |= 1u << i;
+    }
+    message_init(&message, count);
+    memcpy(CMSG_DATA(&message.fds.control), given, count * sizeof(int));
+    if (count > 0 &&
+        crn_syscall4(SYS_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0) {
+        if (crn_syscall3(SYS_sendmsg, ends[0], &message.header, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
+            queued = 0;
+        crn_syscall1(SYS_close, ends[0]);
+        if (!hold(&queue, ends[1]))
+            queued = 0;
+    } else {
+        queued = 0;
+    }
+    for (unsigned i = 0; i < count; i++)
+        crn_syscall1(SYS_close, given[i]);
+}
+
+/* A descriptor of one of the files in the queue, where they stay; -1: it is not there. */
+static int queue_look(unsigned which)
+{
+    struct message message;
+    int files[QUEUED_COUNT];
+    unsigned count = 0, at = 0;
+    int found = -1;
+    if ((queued >> which & 1) == 0 || !is_still_there(&queue))
+        return -1;
+    for (unsigned i = 0; i < QUEUED_COUNT; i++) {
+        at = i == which ? count : at;
+        count += queued >> i & 1;
+    }
+    message_init(&message, count);
+    if (crn_syscall3(SYS_recvmsg, queue.fd, &message.header,
+                     MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1 ||
+        message.fds.control.cmsg_len < CMSG_LEN(sizeof(int)))
+        return -1;
+    size_t got = (message.fds.control.cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(files, CMSG_DATA(&message.fds.control), got * sizeof(int));
+    for (unsigned i = 0; i < got; i++) {
+        if (i == at && got == count)
+            found = files[i];
+        else
+            crn_syscall1(SYS_close, files[i]);
+    }
+    return found;
+}
+
+static int open_below(int directory, const char *name, int flags)
+{
+    return (int)crn_syscall4(SYS_openat, directory, name, flags | O_RDONLY | O_CLOEXEC, 0);
+}
+
+static int open_in_sight(const char *name, int flags)
+{
+    char path[96] = "/proc/";
+    if (strlen(name) + 7 > sizeof path)
+        return -ENAMETOOLONG;
+    strcat(path, name);
+    return open_below(AT_FDCWD, path, flags);
+}
+
+/* What is held of the file; -1: nothing. */
+static int held_find(const char *name)
+{
+    const char *file = strrchr(name, '/');
+    file = file != NULL ? file + 1 : name;
+    if (!is_any)
+        return -1;
+    if ((strcmp(file, "maps") == 0 || strcmp(file, "smaps") == 0) && is_still_there(&maps)) {
+        crn_syscall3(SYS_lseek, maps.fd, 0, SEEK_SET);
+        return maps.fd;
+    }
+    return strcmp(file, "pagemap") == 0 ? queue_look(QUEUED_PAGEMAP)
+           : strcmp(file, "mem") == 0   ? queue_look(QUEUED_MEM)
+                                        : -1;
+}
+
+static int open_somewhere(const char *name, int flags)
+{
+    int fd = open_in_sight(name, flags);
+    if (fd >= 0)
+        return fd;
+    int proc = queue_look(QUEUED_PROC);
+    int below = proc >= 0 ? open_below(proc, name, flags) : -1;
+    if (proc >= 0)
+        crn_syscall1(SYS_close, proc);
+    if (below < 0 && flags == 0)
+        below = held_find(name);
+    return below >= 0 ? below : fd;
+}
+
+/* A mount of /proc that has nothing above it: whoever gets hold of it is not out of his jail. */
+static int proc_copy(void)
+{
+    return (int)crn_syscall3(SYS_open_tree, AT_FDCWD, "/proc",
+                             OPEN_TREE_CLONE_ | OPEN_TREE_CLOEXEC_);
+}
+
+static int own_open(int proc, const char *name)
+{
+    return proc >= 0 ? open_below(proc, name, 0) : open_in_sight(name, 0);
+}
+
+static void queue_take(int proc)
+{
+    const int files[QUEUED_COUNT] = {
+        [QUEUED_PAGEMAP] = own_open(proc, "self/pagemap"),
+        [QUEUED_MEM] = own_open(proc, "self/mem"),
+        [QUEUED_PROC] = proc,
+    };
+    let_go(&queue);
+    queue_fill(files);
+}
+
+void crn_held_take(bool with_proc)
+{
+    static const unsigned own = 1u << QUEUED_PAGEMAP | 1u << QUEUED_MEM, proc = 1u << QUEUED_PROC;
+    unsigned there = is_still_there(&queue) ? queued : 0;
+    if (!is_still_there(&maps))
+        hold(&maps, open_somewhere("self/smaps", 0));
+    int copy = with_proc && (there & proc) == 0 ? proc_copy() : -1;
+    if (copy >= 0 || (there & own) == 0)
+        queue_take(copy >= 0 || (there & proc) == 0 ? copy : queue_look(QUEUED_PROC));
+    is_any = maps.fd >= 0 || queue.fd >= 0;
+}
+
+void crn_held_after_fork(void)
+{
+    if (!is_any)
+        return;
+    int proc = queue_look(QUEUED_PROC);
+    let_go(&maps);
+    hold(&maps, own_open(proc, "self/smaps"));
+    queue_take(proc);
+    is_any = maps.fd >= 0 || queue.fd >= 0;
+}
+
+bool crn_held_is_ours(int fd)
+{
+    return is_any && fd >= 0 &&
+           ((fd == maps.fd && is_still_there(&maps)) || (fd == queue.fd && is_still_there(&queue)));
+}
+
+int crn_held_first(unsigned from, unsigned to)
+{
+    int first = -1;
+    const struct holding *const all[] = {&maps, &queue};
+    for (unsigned i = 0; i < CRN_COUNT_OF(all) && is_any; i++) {
+        int fd = all[i]->fd;
+        if (fd >= 0 && (unsigned)fd >= from && (unsigned)fd <= to && is_still_there(all[i]) &&
+            (first < 0 || fd < first))
+            first = fd;
+    }
+    return first;
+}
+
+void crn_held_make_way(int fd)
+{
+    struct holding *holding = fd == maps.fd ? &maps : &queue;
+    if (crn_held_is_ours(fd)) {
+        long other = crn_syscall3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST_NUMBER);
+        holding->fd = (int)(other < 0 ? -1 : other); /* the old number is about to be taken */
+    }
+}
+
+int crn_proc_open(const char *name)
+{
+    return open_somewhere(name, 0);
+}
+
+int crn_proc_open_directory(const char *name)
+{
+    return open_somewhere(name, O_DIRECTORY);
+}
+
+void crn_proc_close(int fd)
+{
+    if (fd >= 0 && fd != maps.fd)
+        crn_syscall1(SYS_close, fd);
+}
+
+long crn_proc_stat(const char *name, struct stat *status)
+{
+    int fd = open_somewhere(name, O_PATH);
+    if (fd < 0)
+        return fd;
+    long result = crn_syscall2(SYS_fstat, fd, status);
+    crn_syscall1(SYS_close, fd);
+    return result;
+}
+
+void crn_proc_read_link(const char *name, char *target, size_t bytes)
+{
+    int fd = open_somewhere(name, O_PATH | O_NOFOLLOW);
+    long count = fd < 0 ? fd : crn_syscall4(SYS_readlinkat, fd, "", target, bytes - 1);
+    if (fd >= 0)
+        crn_syscall1(SYS_close, fd);
+    target[count > 0 ? count : 0] = 0;
+}

@@ -1,0 +1,235 @@
+/*
+ * Calls by which a program changes who or where it is.
+ *
+ * Before such a call we take hold of what the end needs and may no longer get (base/held.h); the
+ * call itself goes on as ever.  What we hold then stays ours: to the program its numbers are free
+ * ones, so loops that close all descriptors pass over them, and whoever wants one of the numbers
+ * gets it.
+ */
+#include "shim/places.h"
+#include "shim/state.h"
+#include "base/held.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* Linux 5.9; the same number on all architectures */
+#endif
+enum { CLOSE_RANGE_CLOEXEC_ = 4 };
+
+/* What the program is about to leave. */
+enum leaving {
+    LEAVES_USER = 1,  /* files of /proc/self may be another user's from now on */
+    LEAVES_ROOT = 2,  /* /proc may be out of sight */
+    LEAVES_FILES = 3, /* no file may be opened */
+};
+
+static void leave(enum leaving what)
+{
+    if (crn_shim.phase == CRN_SHIM_ON && crn_shim.options.detect_leaks &&
+        !crn_shim.process.is_silenced && crn_sys_getpid() == crn_shim.process.pid)
+        crn_held_take(what == LEAVES_ROOT);
+}
+
+/* The next definition of a function, found when it is called first. */
+#define NEXT(name)                 \
+    static __typeof__(name) *real; \
+    if (real == NULL)              \
+    real = (__typeof__(name) *)crn_shim_next(#name)
+
+/* Each: its type, name, parameters, arguments, and what is left by it. */
+#define LEAVING_CALLS(X)                                                                    \
+    X(setuid, (uid_t id), (id), LEAVES_USER)                                                \
+    X(setgid, (gid_t id), (id), LEAVES_USER)                                                \
+    X(seteuid, (uid_t id), (id), LEAVES_USER)                                               \
+    X(setegid, (gid_t id), (id), LEAVES_USER)                                               \
+    X(setreuid, (uid_t real_id, uid_t id), (real_id, id), LEAVES_USER)                      \
+    X(setregid, (gid_t real_id, gid_t id), (real_id, id), LEAVES_USER)                      \
+    X(setresuid, (uid_t real_id, uid_t id, uid_t saved), (real_id, id, saved), LEAVES_USER) \
+    X(setresgid, (gid_t real_id, gid_t id, gid_t saved), (real_id, id, saved), LEAVES_USER) \
+    X(setfsuid, (uid_t id), (id), LEAVES_USER)                                              \
+    X(setfsgid, (gid_t id), (id), LEAVES_USER)                                              \
+    X(chroot, (const char *path), (path), LEAVES_ROOT)                                      \
+    X(unshare, (int flags), (flags), LEAVES_ROOT)                                           \
+    X(setns, (int fd, int kind), (fd, kind), LEAVES_ROOT)                                   \
+    X(umount, (const char *path), (path), LEAVES_ROOT)                                      \
+    X(umount2, (const char *path, int flags), (path, flags), LEAVES_ROOT)                   \
+    X(mount,                                                                                \
+      (const char *source, const char *path, const char *type, unsigned long flags,         \
+       const void *data),                                                                   \
+      (source, path, type, flags, data), LEAVES_ROOT)
+
+#define LEAVING_DEFINE(name, parameters, arguments, what) \
+    int name parameters;                                  \
+    CRN_EXPORT CRN_REALIGNED int name parameters          \
+    {                                                     \
+        NEXT(name);                                       \
+        leave(what);                                      \
+        return real arguments;                            \
+    }
+LEAVING_CALLS(LEAVING_DEFINE)
+
+/* Only where files are concerned, and so few that we could not have one. */
+static void limit_note(int which, const struct rlimit *limit)
+{
+    enum { FEW = 64 };
+    if (which == RLIMIT_NOFILE && limit != NULL && limit->rlim_cur < FEW)
+        leave(LEAVES_FILES);
+}
+
+CRN_EXPORT CRN_REALIGNED int setrlimit(__rlimit_resource_t which, const struct rlimit *limit)
+{
+    NEXT(setrlimit);
+    limit_note((int)which, limit);
+    return real(which, limit);
+}
+
+CRN_EXPORT int setrlimit64(__rlimit_resource_t which, const struct rlimit64 *limit)
+    __attribute__((alias("setrlimit")));
+
+CRN_EXPORT CRN_REALIGNED int prlimit(pid_t pid, enum __rlimit_resource which,
+                                     const struct rlimit *limit, struct rlimit *old)
+{
+    NEXT(prlimit);
+    limit_note((int)which, limit);
+    return real(pid, which, limit, old);
+}
+
+CRN_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource which, const struct rlimit64 *limit,
+                         struct rlimit64 *old) __attribute__((alias("prlimit")));
+
+static void prctl_note(int option, unsigned long value)
+{
+    if (option == PR_SET_DUMPABLE && value == 0)
+        leave(LEAVES_USER);
+    else if (option == PR_SET_SECCOMP)
+        leave(LEAVES_FILES);
+}
+
+CRN_EXPORT CRN_REALIGNED int prctl(int option, ...)
+{
+    unsigned long values[4];
+    va_list arguments;
+    NEXT(prctl);
+    va_start(arguments, option);
+    for (unsigned i = 0; i < CRN_COUNT_OF(values); i++)
+        values[i] = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    prctl_note(option, values[0]);
+    return real(option, values[0], values[1], values[2], values[3]);
+}
+
+CRN_EXPORT CRN_REALIGNED int close(int fd)
+{
+    NEXT(close);
+    if (CRN_UNLIKELY(crn_held_is_ours(fd))) {
+        errno = EBADF;
+        return -1;
+    }
+    return real(fd);
+}
+
+CRN_EXPORT CRN_REALIGNED int dup2(int fd, int to)
+{
+    NEXT(dup2);
+    if (CRN_UNLIKELY(crn_held_is_ours(to)))
+        crn_held_make_way(to);
+    return real(fd, to);
+}
+
+CRN_EXPORT CRN_REALIGNED int dup3(int fd, int to, int flags)
+{
+    NEXT(dup3);
+    if (CRN_UNLIKELY(crn_held_is_ours(to)))
+        crn_held_make_way(to);
+    return real(fd, to, flags);
+}
+
+/* In pieces around ours. */
+static long range_close(unsigned from, unsigned to, int flags)
+{
+    int ours;
+    while ((flags & CLOSE_RANGE_CLOEXEC_) == 0 && (ours = crn_held_first(from, to)) >= 0) {
+        if ((unsigned)ours > from) {
+            long result = crn_syscall3(SYS_close_range, from, (unsigned)ours - 1, flags);
+            if (result < 0)
+                return result;
+        }
+        if ((unsigned)ours == to)
+            return 0;
+        from = (unsigned)ours + 1;
+    }
+    return crn_syscall3(SYS_close_range, from, to, flags);
+}
+
+static long libc_result(long result)
+{
+    if (!crn_sys_failed(result))
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+CRN_EXPORT CRN_REALIGNED int close_range(unsigned from, unsigned to, int flags)
+{
+    return (int)libc_result(range_close(from, to, flags));
+}
+
+/* libc's own way, for kernels before Linux 5.9, reads /proc/self/fd; ours then goes with the rest.
+ */
+CRN_EXPORT CRN_REALIGNED void closefrom(int from)
+{
+    NEXT(closefrom);
+    if (crn_held_first(from < 0 ? 0 : (unsigned)from, ~0u) < 0 ||
+        range_close(from < 0 ? 0 : (unsigned)from, ~0u, 0) != 0)
+        real(from);
+}
+
+/* The calls of syscall(2) that concern us; the rest go on without a look. */
+__attribute__((visibility("hidden"))) const unsigned char crn_syscall_marks[512] = {
+    [SYS_setuid] = LEAVES_USER,     [SYS_setgid] = LEAVES_USER,
+    [SYS_setreuid] = LEAVES_USER,   [SYS_setregid] = LEAVES_USER,
+    [SYS_setresuid] = LEAVES_USER,  [SYS_setresgid] = LEAVES_USER,
+    [SYS_setfsuid] = LEAVES_USER,   [SYS_setfsgid] = LEAVES_USER,
+    [SYS_chroot] = LEAVES_ROOT,     [SYS_pivot_root] = LEAVES_ROOT,
+    [SYS_unshare] = LEAVES_ROOT,    [SYS_setns] = LEAVES_ROOT,
+    [SYS_umount2] = LEAVES_ROOT,    [SYS_mount] = LEAVES_ROOT,
+    [SYS_setrlimit] = LEAVES_FILES, [SYS_prlimit64] = LEAVES_FILES,
+    [SYS_prctl] = LEAVES_FILES,     [SYS_seccomp] = LEAVES_FILES,
+    [SYS_close] = LEAVES_FILES,     [SYS_close_range] = LEAVES_FILES,
+};
+
+bool crn_note_syscall(struct crn_syscall_arguments *call)
+{
+    const long *words = call->words;
+    switch (words[0]) {
+    case SYS_setrlimit:
+        limit_note((int)words[1], (const struct rlimit *)words[2]);
+        return false;
+    case SYS_prlimit64:
+        limit_note((int)words[2], (const struct rlimit *)words[3]);
+        return false;
+    case SYS_prctl:
+        prctl_note((int)words[1], (unsigned long)words[2]);
+        return false;
+    case SYS_close:
+        if (!crn_held_is_ours((int)words[1]))
+            return false;
+        call->words[0] = libc_result(-EBADF);
+        return true;
+    case SYS_close_range:
+        call->words[0] =
+            libc_result(range_close((unsigned)words[1], (unsigned)words[2], (int)words[3]));
+        return true;
+    default:
+        leave(crn_syscall_marks[words[0]]);
+        return false;
+    }
+}
