@@ -112,6 +112,8 @@ CRN_EXPORT CRN_REALIGNED void *mmap(void *address, size_t bytes, int protection,
         return result_of(jemalloc_map(address, bytes, protection, flags));
     void *start = result_of(crn_syscall6(SYS_mmap, wish_of(address, bytes, flags), bytes,
                                          protection, flags, fd, offset));
+    if (start != MAP_FAILED)
+        crn_vm_note_mapping();
     if (!is_jemalloc && start != MAP_FAILED && crn_vm_touches_window((uintptr_t)start, bytes))
         crn_vm_note_foreign((uintptr_t)start, bytes);
     if ((flags & MAP_FIXED) != 0 && start != MAP_FAILED)
@@ -174,6 +176,7 @@ CRN_EXPORT CRN_REALIGNED int mprotect(void *address, size_t bytes, int protectio
         errno = (int)-result;
         return -1;
     }
+    crn_vm_note_mapping(); /* it may have cut one in two */
     if (protection != PROT_NONE || !crn_coros.is_used)
         return 0;
     struct crn_calm calm = crn_calm_begin();

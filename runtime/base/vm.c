@@ -118,12 +118,30 @@ void crn_vm_peak_reset(void)
     peak_bytes = used_bytes;
 }
 
+_Atomic uint32_t crn_vm_program_mappings;
+
+enum { RESERVE_MAPPINGS = 64 };
+static _Atomic uintptr_t reserve; /* as many pages, each a mapping of its own; 0: none */
+
+static bool reserve_give_up(void)
+{
+    uintptr_t start = atomic_exchange(&reserve, 0);
+    return start != 0 &&
+           crn_syscall2(SYS_munmap, start, RESERVE_MAPPINGS * (size_t)CRN_PAGE_BYTES) == 0;
+}
+
+static long pages_try(uintptr_t start, size_t bytes, int protection)
+{
+    return crn_syscall6(SYS_mmap, start, bytes, protection,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
 /* Maps at an address or nowhere; answers as the kernel does. */
 static long pages_map(uintptr_t start, size_t bytes, int protection)
 {
-    long result =
-        crn_syscall6(SYS_mmap, start, bytes, protection,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    long result = pages_try(start, bytes, protection);
+    if (CRN_UNLIKELY(result == -ENOMEM) && reserve_give_up())
+        result = pages_try(start, bytes, protection);
     if (crn_sys_failed(result) || (uintptr_t)result == start)
         return result;
     crn_syscall2(SYS_munmap, result, bytes); /* before Linux 4.17 the address was a wish */
@@ -231,6 +249,18 @@ void crn_vm_unmap(void *start, size_t bytes)
 uintptr_t crn_vm_claim(size_t bytes)
 {
     return addresses_take(AREA_KEPT, bytes, HUGE_BYTES);
+}
+
+/* Neighbours that differ in what they allow are not joined. */
+void crn_vm_reserve_take(void)
+{
+    uintptr_t start = crn_vm_claim(RESERVE_MAPPINGS * (size_t)CRN_PAGE_BYTES), none = 0;
+    if (start == 0 ||
+        crn_vm_map_at(start, RESERVE_MAPPINGS * (size_t)CRN_PAGE_BYTES, false) != CRN_OK)
+        return;
+    for (unsigned i = 1; i < RESERVE_MAPPINGS; i += 2)
+        crn_syscall3(SYS_mprotect, start + i * (size_t)CRN_PAGE_BYTES, CRN_PAGE_BYTES, PROT_READ);
+    atomic_compare_exchange_strong(&reserve, &none, start);
 }
 
 void crn_vm_wish_huge(void *start, size_t bytes)

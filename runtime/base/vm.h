@@ -32,6 +32,21 @@ struct crn_span {
 void *crn_vm_map(size_t bytes);
 void crn_vm_unmap(void *start, size_t bytes);
 
+/*
+ * The kernel bounds how many mappings a process has (vm.max_map_count), and the program may use
+ * them up.  The shim counts those that the program makes; once they are many, some are kept in
+ * reserve, and given up when we need one and there is none.
+ */
+void crn_vm_reserve_take(void);
+extern _Atomic uint32_t crn_vm_program_mappings;
+CRN_INLINE void crn_vm_note_mapping(void)
+{
+    enum { MANY = 1 << 14 };
+    if (CRN_UNLIKELY(atomic_fetch_add_explicit(&crn_vm_program_mappings, 1, memory_order_relaxed) ==
+                     MANY))
+        crn_vm_reserve_take();
+}
+
 /* Claims addresses for ever, a multiple of 2 MiB apart from each other's start.  May be 0. */
 uintptr_t crn_vm_claim(size_t bytes);
 

@@ -7,6 +7,7 @@
 #include "check/demand.h"
 #include "check/end.h"
 #include "check/host.h"
+#include "check/limits.h"
 #include "check/recording.h"
 #include "base/switch.h"
 #include "base/sys.h"
@@ -229,7 +230,10 @@ static bool demand_perform(struct demand *demand, unsigned limit_ms)
         return false;
     crn_demand_forget(self);
     crn_busy_begin(self);
+    struct crn_limits limits;
+    crn_limits_lift(&limits);
     bool is_done = crn_stack_call_mapped(demand_do, demand, STACK_BYTES);
+    crn_limits_restore(&limits);
     crn_busy_end(self);
     crn_checks_end();
     return is_done;

@@ -5,6 +5,7 @@
 #include "check/check.h"
 #include "check/hold.h"
 #include "check/host.h"
+#include "check/limits.h"
 #include "check/recording.h"
 #include "base/switch.h"
 #include "base/sys.h"
@@ -178,7 +179,10 @@ static void begin(const struct crn_saved_registers *from, const ucontext_t *inte
             end.from = *from;
         if (!end.is_asked) /* then the program goes on */
             crn_host.end_begins();
+        struct crn_limits limits;
+        crn_limits_lift(&limits);
         crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);
+        crn_limits_restore(&limits);
         half_complete(&end.beginning);
     }
     crn_signals_let(mask_before);
@@ -296,12 +300,15 @@ static void clocks_stop(void *unused, const struct crn_saved_registers *register
 static int finish_alone(int exit_code, int exit_signal, uint64_t mask_before)
 {
     enum { CHECK_LIMIT_MS = 1000 };
+    struct crn_limits limits;
+    crn_limits_lift(&limits);
     end.finishing_tid = crn_sys_gettid();
     crn_stack_call_mapped(clocks_stop, NULL, STACK_BYTES);
     end.is_alone = crn_checks_begin(end.finishing_tid, CHECK_LIMIT_MS);
     int code = report(exit_code, exit_signal);
     if (end.is_alone)
         crn_checks_end();
+    crn_limits_restore(&limits);
     end.forced_code = code != exit_code ? code : 0;
     half_complete(&end.finishing);
     crn_signals_let_writing(mask_before);
