@@ -442,13 +442,26 @@ static void checks_print(const struct crn_page *page, const struct crn_report *r
                 time_of(page, pause_s), crn_page_bytes(page, bytes));
 }
 
+/* "3 processes checked, 1 not checked". */
+static void processes_print(const struct crn_page *page, size_t checked, size_t unchecked)
+{
+    fprintf(page->file, "%s checked", crn_page_count(page, checked, "process"));
+    if (unchecked > 0)
+        fprintf(page->file, ", %s not checked", crn_page_number(page, unchecked));
+}
+
 static void summary_print(const struct crn_page *page, const struct crn_report *report)
 {
     struct total total = total_of(report);
     size_t count = report->processes_count;
-    if (total.unchecked == count)
+    if (total.unchecked == count && count <= 1)
         return; /* a warning has said why */
     fprintf(page->file, "coroner: ");
+    if (total.unchecked == count) {
+        processes_print(page, 0, count);
+        fputc('\n', page->file);
+        return;
+    }
     if (total.leaked.blocks > 0) {
         crn_page_print(page, CRN_STYLE_BAD, "leaked %s", amount_of(page, &total.leaked));
         verdicts_print(page, &total);
@@ -457,8 +470,10 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
     }
     if (count > 1 && total.leaking > 0)
         fprintf(page->file, " by %zu of %s", total.leaking, crn_page_count(page, count, "process"));
-    else if (count > 1)
-        fprintf(page->file, " in %s", crn_page_count(page, count - total.unchecked, "process"));
+    if (count > 1) {
+        fputs("; ", page->file);
+        processes_print(page, count - total.unchecked, total.unchecked);
+    }
     checks_print(page, report);
     states_print(page, &total);
     if (total.findings > 0)
@@ -469,8 +484,6 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
         fprintf(page->file, "; %s", crn_page_count(page, total.double_frees, "bad free"));
     if (total.unseen_threads > 0)
         fprintf(page->file, "; %s unseen", crn_page_count(page, total.unseen_threads, "thread"));
-    if (total.unchecked > 0)
-        fprintf(page->file, "; %s not checked", crn_page_count(page, total.unchecked, "process"));
     fputc('\n', page->file);
 }
 
