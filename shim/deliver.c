@@ -117,24 +117,39 @@ static void showing_add(struct command *command)
             argument_add(command, "%s", flags[i].option);
 }
 
+/*
+ * Where the report goes when nobody waits for it (launcher/late.h); NULL: it goes where the options
+ * say.  The launcher has reported and gone: ours goes beside its file, or where it said, or else to
+ * the system's log.
+ */
+static const char *late_place(char *place, size_t place_bytes)
+{
+    const struct crn_options *options = &crn_shim.options;
+    bool is_late = crn_shim.process.session != NULL;
+    if (options->output[0] != 0) {
+        snprintf(place, place_bytes, "%s%s", options->output,
+                 strstr(options->output, "%p") == NULL ? ".%p" : "");
+        return is_late ? place : NULL;
+    }
+    if (crn_stderr_find() >= 0 || (strcmp(options->format, "text") != 0 && crn_stdout_is_there()))
+        return NULL;
+    return is_late && options->late_reports[0] != 0 ? options->late_reports : "log";
+}
+
 static void command_fill(struct command *command, const char *launcher, const char *recording)
 {
     const struct crn_options *options = &crn_shim.options;
-    char number[32];
+    char number[32], place[2048];
     memset(command, 0, sizeof *command);
     argument_add(command, "%s", launcher);
     argument_add(command, "%s", "report");
     argument_add(command, "--format=%s", options->format);
-    if (options->output[0] != 0 && crn_shim.process.session != NULL &&
-        strstr(options->output, "%p") == NULL) {
-        /* The launcher has reported and gone: ours goes beside its file. */
-        snprintf(number, sizeof number, ".%d", crn_shim.process.pid);
-        char path[2048];
-        snprintf(path, sizeof path, "%s%s", options->output, number);
-        argument_add(command, "--output=%s", path);
-    } else if (options->output[0] != 0) {
+    const char *late = late_place(place, sizeof place);
+    argument_add(command, "%s", "--deliver");
+    if (late != NULL)
+        argument_add(command, "--late-reports=%s", late);
+    else if (options->output[0] != 0)
         argument_add(command, "--output=%s", options->output);
-    }
     if (options->record[0] != 0)
         argument_add(command, "--record=%s", options->record);
     snprintf(number, sizeof number, "%u", options->error_exitcode);
@@ -259,11 +274,11 @@ static int command_run(const struct command *command, struct crn_draft *draft)
     return status >> 8 & 0xff;
 }
 
-/* What becomes of a recording that could not be rendered. */
+/* What becomes of a recording that nobody looked after. */
 static void leftover_say(const char *obstacle, const char *path)
 {
     if (path[0] != 0)
-        crn_log("%s; the recording is kept: %s", obstacle, path);
+        crn_log("%s; the recording is kept, render with: coroner report %s", obstacle, path);
     else
         crn_log("%s, and no file could be written; there is no report", obstacle);
 }
@@ -284,20 +299,14 @@ int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int le
         leftover_say("the coroner command is not beside libcoroner.so", path);
         return leak_code;
     }
-    bool is_for_stderr =
-        crn_shim.options.output[0] == 0 && strcmp(crn_shim.options.format, "text") == 0;
-    if (is_for_stderr && crn_stderr_find() < 0)
-        return leak_code; /* nowhere to say anything: the recording stays */
     command_fill(&command, launcher, is_file ? path : "/dev/stdin");
     int result = command_run(&command, is_file ? NULL : draft);
-    if (result < 0 || result == NO_LAUNCHER) {
+    if (crn_shim.options.error_exitcode != 0 && result == (int)crn_shim.options.error_exitcode)
+        return result;
+    if (result != 0) { /* of a delivery there is no other status */
         leftover_say("the coroner command could not be run", path);
         return leak_code;
     }
-    if (crn_shim.options.error_exitcode != 0 && result == (int)crn_shim.options.error_exitcode)
-        code = result;
-    if (is_file)
-        crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
     return code;
 }
 
@@ -309,11 +318,12 @@ bool crn_deliver_text(const char *path)
         return false;
     argument_add(command, "%s", launcher);
     argument_add(command, "%s", "report");
+    argument_add(command, "%s", "--deliver");
     showing_add(command);
     argument_add(command, "%s", path);
     int result = command_run(command, NULL);
     crn_vm_unmap(command, sizeof *command);
-    return result >= 0 && result != NO_LAUNCHER;
+    return result == 0;
 }
 
 bool crn_deliver_judged(const char *path, bool is_said, bool fallback)
@@ -327,6 +337,8 @@ bool crn_deliver_judged(const char *path, bool is_said, bool fallback)
     argument_add(command, "%s", "report");
     argument_add(command, "%s", "--quiet");
     argument_add(command, "%s", "--error-exitcode=1");
+    if (is_said)
+        argument_add(command, "%s", "--deliver");
     if (!is_said)
         argument_add(command, "%s", "--output=/dev/null");
     else if (crn_shim.options.output[0] != 0 && strcmp(crn_shim.options.format, "text") == 0)

@@ -11,6 +11,9 @@ __attribute__((noreturn)) void crn_exit(int code, const struct crn_saved_registe
 __attribute__((noreturn)) void crn_exit_now(int code, const struct crn_saved_registers *from);
 __attribute__((noreturn)) void crn_quick_exit(int code, const struct crn_saved_registers *from);
 
+/* daemon: libc's own ends the process by a system call, past everybody. */
+int crn_daemon(int keeps_directory, int keeps_streams, const struct crn_saved_registers *from);
+
 /* An on_exit function, and what it calls. */
 void crn_very_last(int status, void *unused);
 void crn_very_last_do(int status, void *unused, const struct crn_saved_registers *from);

@@ -223,6 +223,7 @@ crn_ucontext_end:
         ENTER   _exit, crn_exit_now, %rsi
         ENTER   _Exit, crn_exit_now, %rsi
         ENTER   quick_exit, crn_quick_exit, %rsi
+        ENTER   daemon, crn_daemon, %rdx
         .hidden crn_very_last
         ENTER   crn_very_last, crn_very_last_do, %rdx
         ENTER   coroner_v1_check, crn_probe_check, %rcx

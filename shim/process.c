@@ -22,11 +22,15 @@
 #include "stack/verify.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <gnu/libc-version.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 typedef int (*main_function)(int, char **, char **);
@@ -148,6 +152,44 @@ void crn_exit_now(int code, const struct crn_saved_registers *from)
         code = crn_end_finish(code & 0xff, from);
     for (;;)
         crn_syscall1(SYS_exit_group, code);
+}
+
+/* As libc has it: standard streams to /dev/null, if that is what it should be. */
+static int streams_to_nothing(void)
+{
+    struct stat status;
+    int fd = open("/dev/null", O_RDWR);
+    bool is_there = fd >= 0 && fstat(fd, &status) == 0;
+    bool is_nothing = is_there && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO && is_nothing; stream++)
+        dup2(fd, stream);
+    int error = is_there ? ENODEV : errno;
+    if (fd > (is_nothing ? STDERR_FILENO : -1))
+        close(fd);
+    if (!is_nothing)
+        errno = error;
+    return is_nothing ? 0 : -1;
+}
+
+/*
+ * Goes to the background.  The process that is left behind ends here, and is checked; its status
+ * stays 0, since that says whether the daemon has started, and a plain preload says nothing of it
+ * unless something leaked.
+ */
+int crn_daemon(int keeps_directory, int keeps_streams, const struct crn_saved_registers *from)
+{
+    pid_t child = fork();
+    if (child < 0)
+        return -1;
+    if (child > 0) {
+        crn_shim.process.is_first = false;
+        crn_exit_now(0, from);
+    }
+    if (setsid() < 0)
+        return -1;
+    if (!keeps_directory)
+        (void)!chdir("/");
+    return keeps_streams ? 0 : streams_to_nothing();
 }
 
 /* The first handler registered is the last one quick_exit calls. */

@@ -150,6 +150,7 @@ class Test:
                     return "skipped", [f"skipped {self.name}: built only with {self.case.header}"]
                 return "failed", [f"FAILED {self.name}: it is not built"]
             env = self.prepare(directory)
+            env["XDG_STATE_HOME"] = str(directory / ".state")  # nothing of a test is left elsewhere
             reason = self.skip_reason(directory, env)
             if reason is not None:
                 return "skipped", [f"skipped {self.name}: {reason}"]

@@ -48,6 +48,8 @@ struct crn_options {
     bool use_globals, use_stacks, use_registers, use_tls, use_root_regions, use_unaligned;
     unsigned verify_stacks;    /* compare every so many-th stack with libunwind's; 0: none */
     const char *verify_output; /* where that is told; "": standard error */
+    bool deliver;              /* `report` works for the shim: the recording is its own */
+    const char *late_reports;  /* where they go that outlive the launcher; "": see deliver.c */
     uint8_t sources[CRN_OPTIONS_MAX]; /* enum crn_option_source, by row of the table */
 };
 

@@ -9,6 +9,8 @@
 
 #include "record/reader.h"
 
+enum { CRN_LAST_NAME_BYTES = 24 };
+
 struct crn_ending {
     pid_t pid;
     int exit_code; /* -1 when a signal ended it */
@@ -16,6 +18,7 @@ struct crn_ending {
     uint64_t duration_ns;
     struct rusage usage; /* of it and of the descendants that were waited for */
     int interruption;    /* a signal by which somebody wanted an end of it; 0: none */
+    char last_name[CRN_LAST_NAME_BYTES]; /* of the image it last was (comm); "": not known */
 };
 
 /* Writes the ending into a recording of the program. */

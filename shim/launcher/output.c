@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "report/render.h"
@@ -29,6 +32,26 @@ void crn_say(const char *format, ...)
         crn_out_of_memory();
     va_end(arguments);
     fprintf(stderr, "coroner: %s\n", text); /* at once: the program may be writing there, too */
+    free(text);
+}
+
+static bool is_nothing(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
+
+void crn_say_somewhere(const char *format, ...)
+{
+    char *text;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        crn_out_of_memory();
+    va_end(arguments);
+    if (was_closed[STDERR_FILENO] || is_nothing(STDERR_FILENO) ||
+        fprintf(stderr, "coroner: %s\n", text) < 0)
+        syslog(LOG_USER | LOG_WARNING, "%s", text);
     free(text);
 }
 
@@ -113,8 +136,7 @@ bool crn_output_check(const char *path)
     return error == 0;
 }
 
-/* Writes all of it, however slowly the other side reads; answers 0 or the errno. */
-static int write_all(int fd, const char *bytes, size_t count)
+int crn_output_write(int fd, const char *bytes, size_t count)
 {
     while (count > 0) {
         ssize_t n = write(fd, bytes, count);
@@ -138,7 +160,7 @@ static int write_file(const char *path, const char *bytes, size_t count)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
     if (fd < 0)
         return errno;
-    int error = write_all(fd, bytes, count);
+    int error = crn_output_write(fd, bytes, count);
     if (close(fd) != 0 && error == 0)
         error = errno;
     return error;
@@ -146,7 +168,7 @@ static int write_file(const char *path, const char *bytes, size_t count)
 
 static int write_stream(int fd, const char *bytes, size_t count)
 {
-    return was_closed[fd] ? EBADF : write_all(fd, bytes, count);
+    return was_closed[fd] ? EBADF : crn_output_write(fd, bytes, count);
 }
 
 /* To standard output by its name as to a stream: a file it was redirected to is not cut. */
@@ -157,16 +179,22 @@ static int write_place(const char *path, const char *bytes, size_t count)
     return write_file(path, bytes, count);
 }
 
-bool crn_output_bytes(const char *path, const char *bytes, size_t count)
+/* To the file `path` or standard output, else to standard error. */
+static enum crn_delivery bytes_deliver(const char *path, const char *bytes, size_t count)
 {
     int error =
         *path != 0 ? write_place(path, bytes, count) : write_stream(STDOUT_FILENO, bytes, count);
-    if (error != 0) {
-        crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",
-                *path != 0 ? path : "standard output", strerror(error));
-        write_stream(STDERR_FILENO, bytes, count);
-    }
-    return error == 0;
+    if (error == 0)
+        return CRN_DELIVERED;
+    crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",
+            *path != 0 ? path : "standard output", strerror(error));
+    return write_stream(STDERR_FILENO, bytes, count) == 0 ? CRN_DELIVERED_ELSEWHERE
+                                                          : CRN_DELIVERED_NOWHERE;
+}
+
+bool crn_output_bytes(const char *path, const char *bytes, size_t count)
+{
+    return bytes_deliver(path, bytes, count) == CRN_DELIVERED;
 }
 
 /* Whether colours would be seen and are wanted (https://no-color.org). */
@@ -178,32 +206,47 @@ static bool has_color(int fd)
            strcmp(terminal, "dumb") != 0;
 }
 
-bool crn_output_report(const struct crn_report *report, const struct crn_options *options,
-                       uint64_t pid)
+/* Whether somebody should have seen it. */
+static bool has_news(const struct crn_report *report)
+{
+    for (size_t i = 0; i < report->processes_count; i++)
+        if (report->processes[i].leaks_count > 0 || report->processes[i].findings_count > 0)
+            return true;
+    return false;
+}
+
+void crn_output_render(const struct crn_report *report, const struct crn_options *options,
+                       bool has_color, char **bytes, size_t *count)
+{
+    FILE *file = open_memstream(bytes, count);
+    if (file == NULL)
+        crn_out_of_memory();
+    if (strcmp(options->format, "text") == 0)
+        crn_report_write_text(report, file, has_color);
+    else
+        crn_report_write_json(report, file);
+    if (fclose(file) != 0)
+        crn_out_of_memory();
+}
+
+enum crn_delivery crn_output_report(const struct crn_report *report,
+                                    const struct crn_options *options, uint64_t pid)
 {
     if (options->quiet && !crn_report_is_bad(report, options->strict))
-        return true;
+        return CRN_DELIVERED;
     bool is_text = strcmp(options->format, "text") == 0;
     bool is_file = *options->output != 0;
     int fd = is_text ? STDERR_FILENO : STDOUT_FILENO;
     char *path = is_file ? crn_path_expand(options->output, pid) : NULL;
     char *bytes;
     size_t count;
-    FILE *file = open_memstream(&bytes, &count);
-    if (file == NULL)
-        crn_out_of_memory();
-    if (is_text)
-        crn_report_write_text(report, file, !is_file && has_color(fd));
-    else
-        crn_report_write_json(report, file);
-    if (fclose(file) != 0)
-        crn_out_of_memory();
-    bool is_delivered = true; /* standard error may be closed on purpose */
+    crn_output_render(report, options, is_text && !is_file && has_color(fd), &bytes, &count);
+    enum crn_delivery delivery = CRN_DELIVERED;
     if (is_file || !is_text)
-        is_delivered = crn_output_bytes(is_file ? path : "", bytes, count);
-    else
-        write_stream(fd, bytes, count);
+        delivery = bytes_deliver(is_file ? path : "", bytes, count);
+    else if (!was_closed[fd] && write_stream(fd, bytes, count) != 0 && has_news(report))
+        delivery = CRN_DELIVERED_NOWHERE; /* closed, it was on purpose */
     free(bytes);
     free(path);
-    return is_delivered;
+    return delivery;
 }

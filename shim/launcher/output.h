@@ -10,6 +10,12 @@
 void crn_say(const char *format, ...) CRN_PRINTF(1, 2);
 
 /*
+ * The same for what must not be missed: where standard error takes nothing, it goes to the system's
+ * log.
+ */
+void crn_say_somewhere(const char *format, ...) CRN_PRINTF(1, 2);
+
+/*
  * Takes the place of standard streams that are closed, so that no file of ours lands on their
  * numbers.  The places close again at exec: a program started by us finds them as we did.
  */
@@ -43,14 +49,25 @@ bool crn_output_check(const char *path);
  */
 bool crn_output_bytes(const char *path, const char *bytes, size_t count);
 
+enum crn_delivery {
+    CRN_DELIVERED,
+    CRN_DELIVERED_ELSEWHERE, /* not to a place that was chosen (a file, a format's standard output)
+                              */
+    CRN_DELIVERED_NOWHERE    /* and there is something in it that somebody should have seen */
+};
+
 /*
  * Writes the report in the format and to the place that the options say; `pid` is what %p means.
  * A place that cannot be written costs one line, and the report goes to standard error instead.
- *
- * Answers false when it did not reach a place that was chosen (a file, or a format's standard
- * output).
  */
-bool crn_output_report(const struct crn_report *report, const struct crn_options *options,
-                       uint64_t pid);
+enum crn_delivery crn_output_report(const struct crn_report *report,
+                                    const struct crn_options *options, uint64_t pid);
+
+/* The report in the format that the options say, in memory from malloc: *bytes, *count. */
+void crn_output_render(const struct crn_report *report, const struct crn_options *options,
+                       bool has_color, char **bytes, size_t *count);
+
+/* Writes all of it, however slowly the other side reads; answers 0 or the errno. */
+int crn_output_write(int fd, const char *bytes, size_t count);
 
 #endif

@@ -6,26 +6,32 @@
  *     watch                   the program runs
  *     collect                 recordings become one report; kept ones are copied
  *     output, exit            the report is written, the status decided
+ *
+ * The last two are the work of a child (attend.h): should it fail, the recordings are kept.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "options/lsan.h"
 #include "record/reader.h"
 #include "shim/launcher/arguments.h"
+#include "shim/launcher/attend.h"
 #include "shim/launcher/handoff.h"
 #include "shim/launcher/keep.h"
+#include "shim/launcher/late.h"
 #include "shim/launcher/output.h"
 #include "shim/launcher/program.h"
+#include "shim/launcher/rescue.h"
 #include "shim/launcher/session.h"
 #include "shim/launcher/watch.h"
 
 struct run {
     struct crn_options options;
     /* CORONER_OPTIONS, LSAN_OPTIONS and what the program answered, cut up: options point there. */
-    char *options_text, *lsan_text, *program_text;
+    char *options_text, *lsan_text, *program_text, *late_reports;
     struct crn_suppressions *suppressions;
     char **argv; /* of the program */
     char *path;
@@ -35,8 +41,8 @@ struct run {
     struct crn_handoff handoff;
     struct crn_ending ending;
     struct crn_report *report;
-    bool is_delivered; /* the report reached the place it was asked for */
-    bool keeps_files;  /* a recording could not be copied where it was wanted */
+    bool keeps_files; /* a recording is only in the session */
+    pid_t pid;        /* ours */
 };
 
 static void warn_option(const char *message, void *user)
@@ -149,6 +155,15 @@ static bool process_collect(struct run *run, const struct crn_session_file *file
     return is_taken;
 }
 
+/* Whether its last image bears another name than the file that we started. */
+static bool has_become_another(const struct run *run)
+{
+    enum { KEPT = 15 }; /* of a name, by the kernel */
+    const char *slash = strrchr(run->path, '/');
+    return *run->ending.last_name != 0 &&
+           strncmp(run->ending.last_name, slash != NULL ? slash + 1 : run->path, KEPT) != 0;
+}
+
 /* Takes down a program that left no recording, with the one warning that says why. */
 static void program_take_unseen(struct run *run)
 {
@@ -159,10 +174,15 @@ static void program_take_unseen(struct run *run)
     else if (run->ending.signal != 0)
         snprintf(why, sizeof why, "not checked: signal %d (%s) ended it", run->ending.signal,
                  strsignal(run->ending.signal));
-    else
+    else if (has_become_another(run))
         snprintf(why, sizeof why,
                  "not checked: it left no recording; the program it last became could not be "
-                 "watched");
+                 "watched (%s)",
+                 run->ending.last_name);
+    else
+        snprintf(why, sizeof why,
+                 "not checked: it left no recording; it ended by a system call of its own, past "
+                 "exit and _exit");
     crn_ending_record(&run->ending, run->path, run->argv, why, &recording);
     recording_take(run, &recording, 0);
     crn_record_close(&recording);
@@ -197,13 +217,86 @@ static void collect(struct run *run)
     crn_report_finish(run->report);
 }
 
-static int exit_status(const struct run *run)
+/* How the program ended, as a status; 2 instead of 0 when the report has not come where it should.
+ */
+static int own_status(const struct run *run, bool is_delivered)
 {
-    if (run->options.error_exitcode != 0 && crn_report_is_bad(run->report, run->options.strict))
-        return (int)run->options.error_exitcode;
     int status =
         run->ending.signal != 0 ? CRN_EXIT_SIGNAL + run->ending.signal : run->ending.exit_code;
-    return status == 0 && !run->is_delivered ? CRN_EXIT_USAGE : status;
+    return status == 0 && !is_delivered ? CRN_EXIT_USAGE : status;
+}
+
+/* Makes the report, in a child; what that must tell its parent goes into the answer. */
+enum { KEEPS_FILES = CRN_ANSWER_OWN };
+
+static int report_make(void *user)
+{
+    struct run *run = user;
+    enum crn_delivery delivery = CRN_DELIVERED;
+    collect(run);
+    /* What a text on standard error could say about an unwatched program, it has read already. */
+    if (run->obstacle == NULL || *run->options.output != 0 ||
+        strcmp(run->options.format, "text") != 0)
+        delivery = crn_output_report(run->report, &run->options, (uint64_t)run->ending.pid);
+    int status =
+        run->options.error_exitcode != 0 && crn_report_is_bad(run->report, run->options.strict)
+            ? (int)run->options.error_exitcode
+            : own_status(run, delivery == CRN_DELIVERED);
+    status &= CRN_STATUS;
+    if (run->keeps_files)
+        status |= KEEPS_FILES;
+    if (delivery == CRN_DELIVERED_NOWHERE)
+        status |= CRN_UNSEEN;
+    else if (getpid() != run->pid && getppid() != run->pid) /* the launcher was killed meanwhile */
+        crn_session_remove(&run->session, &run->files, run->keeps_files);
+    return status;
+}
+
+/* The recordings of the session, to be kept; from malloc. */
+static struct crn_rescued *rescued_list(const struct run *run)
+{
+    struct crn_rescued *rescued = calloc(run->files.count + 1, sizeof *rescued);
+    if (rescued == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < run->files.count; i++)
+        rescued[i].path = run->files.rows[i].path;
+    return rescued;
+}
+
+static void recordings_keep(void *user, const char *why)
+{
+    struct run *run = user;
+    struct crn_rescued *rescued = rescued_list(run);
+    crn_rescue(why, rescued, run->files.count, &run->ending, CRN_PLACE_HERE_FIRST);
+    for (size_t i = 0; i < run->files.count; i++)
+        run->keeps_files |= !rescued[i].is_kept;
+    free(rescued);
+}
+
+/* The status when there is no report: what recordings say, without suppressions. */
+static int status_without_report(const struct run *run)
+{
+    struct crn_rescued *rescued = rescued_list(run);
+    struct crn_rescue_facts facts = crn_rescue_look(rescued, run->files.count);
+    bool is_bad = facts.has_proven_leak || (run->options.strict && facts.has_news);
+    free(rescued);
+    return is_bad && run->options.error_exitcode != 0 ? (int)run->options.error_exitcode
+                                                      : own_status(run, false);
+}
+
+/* Has the report made; answers the status to exit with. */
+static int report_attend(struct run *run)
+{
+    const struct crn_attendance attendance = {.user = run,
+                                              .signals_before = run->ending.interruption != 0,
+                                              .make = report_make,
+                                              .keep = recordings_keep};
+    run->pid = getpid();
+    int answer = crn_attend(&attendance);
+    if (answer == CRN_NOT_MADE)
+        return status_without_report(run);
+    run->keeps_files |= (answer & KEEPS_FILES) != 0;
+    return answer & CRN_STATUS;
 }
 
 /* The program runs, and is alone with the streams that no report is for. */
@@ -213,12 +306,23 @@ static void streams_let_go(void *user)
     crn_output_let_go(*run->options.output != 0 || strcmp(run->options.format, "text") == 0);
 }
 
+/* Chooses where those report that outlive us, while it is known where that would last. */
+static void late_reports_place(struct run *run)
+{
+    char message[512];
+    run->late_reports = *run->options.output == 0 ? crn_place_foresee() : NULL;
+    crn_options_set(&run->options, "late_reports",
+                    run->late_reports != NULL ? run->late_reports : "", CRN_SOURCE_OWN, message,
+                    sizeof message);
+}
+
 /* Runs the program that was found; answers the status to exit with. */
 static int run_and_report(struct run *run)
 {
     run->obstacle = crn_program_obstacle(run->path);
     if (run->obstacle != NULL)
         crn_say("%s cannot be watched: %s; running it without Coroner", run->path, run->obstacle);
+    late_reports_place(run);
     if (!crn_session_open(&run->session) ||
         !crn_handoff_init(&run->handoff, &run->options, run->session.directory))
         return CRN_EXIT_USAGE;
@@ -228,14 +332,12 @@ static int run_and_report(struct run *run)
         crn_say("%s: cannot be executed: %s", run->path, strerror(error));
         return error == ENOENT ? CRN_EXIT_NOT_FOUND : CRN_EXIT_NOT_EXECUTABLE;
     }
+    char *session_path = text_copy(run->session.directory);
     crn_session_close(&run->session, &run->files);
-    collect(run);
-    /* What a text on standard error could say about an unwatched program, it has read already. */
-    if (run->obstacle == NULL || *run->options.output != 0 ||
-        strcmp(run->options.format, "text") != 0)
-        run->is_delivered =
-            crn_output_report(run->report, &run->options, (uint64_t)run->ending.pid);
-    return exit_status(run);
+    int status = report_attend(run);
+    crn_late_foretell(session_path, &run->options);
+    free(session_path);
+    return status;
 }
 
 static void run_fini(struct run *run)
@@ -248,11 +350,12 @@ static void run_fini(struct run *run)
     free(run->options_text);
     free(run->lsan_text);
     free(run->program_text);
+    free(run->late_reports);
 }
 
 int crn_command_run(const struct crn_command *command, int argc, char **argv)
 {
-    struct run run = {.is_delivered = true};
+    struct run run = {0};
     struct crn_arguments arguments;
     crn_output_endure();
     crn_options_init(&run.options);
@@ -269,6 +372,7 @@ int crn_command_run(const struct crn_command *command, int argc, char **argv)
                        !crn_output_check(run.options.record)))
         status = CRN_EXIT_USAGE;
     if (status < 0) {
+        crn_sessions_clear();
         status = crn_program_find(run.argv[0], &run.path);
         if (status == 0)
             status = run_and_report(&run);

@@ -9,26 +9,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/session.h"
+#include "record/mailbox.h"
 #include "shim/launcher/mailbox.h"
 #include "shim/launcher/output.h"
+#include "shim/launcher/rescue.h"
 #include "sym/store.h"
 
-/* Makes a directory below `parent`, which must be an absolute path. */
-static char *directory_make(const char *parent)
-{
-    char *directory;
-    if (asprintf(&directory, "%s/coroner-XXXXXX", parent) < 0)
-        crn_out_of_memory();
-    if (mkdtemp(directory) != NULL)
-        return directory;
-    free(directory);
-    return NULL;
-}
+#define NAME_BEGINS "coroner-"
+#define NAME_RANDOM "XXXXXX"
+#define NAME_CLOSED ".closed"
 
 /* Memory, and so much of it that recordings will not fill it up; containers may have little. */
 static const char *memory_place(void)
@@ -41,38 +36,81 @@ static const char *memory_place(void)
                : NULL;
 }
 
+static const char *name_of(const struct crn_session *session)
+{
+    return strrchr(session->directory, '/') + 1;
+}
+
+static int directory_open(int parent, const char *name)
+{
+    return openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static bool is_ours_alone(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
+           (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
 /* They take no room until somebody writes to them.  Without them little is lost. */
-static void spares_make(const char *directory)
+static void spares_make(int directory)
 {
     for (unsigned n = 0; n < CRN_SESSION_SPARES; n++) {
-        char *path;
-        if (asprintf(&path, "%s/" CRN_SESSION_SPARE, directory, n) < 0)
-            crn_out_of_memory();
-        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        char name[32];
+        snprintf(name, sizeof name, CRN_SESSION_SPARE, n);
+        int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd >= 0 && ftruncate(fd, CRN_SESSION_SPARE_BYTES) != 0)
-            unlink(path);
+            unlinkat(directory, name, 0);
         if (fd >= 0)
             close(fd);
-        free(path);
     }
+}
+
+/* The lock bears its name only once it is held: nobody shall find it open. */
+static int lock_make(int directory)
+{
+    static const char fresh[] = CRN_SESSION_LOCK ".new";
+    int fd = openat(directory, fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 && (flock(fd, LOCK_EX | LOCK_NB) != 0 ||
+                    renameat(directory, fresh, directory, CRN_SESSION_LOCK) != 0))
+        unlinkat(directory, fresh, 0); /* without it nobody will take the session for a dead one */
+    return fd;
+}
+
+/* Makes a session's directory below `parent`, which must be an absolute path. */
+static bool session_make(struct crn_session *session, const char *parent)
+{
+    *session = (struct crn_session){.parent = -1, .fd = -1, .lock = -1};
+    if (asprintf(&session->directory, "%s/" NAME_BEGINS NAME_RANDOM, parent) < 0)
+        crn_out_of_memory();
+    session->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (session->parent >= 0 && mkdtemp(session->directory) != NULL) {
+        session->fd = directory_open(session->parent, name_of(session));
+        if (session->fd >= 0 && is_ours_alone(session->fd)) {
+            session->lock = lock_make(session->fd);
+            spares_make(session->fd);
+            crn_mailbox_make(session->directory);
+            return true;
+        }
+    }
+    int error = errno;
+    struct crn_session_files none = {0};
+    crn_session_remove(session, &none, true);
+    errno = error;
+    return false;
 }
 
 bool crn_session_open(struct crn_session *session)
 {
     /* Memory before a disk, where making a file can take longer than the program's check. */
     const char *parents[] = {getenv("TMPDIR"), memory_place(), "/tmp"};
-    session->directory = NULL;
-    for (unsigned i = 0; i < CRN_COUNT_OF(parents) && session->directory == NULL; i++)
-        if (parents[i] != NULL && *parents[i] == '/')
-            session->directory = directory_make(parents[i]);
-    if (session->directory == NULL)
-        crn_say("cannot make a directory in TMPDIR or /tmp: %s; set TMPDIR to one that is writable",
-                strerror(errno));
-    else {
-        spares_make(session->directory);
-        crn_mailbox_make(session->directory);
-    }
-    return session->directory != NULL;
+    for (unsigned i = 0; i < CRN_COUNT_OF(parents); i++)
+        if (parents[i] != NULL && *parents[i] == '/' && session_make(session, parents[i]))
+            return true;
+    crn_say("cannot make a directory in TMPDIR or /tmp: %s; set TMPDIR to one that is writable",
+            strerror(errno));
+    return false;
 }
 
 static int file_compare(const void *a, const void *b)
@@ -96,26 +134,18 @@ static bool name_read(const char *name, struct crn_session_file *file)
     return true;
 }
 
-void crn_session_close(struct crn_session *session, struct crn_session_files *files)
+/* Lists the recordings in a directory that is held; `path` is its path. */
+static void files_list(int fd, const char *path, struct crn_session_files *files)
 {
-    char *closed;
     struct dirent *entry;
+    int again = directory_open(fd, "."); /* a descriptor that closedir() may close */
+    DIR *directory = again >= 0 ? fdopendir(again) : NULL;
     memset(files, 0, sizeof *files);
-    if (asprintf(&closed, "%s.closed", session->directory) < 0)
-        crn_out_of_memory();
-    if (rename(session->directory, closed) == 0) {
-        free(session->directory);
-        session->directory = closed;
-    } else {
-        free(closed); /* the worst of it: a late recording is not seen */
-    }
-    crn_mailbox_empty(session->directory);
-    DIR *directory = opendir(session->directory);
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         struct crn_session_file file;
         if (!name_read(entry->d_name, &file))
             continue;
-        if (asprintf(&file.path, "%s/%s", session->directory, entry->d_name) < 0)
+        if (asprintf(&file.path, "%s/%s", path, entry->d_name) < 0)
             crn_out_of_memory();
         files->rows = crn_grow(files->rows, files->count, &files->room, sizeof *files->rows);
         files->rows[files->count++] = file;
@@ -126,27 +156,134 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
         qsort(files->rows, files->count, sizeof *files->rows, file_compare);
 }
 
-static void directory_remove(const char *path)
+static void files_free(struct crn_session_files *files)
+{
+    for (size_t i = 0; i < files->count; i++)
+        free(files->rows[i].path);
+    free(files->rows);
+    memset(files, 0, sizeof *files);
+}
+
+void crn_session_close(struct crn_session *session, struct crn_session_files *files)
+{
+    char *closed;
+    if (asprintf(&closed, "%s" NAME_CLOSED, session->directory) < 0)
+        crn_out_of_memory();
+    if (renameat(session->parent, name_of(session), session->parent, strrchr(closed, '/') + 1) ==
+        0) {
+        free(session->directory);
+        session->directory = closed;
+    } else {
+        free(closed); /* the worst of it: a late recording is not seen */
+    }
+    crn_mailbox_empty(session->directory);
+    files_list(session->fd, session->directory, files);
+}
+
+/* Removes what is in a directory, and then that itself; the lock goes last. */
+static bool directory_remove(int parent, const char *name, int fd)
 {
     struct dirent *entry;
-    DIR *directory = opendir(path);
+    int again = directory_open(fd, ".");
+    DIR *directory = again >= 0 ? fdopendir(again) : NULL;
     while (directory != NULL && (entry = readdir(directory)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(directory), entry->d_name, 0);
+        if (strcmp(entry->d_name, CRN_SESSION_LOCK) != 0 && strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0)
+            unlinkat(fd, entry->d_name, 0);
     if (directory != NULL)
         closedir(directory);
-    rmdir(path);
+    unlinkat(fd, CRN_SESSION_LOCK, 0);
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0;
+}
+
+static void descriptors_close(const struct crn_session *session)
+{
+    const int fds[] = {session->lock, session->fd, session->parent};
+    for (unsigned i = 0; i < CRN_COUNT_OF(fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
 }
 
 void crn_session_remove(struct crn_session *session, struct crn_session_files *files,
                         bool keeps_files)
 {
-    if (!keeps_files && session->directory != NULL)
-        directory_remove(session->directory);
-    for (size_t i = 0; i < files->count; i++)
-        free(files->rows[i].path);
-    free(files->rows);
+    if (session->directory != NULL) {
+        if (!keeps_files)
+            directory_remove(session->parent, name_of(session), session->fd);
+        descriptors_close(session);
+    }
+    files_free(files);
     free(session->directory);
-    memset(files, 0, sizeof *files);
-    session->directory = NULL;
+    *session = (struct crn_session){.parent = -1, .fd = -1, .lock = -1};
+}
+
+/* Whether a name is one that crn_session_open() makes, be it closed. */
+static bool is_session_name(const char *name)
+{
+    const size_t begins = sizeof NAME_BEGINS - 1, whole = begins + sizeof NAME_RANDOM - 1;
+    return strncmp(name, NAME_BEGINS, begins) == 0 && strlen(name) >= whole &&
+           (name[whole] == 0 || strcmp(name + whole, NAME_CLOSED) == 0);
+}
+
+/* Keeps the recordings of a dead session; answers whether none of them is left only there. */
+static bool files_rescue(int fd, const char *path)
+{
+    struct crn_session_files files;
+    bool are_kept = true;
+    files_list(fd, path, &files);
+    struct crn_rescued *rescued = calloc(files.count + 1, sizeof *rescued);
+    if (rescued == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < files.count; i++)
+        rescued[i].path = files.rows[i].path;
+    if (files.count > 0)
+        crn_rescue("a `coroner` before this one was killed", rescued, files.count, NULL,
+                   CRN_PLACE_STATE_FIRST);
+    for (size_t i = 0; i < files.count; i++)
+        are_kept &= rescued[i].is_kept;
+    free(rescued);
+    files_free(&files);
+    return are_kept;
+}
+
+/* Clears up one session, if it is ours and nobody holds its lock. */
+static void session_clear(int parent, const char *parent_path, const char *name)
+{
+    char *path;
+    if (asprintf(&path, "%s/%s", parent_path, name) < 0)
+        crn_out_of_memory();
+    int fd = directory_open(parent, name), lock = -1;
+    if (fd >= 0 && is_ours_alone(fd))
+        lock = openat(fd, CRN_SESSION_LOCK, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool is_dead = lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0;
+    if (is_dead) {
+        crn_mailbox_empty(path);
+        unlinkat(fd, CRN_MAILBOX_NAME, 0); /* once is enough */
+    }
+    /* A recording may arrive just now: then the directory is not empty, and we look again. */
+    for (int tries = 3; is_dead && tries > 0; tries--)
+        if (!files_rescue(fd, path) || directory_remove(parent, name, fd))
+            break;
+    if (lock >= 0)
+        close(lock);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+}
+
+void crn_sessions_clear(void)
+{
+    const char *parents[] = {getenv("TMPDIR"), "/dev/shm", "/tmp"};
+    for (unsigned i = 0; i < CRN_COUNT_OF(parents); i++) {
+        bool is_first = parents[i] != NULL && *parents[i] == '/';
+        for (unsigned j = 0; j < i && is_first; j++)
+            is_first = parents[j] == NULL || strcmp(parents[i], parents[j]) != 0;
+        DIR *directory = is_first ? opendir(parents[i]) : NULL;
+        struct dirent *entry;
+        while (directory != NULL && (entry = readdir(directory)) != NULL)
+            if (is_session_name(entry->d_name))
+                session_clear(dirfd(directory), parents[i], entry->d_name);
+        if (directory != NULL)
+            closedir(directory);
+    }
 }

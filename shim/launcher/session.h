@@ -6,11 +6,17 @@
  * Each writes <pid>.<n>.crn, by rename, so what bears that name is whole; n counts the images
  * that one pid has run.  The session ends by renaming the directory: from then on a process that
  * lives on finds it gone and reports by itself, and nothing can arrive unseen.
+ *
+ * The directory is held open, and what is in it is reached by that descriptor.  As long as the
+ * launcher, or the child that renders for it, is there, the file `lock` (base/session.h) is locked;
+ * so whoever gets the lock knows that the launcher is gone, whatever process has its number now.
  */
 #include "base/base.h"
 
 struct crn_session {
-    char *directory;
+    char *directory; /* its path */
+    int parent, fd;  /* descriptors of the directory that it is in, and of itself */
+    int lock;
 };
 
 struct crn_session_file {
@@ -35,5 +41,11 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
 /* Frees the list; unless `keeps_files`, removes the directory and all in it. */
 void crn_session_remove(struct crn_session *session, struct crn_session_files *files,
                         bool keeps_files);
+
+/*
+ * Looks where sessions are made for those of this user whose launcher is gone: keeps the recordings
+ * in them and says where (rescue.h), and removes them.
+ */
+void crn_sessions_clear(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/signals.h"
+#include "shim/launcher/attend.h"
 #include "shim/launcher/output.h"
 #include "shim/launcher/program.h"
 
@@ -89,26 +91,45 @@ static void dispositions_restore(const struct dispositions *before)
 }
 
 /*
- * While we report.  Whoever sends a signal again means the program, which has ended; a user at the
- * terminal means us.
+ * A report is due.  Signals that ask for an end wait for whoever makes it (attend.h); others that
+ * somebody sends again mean the program, which has ended: forward() drops them now.
  */
-static void drop_sent(int signal, siginfo_t *info, void *context)
-{
-    (void)context;
-    if (!is_from_terminal(signal, info))
-        return;
-    struct sigaction plain = {.sa_handler = SIG_DFL};
-    sigaction(signal, &plain, NULL);
-    raise(signal); /* it comes when this handler returns */
-}
-
 static void dispositions_guard(const struct dispositions *before)
 {
-    struct sigaction dropping = {.sa_sigaction = drop_sent, .sa_flags = SA_SIGINFO | SA_RESTART};
-    for (int signal = 1; signal < CRN_SIGNAL_COUNT; signal++)
-        if (is_forwarded(signal) && before->forwarded[signal].sa_handler != SIG_IGN)
-            sigaction(signal, &dropping, NULL);
+    sigset_t patient;
+    crn_attend_signals(&patient);
+    sigprocmask(SIG_BLOCK, &patient, NULL);
     sigaction(SIGCHLD, &before->child, NULL);
+}
+
+/* The name of a process's last image, as the kernel cuts it; "" when it cannot be told. */
+static void last_name_read(pid_t pid, char name[CRN_LAST_NAME_BYTES])
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, name, CRN_LAST_NAME_BYTES - 1) : 0;
+    if (fd >= 0)
+        close(fd);
+    name[length > 0 ? length : 0] = 0;
+    name[strcspn(name, "\n")] = 0;
+}
+
+/*
+ * Waits until the child has ended, and only then takes it away: until its number is free, nothing
+ * is passed on to it any more, and it can be asked for its name.
+ */
+static int child_await(pid_t pid, struct rusage *usage, char last_name[CRN_LAST_NAME_BYTES])
+{
+    siginfo_t ended;
+    int status = 0;
+    while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+        continue;
+    child_pid = 0;
+    last_name_read(pid, last_name);
+    while (wait4(pid, &status, 0, usage) < 0 && errno == EINTR)
+        continue;
+    return status;
 }
 
 /* Runs a file that the kernel does not know as a shell script, as execvp does. */
@@ -163,6 +184,7 @@ int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, 
     struct timespec start, end;
     struct rusage usage = {0};
     int pipe_fds[2], status = 0;
+    char last_name[CRN_LAST_NAME_BYTES] = "";
     if (pipe2(pipe_fds, O_CLOEXEC) != 0)
         return errno;
     dispositions_take(&before);
@@ -179,9 +201,7 @@ int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, 
         error = exec_error(pipe_fds[0]);
         if (error == 0 && started != NULL)
             started(user);
-        while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR)
-            continue;
-        child_pid = 0;
+        status = child_await(pid, &usage, last_name);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
     if (started != NULL && error == 0)
@@ -198,5 +218,6 @@ int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, 
         .usage = usage,
         .interruption = interruption,
     };
+    memcpy(ending->last_name, last_name, sizeof last_name);
     return error;
 }

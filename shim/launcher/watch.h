@@ -14,8 +14,8 @@
  *
  * The terminal's signals reach the child by themselves; those that somebody sends to this process
  * alone (QUIT, and all in base/signals.h but PIPE) are passed on to it.  HUP, INT, QUIT and TERM
- * from anybody else than the child count as an interruption.  With `started`, from the program's
- * end on only the terminal's count: a report is due.
+ * from anybody else than the child count as an interruption.  With `started`, those wait from
+ * the program's end on: a report is due (attend.h).
  *
  * Answers 0, or the errno with which the program could not be started.
  */
