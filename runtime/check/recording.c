@@ -9,8 +9,10 @@
 #include "coro/probe.h"
 #include "record/mailbox.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 void crn_recording_fill(struct crn_draft *draft, const struct crn_recording_facts *facts)
 {
@@ -70,38 +72,95 @@ bool crn_recording_has_leak(const struct crn_draft *draft)
 }
 
 /* The launcher left files that have a size already (base/session.h). */
-static bool spare_take(struct crn_draft *draft, const char *path)
+static bool spare_take(struct crn_draft *draft, int session, const char *name)
 {
-    char spare[4096];
+    char spare[32];
     for (unsigned n = 0; n < CRN_SESSION_SPARES; n++) {
-        snprintf(spare, sizeof spare, "%s/" CRN_SESSION_SPARE, crn_host.process->session, n);
-        if (crn_draft_write_into(draft, spare, path) == 0)
+        snprintf(spare, sizeof spare, CRN_SESSION_SPARE, n);
+        if (crn_draft_write_into(draft, session, spare, name) == 0)
             return true;
     }
     return false;
 }
 
+/* Whether the launcher is gone for sure: then its lock can be had. */
+static bool is_deserted(int session)
+{
+    enum { LOCK_SHARED = 1, LOCK_AT_ONCE = 4 }; /* LOCK_SH, LOCK_NB */
+    int fd = (int)crn_syscall4(SYS_openat, session, CRN_SESSION_LOCK,
+                               O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool is_had = crn_syscall2(SYS_flock, fd, LOCK_SHARED | LOCK_AT_ONCE) == 0;
+    crn_syscall1(SYS_close, fd);
+    return is_had;
+}
+
+/*
+ * Opens the session's directory.  When the launcher has gone, somebody else may have made one of
+ * that name: only our own, which nobody else may read, is taken.  A negative errno: there is none.
+ */
+static int session_open(bool *is_gone)
+{
+    struct stat status;
+    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, crn_host.process->session,
+                               O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    *is_gone = fd == -ENOENT;
+    if (fd < 0)
+        return fd;
+    bool is_ours = crn_syscall2(SYS_fstat, fd, &status) == 0 &&
+                   status.st_uid == (uint32_t)crn_syscall0(SYS_geteuid) &&
+                   (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+    *is_gone = is_ours && is_deserted(fd);
+    if (is_ours && !*is_gone)
+        return fd;
+    crn_syscall1(SYS_close, fd);
+    return -ENOENT;
+}
+
+/* Hands the recording to the launcher; false: it has gone, or there is no way to it. */
+static bool session_write(struct crn_draft *draft)
+{
+    enum { IMAGES_MAX = 64 };
+    char name[32];
+    bool is_gone, is_written = false;
+    int session = session_open(&is_gone);
+    for (unsigned n = 0; session >= 0 && n < IMAGES_MAX && !is_written; n++) {
+        snprintf(name, sizeof name, "%d.%u.crn", crn_host.process->pid, n);
+        if (crn_syscall3(SYS_faccessat, session, name, 0) == 0)
+            continue; /* what this process was before it called exec */
+        is_written = crn_draft_write(draft, session, name) == 0;
+        break;
+    }
+    if (!is_written && !is_gone)
+        is_written = crn_mailbox_put(draft) || (session >= 0 && spare_take(draft, session, name));
+    if (session >= 0)
+        crn_syscall1(SYS_close, session);
+    return is_written;
+}
+
+/*
+ * Writes the recording to a place that others may write to as well, under a name that nobody can
+ * foresee.
+ */
+static bool apart_write(struct crn_draft *draft, const char *place, char *path, size_t path_bytes)
+{
+    enum { AT_ONCE = 1 }; /* GRND_NONBLOCK */
+    uint32_t number = 0;
+    if (crn_syscall3(SYS_getrandom, &number, sizeof number, AT_ONCE) != sizeof number)
+        number = (uint32_t)crn_now_ns();
+    snprintf(path, path_bytes, "%s/coroner-%d-%08x.crn", place, crn_host.process->pid, number);
+    return crn_draft_write(draft, AT_FDCWD, path) == 0;
+}
+
 enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path, size_t path_bytes)
 {
     static const char *const places[] = {NULL, "/tmp", "/var/tmp", "."};
-    if (crn_host.process->session != NULL) {
-        for (unsigned n = 0; n < 64; n++) {
-            snprintf(path, path_bytes, "%s/%d.%u.crn", crn_host.process->session,
-                     crn_host.process->pid, n);
-            if (crn_syscall3(SYS_faccessat, AT_FDCWD, path, 0) == 0)
-                continue; /* what this process was before it called exec */
-            if (crn_draft_write(draft, path) == 0 || crn_mailbox_put(draft) ||
-                spare_take(draft, path))
-                return CRN_RECORDED_LAUNCHER;
-            break; /* the launcher has gone: render it ourselves */
-        }
-    }
+    if (crn_host.process->session != NULL && session_write(draft))
+        return CRN_RECORDED_LAUNCHER;
     for (unsigned i = 0; i < CRN_COUNT_OF(places); i++) {
         const char *place = i == 0 ? crn_host.temporary() : places[i];
-        if (place == NULL)
-            continue;
-        snprintf(path, path_bytes, "%s/coroner-%d.crn", place, crn_host.process->pid);
-        if (crn_draft_write(draft, path) == 0)
+        if (place != NULL && apart_write(draft, place, path, path_bytes))
             return CRN_RECORDED_APART;
     }
     path[0] = 0;
@@ -110,11 +169,8 @@ enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path
 
 bool crn_recording_write_passing(struct crn_draft *draft, char *path, size_t path_bytes)
 {
-    static _Atomic uint32_t number;
     const char *place = crn_host.temporary();
-    snprintf(path, path_bytes, "%s/coroner-%d.%u.crn", place != NULL ? place : "/tmp",
-             crn_host.process->pid, number++);
-    return crn_draft_write(draft, path) == 0;
+    return apart_write(draft, place != NULL ? place : "/tmp", path, path_bytes);
 }
 
 void crn_recording_remove(const char *path)

@@ -195,25 +195,25 @@ char *crn_draft_image(struct crn_draft *draft, size_t *bytes)
     return image;
 }
 
-int crn_draft_write(struct crn_draft *draft, const char *path)
+int crn_draft_write(struct crn_draft *draft, int directory, const char *name)
 {
     char beside[4096 + 16];
     size_t bytes;
     char *image = crn_draft_image(draft, &bytes);
     if (image == NULL)
         return -ENOMEM;
-    snprintf(beside, sizeof beside, "%s.part", path);
-    crn_syscall3(SYS_unlinkat, AT_FDCWD, beside, 0);
-    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, beside,
+    snprintf(beside, sizeof beside, "%s.part", name);
+    crn_syscall3(SYS_unlinkat, directory, beside, 0);
+    int fd = (int)crn_syscall4(SYS_openat, directory, beside,
                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     long result = fd;
     if (fd >= 0) {
         result = crn_sys_write_all(fd, image, bytes);
         crn_syscall1(SYS_close, fd);
         if (result == 0)
-            result = crn_syscall2(SYS_rename, beside, path);
+            result = crn_syscall4(SYS_renameat, directory, beside, directory, name);
         if (result < 0)
-            crn_syscall3(SYS_unlinkat, AT_FDCWD, beside, 0);
+            crn_syscall3(SYS_unlinkat, directory, beside, 0);
     }
     crn_vm_unmap(image, bytes);
     return (int)result;
@@ -249,16 +249,18 @@ static long pages_fill(int fd, const char *image, size_t bytes)
     return result == 0 ? crn_syscall2(SYS_ftruncate, fd, bytes) : result;
 }
 
-int crn_draft_write_into(struct crn_draft *draft, const char *spare, const char *path)
+int crn_draft_write_into(struct crn_draft *draft, int directory, const char *spare,
+                         const char *name)
 {
     char beside[4096 + 16];
     size_t bytes;
-    snprintf(beside, sizeof beside, "%s.part", path);
-    if (crn_syscall2(SYS_rename, spare, beside) < 0) /* nobody else takes it now */
+    snprintf(beside, sizeof beside, "%s.part", name);
+    if (crn_syscall4(SYS_renameat, directory, spare, directory, beside) <
+        0) /* nobody else takes it now */
         return -ENOENT;
     char *image = crn_draft_image(draft, &bytes);
     long result = -ENOMEM;
-    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, beside, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    int fd = (int)crn_syscall4(SYS_openat, directory, beside, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
     if (fd >= 0 && image != NULL)
         result = pages_fill(fd, image, bytes);
     if (fd >= 0)
@@ -266,8 +268,8 @@ int crn_draft_write_into(struct crn_draft *draft, const char *spare, const char 
     if (image != NULL)
         crn_vm_unmap(image, bytes);
     if (result == 0)
-        result = crn_syscall2(SYS_rename, beside, path);
+        result = crn_syscall4(SYS_renameat, directory, beside, directory, name);
     if (result < 0)
-        crn_syscall3(SYS_unlinkat, AT_FDCWD, beside, 0);
+        crn_syscall3(SYS_unlinkat, directory, beside, 0);
     return (int)result;
 }

@@ -52,8 +52,11 @@ void crn_draft_rewind(struct crn_draft *draft, const struct crn_draft_place *pla
 /* Adds exe, argv and the modules of this process, from /proc/self and the modules' headers. */
 void crn_draft_self(struct crn_draft *draft);
 
-/* Writes the draft to `path` (mode 0600) by way of a name beside it; 0 or a negative errno. */
-int crn_draft_write(struct crn_draft *draft, const char *path);
+/*
+ * Writes the draft to the file `name` (mode 0600) of a directory, a descriptor or AT_FDCWD, by way
+ * of a name beside it; 0 or a negative errno.
+ */
+int crn_draft_write(struct crn_draft *draft, int directory, const char *name);
 
 /* All of it, as it is to be written, in memory for crn_vm_unmap; NULL: there is none for it. */
 char *crn_draft_image(struct crn_draft *draft, size_t *bytes);
@@ -62,9 +65,10 @@ char *crn_draft_image(struct crn_draft *draft, size_t *bytes);
 int crn_draft_send(struct crn_draft *draft, int fd);
 
 /*
- * Makes the file `spare`, which has some size, into the recording `path`: possible where the
+ * Makes the file `spare`, which has some size, into the recording `name`: possible where the
  * process may not let any file grow (RLIMIT_FSIZE).  0 or a negative errno.
  */
-int crn_draft_write_into(struct crn_draft *draft, const char *spare, const char *path);
+int crn_draft_write_into(struct crn_draft *draft, int directory, const char *spare,
+                         const char *name);
 
 #endif

@@ -32,6 +32,14 @@
  * EXPECT: stdout     /^0\n137\n0\n1\n0\n$/
  * EXPECT: lost       blocks=1 bytes=365 allocated_in=make_bill
  *
+ * RUN:    mkdir t; export TMPDIR=$PWD/t; mkfifo ready go; \
+ *         coroner run -f json -o report.json $CASE waits & run=$!; read line <ready; \
+ *         child=$(pgrep -P $run); kill -KILL $run; wait $run; echo >go; \
+ *         until ls report.json.*; do sleep 0.02; done 2>/dev/null; \
+ *         while kill -0 $child 2>/dev/null; do sleep 0.02; done; coroner run true; ls t | wc -l
+ * EXPECT: stdout     /^report.json.\d+\n0$/
+ * EXPECT: lost       blocks=1 bytes=365 allocated_in=make_bill
+ *
  * RUN:    coroner run $CASE 2>/dev/full; echo $?; LD_PRELOAD=$SHIM $CASE 2>/dev/full; echo $?; \
  *         coroner run -o /dev/full $CASE 2>/dev/full; echo $?; \
  *         coroner run -o /dev/full $CASE kept 2>/dev/full; echo $?; ls *.crn | wc -l; \

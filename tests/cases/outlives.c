@@ -1,6 +1,7 @@
 /*
  * `coroner run` returns when the program has ended.  A descendant that lives on keeps running, and
- * writes its own report to FILE.PID when it ends.
+ * writes its own report to FILE.PID when it ends.  Nobody else can have that go where he likes: not
+ * by a directory of the session's name, nor by a link of the file's.
  *
  * BUILD: once
  * RUN:    mkfifo gate; coroner run --format=json --output=report.json $CASE >pid; first=$?; \
@@ -13,6 +14,15 @@
  * EXPECT: lost       blocks=1 bytes=270 allocated_in=lose_later
  * EXPECT: process    exit.code=0
  * EXPECT: exit       status=0
+ *
+ * RUN:    mkfifo gate; mkdir t; TMPDIR=$PWD/t coroner run -f json -o report.json $CASE tells >pid; \
+ *         child=$(cat pid); mkdir -m 777 $(cat session); ln -s elsewhere report.json.$child; \
+ *         echo go >gate; while kill -0 $child 2>/dev/null; do sleep 0.02; done; \
+ *         until ls *.crn; do sleep 0.02; done >/dev/null 2>&1; ls $(cat session) | wc -l; \
+ *         ls elsewhere 2>/dev/null; rm report.json.$child; coroner report -f json -o report.json.2 *.crn
+ * EXPECT: stdout     0
+ * EXPECT: processes  2
+ * EXPECT: lost       blocks=1 bytes=270 allocated_in=lose_later
  */
 #include "case.h"
 
@@ -23,9 +33,18 @@ NOINLINE static void lose_later(void)
     fill(malloc(270), 270);
 }
 
-int main(void)
+static void tell_session(void)
+{
+    FILE *file = fopen("session", "w");
+    REQUIRE(file != NULL && fputs(getenv("CORONER_SESSION"), file) >= 0 && fclose(file) == 0);
+}
+
+int main(int argc, char **argv)
 {
     char go;
+    (void)argc;
+    if (said(argv, "tells"))
+        tell_session();
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child > 0) {

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ TestSuite(record, .init = setup, .fini = teardown);
 
 static void write_and_open(void)
 {
-    cr_assert_eq(crn_draft_write(&draft, path), 0);
+    cr_assert_eq(crn_draft_write(&draft, AT_FDCWD, path), 0);
     crn_record_close(&recording);
     enum crn_status status = crn_record_open(path, &recording, message, sizeof message);
     cr_assert(status == CRN_OK, "%s", message);
@@ -201,7 +202,7 @@ Test(record, only_the_user_can_read_it)
 {
     struct stat status;
     mode_t old = umask(0);
-    cr_assert_eq(crn_draft_write(&draft, path), 0);
+    cr_assert_eq(crn_draft_write(&draft, AT_FDCWD, path), 0);
     umask(old);
     cr_assert(stat(path, &status) == 0 && (status.st_mode & 07777) == 0600);
 }
@@ -218,11 +219,11 @@ Test(record, a_draft_can_be_written_again_over_the_last_one)
 Test(record, a_place_that_does_not_exist_or_is_taken_is_a_negative_errno)
 {
     char other[128];
-    cr_assert_eq(crn_draft_write(&draft, "/nonexistent/one.crn"), -ENOENT);
-    cr_assert_eq(crn_draft_write(&draft, "/proc/one.crn"), -ENOENT);
+    cr_assert_eq(crn_draft_write(&draft, AT_FDCWD, "/nonexistent/one.crn"), -ENOENT);
+    cr_assert_eq(crn_draft_write(&draft, AT_FDCWD, "/proc/one.crn"), -ENOENT);
     snprintf(other, sizeof other, "%s/sub", directory);
     cr_assert(mkdir(other, 0700) == 0);
-    cr_assert_eq(crn_draft_write(&draft, other), -EISDIR);
+    cr_assert_eq(crn_draft_write(&draft, AT_FDCWD, other), -EISDIR);
     strcat(other, ".part");
     cr_assert(access(other, F_OK) != 0, "nothing stays behind");
     snprintf(other, sizeof other, "%s/sub", directory);
