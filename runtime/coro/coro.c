@@ -20,7 +20,8 @@ bool crn_coros_init(void)
     crn_coros.is_ready = crn_span_init(&crn_coros.records, COROS_MAX * sizeof(struct crn_coro)) &&
                          crn_span_ensure(&crn_coros.records, sizeof(struct crn_coro)) &&
                          crn_ranges_init(&crn_coros.stacks, COROS_MAX) &&
-                         crn_ranges_init(&crn_coros.mapped, COROS_MAX);
+                         crn_ranges_init(&crn_coros.mapped, COROS_MAX) &&
+                         crn_ranges_init(&crn_coros.slabs, COROS_MAX);
     return crn_coros.is_ready;
 }
 
@@ -70,31 +71,52 @@ static uint32_t record_take_locked(void)
 }
 
 /*
- * The heap block that the last stack lay in.  A slab of many stacks is looked up once, not walked
- * back over for each.  Guarded by the registry lock; its record proves that it is the same block.
+ * A block that many stacks are carved from has a row, so that it is looked up once: to walk back to
+ * its start for each of them would take time that grows with both.  The flag tells when the block
+ * is freed, and then its row goes; one that was resized in place says so by its exact size.
  */
-static struct flagged {
-    uintptr_t start;
-    size_t bytes;
-    const struct crn_record *record;
-    uint64_t meta;
-} last_flagged;
-
-static bool is_flagged_already(uintptr_t address)
+static bool is_in_known_slab(uintptr_t address)
 {
-    return address - last_flagged.start < last_flagged.bytes &&
-           last_flagged.record->meta == last_flagged.meta;
+    const struct crn_ranges_item *slab = crn_ranges_find(&crn_coros.slabs, address);
+    if (slab == NULL)
+        return false;
+    const struct crn_record *record = (const struct crn_record *)(uintptr_t)slab->value;
+    uint64_t meta = __atomic_load_n(&record->meta, __ATOMIC_RELAXED);
+    return (~meta & (CRN_META_LIVE | CRN_META_SPECIAL)) == 0 &&
+           address - slab->start < (meta & CRN_META_SIZE_MASK);
 }
 
-/* So that freeing the block which holds `address` is noticed. */
-static void block_flag_locked(uintptr_t address)
+static void slab_note(const struct crn_block *block)
 {
+    struct crn_ranges_item *old;
+    while ((old = crn_ranges_first_above(&crn_coros.slabs, block->start)) != NULL &&
+           old->start < block->start + block->usable)
+        crn_ranges_remove(&crn_coros.slabs, old->start);
+    crn_ranges_insert(&crn_coros.slabs, block->start, block->start + block->usable,
+                      (uintptr_t)block->record);
+}
+
+static void slabs_forget(uintptr_t start, uintptr_t end)
+{
+    struct crn_ranges_item *item;
+    for (uintptr_t at = start;
+         (item = crn_ranges_first_above(&crn_coros.slabs, at)) != NULL && item->start < end;) {
+        at = item->end;
+        if (item->start >= start)
+            crn_ranges_remove(&crn_coros.slabs, item->start);
+    }
+}
+
+/* So that freeing the block in which [start, end) lies is noticed. */
+static void block_flag_locked(uintptr_t start, uintptr_t end)
+{
+    enum { SLAB_BYTES = 256 * 1024 }; /* below, the way back to its start is short */
     struct crn_block block;
-    if (is_flagged_already(address) || !crn_index_find(&crn_heap.index, address, &block))
+    if (is_in_known_slab(start) || !crn_index_find(&crn_heap.index, start, &block) ||
+        crn_record_make_special(block.record) == 0)
         return;
-    uint64_t meta = crn_record_make_special(block.record);
-    if (meta != 0)
-        last_flagged = (struct flagged){block.start, block.usable, block.record, meta};
+    if (block.usable >= SLAB_BYTES && block.usable / 2 >= end - start)
+        slab_note(&block);
 }
 
 uint32_t crn_coro_create_locked(const struct crn_announced_kind *kind, uintptr_t start,
@@ -116,7 +138,7 @@ uint32_t crn_coro_create_locked(const struct crn_announced_kind *kind, uintptr_t
     coro->scope = crn_self != NULL ? crn_scope_current(crn_self) : 0;
     crn_coros.seen++;
     crn_coros.is_used = 1;
-    block_flag_locked(start);
+    block_flag_locked(start, end);
     return id;
 }
 
@@ -261,6 +283,7 @@ void crn_coro_note_memory_gone(uintptr_t start, uintptr_t end, int tid)
     crn_lock_acquire(&crn_coros.lock, tid);
     destroy_overlapping_locked(start, end);
     unmapped_locked(start, end);
+    slabs_forget(start, end);
     crn_lock_release(&crn_coros.lock);
 }
 
@@ -272,7 +295,7 @@ void crn_coro_note_mapped(uintptr_t start, uintptr_t end, enum crn_mapped_kind k
     unmapped_locked(start, end);
     crn_ranges_insert(&crn_coros.mapped, start, end, kind);
     crn_coros.has_mapped = 1;
-    block_flag_locked(start);
+    block_flag_locked(start, end);
     crn_lock_release(&crn_coros.lock);
 }
 
@@ -325,6 +348,8 @@ void crn_coros_after_fork(void)
         crn_coros.stacks.item_count = 0;
         crn_coros.mapped.chunk_count = 0;
         crn_coros.mapped.item_count = 0;
+        crn_coros.slabs.chunk_count = 0;
+        crn_coros.slabs.item_count = 0;
         crn_coros.free_first = crn_coros.free_last = 0;
     }
     crn_coros.seen = crn_coros.stacks.item_count;

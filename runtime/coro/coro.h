@@ -51,6 +51,7 @@ struct crn_coros {
     uint32_t free_first, free_last;
     struct crn_ranges stacks; /* stack range -> id */
     struct crn_ranges mapped; /* what may be used for stacks -> enum crn_mapped_kind */
+    struct crn_ranges slabs;  /* large blocks with many stacks in them -> the block's record */
     uint64_t seen, destroyed, resurrected;
     _Atomic uint32_t has_mapped; /* anything in `mapped` ever */
     _Atomic uint32_t is_used; /* any coroutine ever: spares munmap and free the look */
