@@ -6,6 +6,7 @@
 #include "stack/rules.h"
 
 #include <link.h>
+#include <string.h>
 
 extern void *crn_real_dlopen __attribute__((visibility("hidden")));
 void *crn_real_dlopen;
@@ -32,10 +33,46 @@ void crn_note_dlopen(void)
     }
 }
 
+/* Of the modules in one namespace, in the order in which they came, notes the last ones. */
+static bool newest_note(const struct link_map *first, unsigned long long count)
+{
+    unsigned long long all = 0;
+    bool is_noted = true;
+    struct dl_find_object module;
+    for (const struct link_map *map = first; map != NULL; map = map->l_next)
+        all++;
+    for (const struct link_map *map = first; map != NULL; map = map->l_next)
+        if (all-- <= count && strchr(map->l_name, '/') != NULL &&
+            _dl_find_object((void *)map->l_ld, &module) == 0)
+            is_noted &=
+                crn_module_note((uintptr_t)module.dlfo_map_start,
+                                crn_align_up((uintptr_t)module.dlfo_map_end, CRN_PAGE_BYTES),
+                                map->l_name, crn_self->tid);
+    return is_noted;
+}
+
+/* Notes what was loaded since the last time.  While it runs, the loader lets its lists be. */
+static int loaded_note(struct dl_phdr_info *info, size_t info_bytes, void *is_noted)
+{
+    static _Atomic unsigned long long loads_known;
+    unsigned long long count = info->dlpi_adds - loads_known;
+    (void)info_bytes;
+    if (count == 0)
+        return 1;
+    const struct r_debug_extended *space = (const void *)&_r_debug;
+    for (; space != NULL; space = space->base.r_version >= 2 ? space->r_next : NULL)
+        *(bool *)is_noted &= newest_note(space->base.r_map, count);
+    loads_known = info->dlpi_adds;
+    return 1;
+}
+
 static void modules_note(void *unused)
 {
+    bool is_noted = true;
     (void)unused;
-    crn_modules_note(crn_self->tid);
+    dl_iterate_phdr(loaded_note, &is_noted);
+    if (!is_noted)
+        crn_modules_note(crn_self->tid);
 }
 
 CRN_EXPORT CRN_REALIGNED int dlclose(void *library);

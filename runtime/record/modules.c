@@ -10,7 +10,9 @@
 #include "base/sys.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { HEADERS_BYTES = 4096, NOTES_BYTES = 1024, BUILD_ID_BYTES_MAX = 64 };
 
@@ -180,26 +182,86 @@ static void overlapping_drop(struct crn_draft *draft, uint64_t start, uint64_t e
     section->count = kept;
 }
 
+/* Adds what a draft has to the history. */
+static void history_add(const struct crn_draft *now, int tid)
+{
+    crn_lock_acquire(&lock, tid);
+    if (history.sections[CRN_SECTION_MODULES].row_bytes == 0)
+        crn_draft_init(&history);
+    for (size_t i = 0; i < now->sections[CRN_SECTION_MODULES].count; i++) {
+        const struct crn_record_module *module = &modules_of(now)[i];
+        bool is_known = false;
+        for (size_t j = 0; j < history.sections[CRN_SECTION_MODULES].count && !is_known; j++)
+            is_known = is_same(now, module, &history, &modules_of(&history)[j]);
+        if (is_known)
+            continue;
+        overlapping_drop(&history, module->start, module->end);
+        module_copy(&history, now, *module);
+    }
+    crn_lock_release(&lock);
+}
+
 void crn_modules_note(int tid)
 {
     struct crn_draft now;
     crn_draft_init(&now);
     crn_draft_modules(&now);
-    crn_lock_acquire(&lock, tid);
-    if (history.sections[CRN_SECTION_MODULES].row_bytes == 0)
-        crn_draft_init(&history);
-    for (size_t i = 0; i < now.sections[CRN_SECTION_MODULES].count; i++) {
-        const struct crn_record_module *module = &modules_of(&now)[i];
-        bool is_known = false;
-        for (size_t j = 0; j < history.sections[CRN_SECTION_MODULES].count && !is_known; j++)
-            is_known = is_same(&now, module, &history, &modules_of(&history)[j]);
-        if (is_known)
-            continue;
-        overlapping_drop(&history, module->start, module->end);
-        module_copy(&history, &now, *module);
-    }
-    crn_lock_release(&lock);
+    history_add(&now, tid);
     crn_draft_free(&now);
+}
+
+/*
+ * Whether a file begins as the module at `start` does: with the same headers, which have the sizes
+ * and places of all its parts.  (Notes with a build id mostly follow right behind them.)
+ */
+static bool has_same_headers(int fd, uintptr_t start)
+{
+    char mapped[HEADERS_BYTES] __attribute__((aligned(8))), read[HEADERS_BYTES];
+    struct stat status;
+    const Elf64_Ehdr *header = (const void *)mapped;
+    /* Asked first: to read some devices does something. */
+    return crn_syscall2(SYS_fstat, fd, &status) == 0 && S_ISREG(status.st_mode) &&
+           crn_memory_read(mapped, start, sizeof mapped) &&
+           crn_syscall4(SYS_pread64, fd, read, sizeof read, 0) == sizeof read &&
+           memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && memcmp(mapped, read, sizeof read) == 0;
+}
+
+/* The name of an open file as the memory map has it. */
+static bool path_read(int fd, char *path, size_t bytes)
+{
+    char link[32], digits[12];
+    unsigned at = sizeof digits;
+    digits[--at] = 0;
+    do {
+        digits[--at] = (char)('0' + fd % 10);
+    } while ((fd /= 10) > 0);
+    strcpy(link, "/proc/self/fd/");
+    strcat(link, digits + at);
+    long count = crn_syscall4(SYS_readlinkat, AT_FDCWD, link, path, bytes - 1);
+    path[count > 0 ? count : 0] = 0;
+    return path[0] == '/';
+}
+
+bool crn_module_note(uintptr_t start, uintptr_t end, const char *name, int tid)
+{
+    char path[4096];
+    struct crn_record_module module = {.start = start, .end = end};
+    uintptr_t most_end;
+    int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+    bool is_known = fd >= 0 && has_same_headers(fd, start) && path_read(fd, path, sizeof path);
+    if (fd >= 0)
+        crn_syscall1(SYS_close, fd);
+    if (!is_known)
+        return false;
+    struct crn_draft now;
+    crn_draft_init(&now);
+    if (headers_read(&now, start, &module, &most_end)) {
+        module.path = crn_draft_string(&now, path);
+        crn_draft_rows(&now, CRN_SECTION_MODULES, &module, 1);
+        history_add(&now, tid);
+    }
+    crn_draft_free(&now);
+    return true;
 }
 
 static bool module_less(const void *a, const void *b)
