@@ -36,9 +36,13 @@ struct demand {
     const struct crn_saved_registers *from; /* NULL: not known */
 };
 
-/* What a thread keeps of its last check, in a mapping of its own: thread->check. */
+/*
+ * What a thread keeps of its last check, in a mapping of its own: thread->check.  The mapping stays
+ * with the record when that is another thread's; what is in it does not count any more.
+ */
 struct results {
     size_t count, mapped_bytes;
+    uint64_t serial; /* of the thread that asked */
     struct crn_demand_entry entries[];
 };
 
@@ -52,7 +56,7 @@ void crn_demand_forget(struct crn_thread *thread)
 static size_t results_count(const struct crn_thread *thread)
 {
     const struct results *results = thread->check;
-    return results != NULL ? results->count : 0;
+    return results != NULL && results->serial == thread->serial ? results->count : 0;
 }
 
 /* Room for so many entries, none of which counts yet; NULL: there is no memory. */
@@ -64,8 +68,10 @@ static struct results *results_make(struct crn_thread *self, size_t room)
     size_t bytes = sizeof *fresh + room * sizeof fresh->entries[0];
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
     self->check = fresh = crn_vm_map(bytes);
-    if (fresh != NULL)
+    if (fresh != NULL) {
         fresh->mapped_bytes = bytes;
+        fresh->serial = self->serial;
+    }
     return fresh;
 }
 

@@ -124,12 +124,14 @@ struct crn_thread *crn_thread_attach(uintptr_t own_start, uintptr_t own_end)
     crn_heap_counts_flush(&crn_heap, &thread->counts);
     struct crn_capture capture = thread->capture;
     void *signal_stack = thread->signal_stack, *scratch_stack = thread->scratch_stack;
+    void *check = thread->check;
     memset(thread, 0, offsetof(struct crn_thread, state));
     memset(&thread->is_main, 0, sizeof *thread - offsetof(struct crn_thread, is_main));
     crn_capture_reset(&capture);
     thread->capture = capture;
     thread->signal_stack = signal_stack;
     thread->scratch_stack = scratch_stack;
+    thread->check = check;
     thread->tid = tid;
     thread->base_sp = (uintptr_t)__builtin_frame_address(0);
     thread->descriptor = descriptor;

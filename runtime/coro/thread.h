@@ -62,7 +62,8 @@ struct crn_thread {
     size_t program_signal_bytes;
 
     struct crn_task task;
-    void *check; /* what the checks that it asks for keep (check/demand.c); NULL: nothing yet */
+    void *check; /* what the checks that it asks for keep, by its serial (check/demand.c); NULL:
+                    nothing yet */
 
     /* Where its own stack was last left for a coroutine; `is_away`: and not returned to. */
     struct crn_saved_context left;
