@@ -3,6 +3,7 @@
 /*
  * Growing arrays of a snapshot, in its arena.  For the files of runtime/snap only.
  */
+#include "snap/intervals.h"
 #include "snap/take.h"
 
 /* Mappings of rings that are shared with the kernel, in the order of the memory map (uring.c). */
@@ -30,6 +31,9 @@ struct crn_snap_builder {
     size_t descriptor_count;
     struct crn_bearer *bearers; /* by descriptor, the latest first */
     size_t bearer_count;
+    struct crn_intervals stacks; /* of threads, own ones -> index of the record */
+    struct crn_intervals
+        standing;               /* ids of threads that stand still, and the taker's -> the same */
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
     struct crn_rings rings;
@@ -83,6 +87,9 @@ struct crn_bearer {
     uintptr_t descriptor;
     uint64_t serial;
 };
+
+/* Fills `stacks` and `standing`, once it is known who stands still.  False: no memory. */
+bool crn_build_stacks(struct crn_snap_builder *builder);
 
 /* The parts of a picture. */
 enum crn_status crn_build_mappings(struct crn_snap_builder *builder);

@@ -134,17 +134,6 @@ static uint32_t suspended_node_get(const struct crn_snap *snap, const struct crn
                                    (struct crn_stack_bounds){coro->stack_start, coro->stack_end});
 }
 
-static bool is_stack_of_thread(struct crn_range range)
-{
-    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
-        const struct crn_thread *thread = crn_thread_at(i);
-        if (thread->state != CRN_THREAD_FREE && thread->own_start < range.end &&
-            range.start < thread->own_end)
-            return true;
-    }
-    return false;
-}
-
 struct territory_list {
     struct crn_territory *rows;
     size_t count, room;
@@ -173,8 +162,9 @@ static void parts_add(struct territory_list *list, const struct crn_snap *snap,
 }
 
 /* Memory mapped for stacks on which nothing allocated yet. */
-static void mapped_add(const struct crn_snap *snap, struct territory_list *list)
+static void mapped_add(const struct crn_snap_builder *builder, struct territory_list *list)
 {
+    const struct crn_snap *snap = builder->snap;
     for (struct crn_ranges_item *item = crn_ranges_first_above(&crn_coros.mapped, 0); item != NULL;
          item = crn_ranges_first_above(&crn_coros.mapped, item->end)) {
         size_t first = list->count, kept = list->count;
@@ -185,7 +175,7 @@ static void mapped_add(const struct crn_snap *snap, struct territory_list *list)
             struct crn_territory part = list->rows[i];
             struct crn_ranges_item *known = crn_ranges_first_above(&crn_coros.stacks, part.start);
             if ((known == NULL || known->start >= part.end) &&
-                !is_stack_of_thread((struct crn_range){part.start, part.end}))
+                !crn_intervals_overlap(&builder->stacks, part.start, part.end))
                 list->rows[kept++] = part;
         }
         list->count = kept;
@@ -243,7 +233,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         if (thread->state != CRN_THREAD_FREE)
             contexts_add(builder, &area, crn_ucontext_area_get(&thread->left, false, &area), 0);
     }
-    mapped_add(snap, &loose);
+    mapped_add(builder, &loose);
     crn_build_parked(builder, taker, loose.rows, loose.count);
 }
 

@@ -12,24 +12,17 @@
 
 #include <string.h>
 
-/* The coroutine that is there already and whose stack holds an address; UINT32_MAX: none. */
-static uint32_t known_find(const struct crn_snap *snap, size_t known_count, uintptr_t address)
+/* The stacks of the coroutines that are there already -> their indices.  Empty: no memory. */
+static struct crn_intervals known_collect(struct crn_snap *snap)
 {
-    for (uint32_t i = 0; i < known_count; i++)
-        if (address - snap->coros[i].stack_start < snap->coros[i].stack_end - snap->coros[i].stack_start)
-            return i;
-    return UINT32_MAX;
-}
-
-static bool is_on_thread_stack(uintptr_t address)
-{
-    for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
-        const struct crn_thread *thread = crn_thread_at(i);
-        if (thread->state != CRN_THREAD_FREE &&
-            address - thread->own_start < thread->own_end - thread->own_start)
-            return true;
-    }
-    return false;
+    struct crn_intervals known = {
+        .rows = crn_arena_alloc(&snap->arena, (snap->coro_count + 1) * sizeof *known.rows)};
+    for (size_t i = 0; i < snap->coro_count && known.rows != NULL; i++)
+        known.rows[known.count++] = (struct crn_interval){.start = snap->coros[i].stack_start,
+                                                          .end = snap->coros[i].stack_end,
+                                                          .value = (uint32_t)i};
+    crn_intervals_seal(&known);
+    return known;
 }
 
 /* Whether its cancellation is over, so that nothing will run it again. */
@@ -58,11 +51,11 @@ static uint32_t running_node_get(const struct crn_snap_builder *builder,
 {
     const struct crn_thread *self = crn_self;
     struct crn_frame frame;
-    const struct crn_thread *thread = NULL;
-    for (uint32_t i = 0, count = crn_threads_count(); i < count && thread == NULL; i++)
-        if (crn_thread_at(i)->tid == tid && crn_thread_at(i)->state != CRN_THREAD_FREE)
-            thread = crn_thread_at(i);
-    if (thread == NULL || thread->stack_span == 0)
+    const struct crn_interval *row = crn_intervals_find(&builder->standing, (uintptr_t)tid);
+    if (row == NULL)
+        return 0;
+    const struct crn_thread *thread = crn_thread_at(row->value);
+    if (thread->stack_span == 0)
         return 0;
     const struct crn_stopped *stopped = crn_build_stopped_find(builder, tid);
     const ucontext_t *context = stopped != NULL  ? stopped->context
@@ -111,17 +104,18 @@ static enum crn_coro_state state_of(const struct crn_snap *snap, const struct cr
 enum { SWITCH_BYTES = 1024 };
 
 static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
-                      uint32_t number, size_t known_count, bool is_nested, uint32_t *index_of)
+                      uint32_t number, const struct crn_intervals *known, bool is_nested,
+                      uint32_t *index_of)
 {
     struct crn_snap *snap = builder->snap;
     const struct crn_probe *probe = crn_probe_at(number);
     enum crn_coro_state state = state_of(snap, probe);
     uint32_t node =
         state == CRN_CORO_RUNNING ? running_node_get(builder, taker, probe->tid) : 0;
-    bool may_be_known = known_count > 0 && crn_coro_find_locked(probe->start) != 0;
-    uint32_t known = may_be_known ? known_find(snap, known_count, probe->start) : UINT32_MAX;
-    if (known != UINT32_MAX) {
-        struct crn_snap_coro *coro = &snap->coros[known];
+    bool may_be_known = known->count > 0 && crn_coro_find_locked(probe->start) != 0;
+    const struct crn_interval *host = may_be_known ? crn_intervals_find(known, probe->start) : NULL;
+    if (host != NULL) {
+        struct crn_snap_coro *coro = &snap->coros[host->value];
         bool is_same = (probe->flags & CRN_PROBE_STACK) != 0;
         if (is_same) {
             coro->probe = number;
@@ -131,11 +125,12 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
                 coro->state = (uint8_t)state;
             coro->is_root |= is_retired(snap, probe);
             coro->is_sure = true;
-            index_of[number] = known + 1;
+            index_of[number] = host->value + 1;
             return;
         }
     }
-    bool is_part = known != UINT32_MAX || is_nested || is_on_thread_stack(probe->start) ||
+    bool is_part = host != NULL || is_nested ||
+                   crn_intervals_find(&builder->stacks, probe->start) != NULL ||
                    probe->start == probe->end;
     bool is_live = is_part || state == CRN_CORO_RUNNING || is_retired(snap, probe);
     bool has_sp = probe->sp - probe->start < probe->end - probe->start;
@@ -205,7 +200,7 @@ static void announced_collect(struct crn_snap_builder *builder)
 
 /* Adds them; a frame inside another's is part of that one. */
 static void announced_add(struct crn_snap_builder *builder, const struct crn_taker *taker,
-                          size_t known_count, uint32_t *index_of)
+                          const struct crn_intervals *known, uint32_t *index_of)
 {
     const struct crn_announced *before = NULL; /* the last one that is not part of another */
     for (size_t i = 0; i < builder->announced_count; i++) {
@@ -216,7 +211,7 @@ static void announced_add(struct crn_snap_builder *builder, const struct crn_tak
             crn_probes.gone_count++;
             continue;
         }
-        probe_add(builder, taker, row->number, known_count, is_nested, index_of);
+        probe_add(builder, taker, row->number, known, is_nested, index_of);
         if (!is_nested)
             before = row;
     }
@@ -252,7 +247,6 @@ static void watches_add(struct crn_snap *snap)
 void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *taker)
 {
     struct crn_snap *snap = builder->snap;
-    size_t known_count = snap->coro_count;
     snap->has_ignored = crn_scopes.has_ignored;
     for (uint32_t i = 0; i < crn_scopes.root_count; i++)
         crn_build_root(builder, (struct crn_root){.start = crn_scopes.roots[i].start,
@@ -271,8 +265,9 @@ void crn_build_probes(struct crn_snap_builder *builder, const struct crn_taker *
         crn_arena_alloc(&snap->arena, crn_probes.made * sizeof *builder->announced);
     if (index_of == NULL || builder->announced == NULL)
         return;
+    const struct crn_intervals known = known_collect(snap);
     announced_collect(builder);
-    announced_add(builder, taker, known_count, index_of);
+    announced_add(builder, taker, &known, index_of);
     if (crn_probes.locals_made > 1)
         locals_add(snap, index_of);
 }

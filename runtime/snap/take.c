@@ -136,7 +136,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     crn_build_kernel(&builder);
     crn_pages_beware(builder.has_userfaultfd);
     if (stopped_collect(&builder, stopped) && bearers_collect(&builder) && own_collect(&builder) &&
-        outside_collect(snap)) {
+        crn_build_stacks(&builder) && outside_collect(snap)) {
         status = crn_build_mappings(&builder);
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
