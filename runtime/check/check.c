@@ -38,9 +38,10 @@ void crn_checks_after_fork(void)
 static void unseen_warn(struct crn_check *check, const struct crn_stopped_list *stopped)
 {
     for (unsigned i = 0; i < stopped->unseen && i < CRN_COUNT_OF(stopped->unseen_tids); i++)
-        crn_draft_warning(check->draft,
-                          "thread %d did not stop within %d ms; its stack counts as live",
-                          stopped->unseen_tids[i], CRN_STOP_LIMIT_MS);
+        crn_draft_warning(
+            check->draft, "thread %d did not stop within %d ms; its stack counts as live",
+            stopped->unseen_tids[i],
+            stopped->waited_ms < CRN_STOP_MOST_MS ? CRN_STOP_LIMIT_MS : CRN_STOP_MOST_MS);
     check->unseen = stopped->unseen;
 }
 

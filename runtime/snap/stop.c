@@ -5,8 +5,14 @@
  * even was woken for a round that is over, and goes on at once.
  *
  * There may be ten thousand threads.  So whatever is looked up is looked up by thread id in a
- * table, the taker is woken once, by the last one that it waits for, and it gives up only when
- * nobody has come for CRN_STOP_LIMIT_MS: many threads are not slow ones.
+ * table, the taker is woken once, by the last one that it waits for, and many threads are not slow
+ * ones.  When nobody has come for CRN_STOP_LIMIT_MS, it asks the kernel about those that are left:
+ *
+ *     it could run, and did not get a processor     the machine is busy: it is waited for
+ *     it sleeps where no signal wakes it, or        stuck: it is unseen, and remembered, so that
+ *     blocks ours (helpers of libc's do)            no later check waits for it again
+ *
+ * What was stuck is called again when it has moved, or lets our signal in.
  */
 #include "snap/stop.h"
 #include "base/held.h"
@@ -14,6 +20,7 @@
 #include "base/vm.h"
 #include "coro/thread.h"
 #include "snap/resume.h"
+#include "snap/task.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -105,51 +112,65 @@ static bool is_single(void)
  */
 static bool names_are_known;
 
-/*
- * A thread that a debugger stopped, or that is dead but not reaped, cannot run a handler, and its
- * state says so: do not wait for the latter ('Z', 'X').  Nor for threads that the kernel made to
- * work for io_uring: they have no code and no stack of the program's.
- */
-static bool is_nobody(int tid)
+/* What is to be known of a thread that did not come; without /proc, nothing. */
+static void thread_look(int tid, struct crn_task_state *state)
 {
-    char path[64], text[512];
-    char digits[12];
-    unsigned at = sizeof digits;
-    digits[--at] = 0;
-    for (int rest = tid; rest > 0; rest /= 10)
-        digits[--at] = (char)('0' + rest % 10);
-    if (!names_are_known)
+    if (names_are_known)
+        crn_task_look_closely(tid, CRN_STOP_SIGNAL_BIT, state);
+    else
+        *state = (struct crn_task_state){.letter = '?'};
+}
+
+/*
+ * Threads that earlier rounds waited for in vain.  One taker at a time.
+ */
+
+enum { STUCK_MAX = 64 };
+static struct stuck {
+    int tid; /* 0: the row is free */
+    uint64_t started, switches;
+} stuck[STUCK_MAX];
+
+static void stuck_remember(int tid, const struct crn_task_state *state)
+{
+    static unsigned next;
+    unsigned at = 0;
+    if (!state->is_mask_known)
+        return;
+    while (at < STUCK_MAX && stuck[at].tid != 0 && stuck[at].tid != tid)
+        at++;
+    if (at == STUCK_MAX)
+        at = next++ % STUCK_MAX;
+    stuck[at] = (struct stuck){tid, state->started, state->switches};
+}
+
+/* Whether it is the same thread, and still blocks our signal or has not moved since. */
+static bool is_still_stuck(int tid)
+{
+    struct crn_task_state state;
+    unsigned at = 0;
+    while (at < STUCK_MAX && stuck[at].tid != tid)
+        at++;
+    if (at == STUCK_MAX)
         return false;
-    strcpy(path, "self/task/");
-    strcat(path, digits + at);
-    strcat(path, "/stat");
-    int fd = crn_proc_open(path);
-    if (fd < 0)
+    crn_task_look_closely(tid, CRN_STOP_SIGNAL_BIT, &state);
+    bool is_same = state.is_mask_known && state.started == stuck[at].started;
+    if (is_same && (state.blocks || (state.letter != 'R' && state.switches == stuck[at].switches)))
         return true;
-    long count = crn_sys_read_all(fd, text, sizeof text - 1);
-    crn_proc_close(fd);
-    if (count <= 0)
-        return true;
-    text[count] = 0;
-    const char *name_end = strrchr(text, ')');
-    if (name_end == NULL)
-        return false;
-    const char *flags = name_end + 2; /* behind state, parent and so on: the seventh (proc(5)) */
-    for (unsigned fields = 0; fields < 6 && flags != NULL; fields++)
-        if ((flags = strchr(flags, ' ')) != NULL)
-            flags++;
-    const unsigned long io_worker = 0x10; /* PF_IO_WORKER */
-    return name_end[2] == 'Z' || name_end[2] == 'X' ||
-           (flags != NULL && (strtoul(flags, NULL, 10) & io_worker) != 0);
+    stuck[at].tid = 0;
+    return false;
 }
 
 /* What a round knows of a thread. */
-enum state { UNKNOWN, CALLED, NOBODY, STOPPED };
+enum state { UNKNOWN, CALLED, NOBODY, STOPPED, STUCK };
 
 struct roll {
     uint8_t *states; /* by thread id */
     uint32_t count;  /* of `called` */
-    uint32_t nobodies;
+    uint32_t next;   /* of `called`: whom to ask about next */
+    uint64_t began_ns;
+    int stuck[STUCK_MAX]; /* not called */
+    unsigned stuck_count;
 };
 
 static int called_at(uint32_t index)
@@ -161,8 +182,14 @@ static int called_at(uint32_t index)
 static bool thread_call(struct roll *roll, int pid, int tid)
 {
     size_t count = (size_t)roll->count + 1;
-    if (tid <= 0 || tid >= TIDS_MAX || roll->states[tid] != UNKNOWN ||
-        !crn_span_ensure(&rows, count * sizeof(struct crn_stopped)) ||
+    if (tid <= 0 || tid >= TIDS_MAX || roll->states[tid] != UNKNOWN)
+        return false;
+    if (roll->stuck_count < STUCK_MAX && is_still_stuck(tid)) {
+        roll->states[tid] = STUCK;
+        roll->stuck[roll->stuck_count++] = tid;
+        return false;
+    }
+    if (!crn_span_ensure(&rows, (count + STUCK_MAX) * sizeof(struct crn_stopped)) ||
         !crn_span_ensure(&called, count * sizeof(int)) ||
         crn_syscall3(SYS_tgkill, pid, tid, CRN_STOP_SIGNAL) != 0)
         return false;
@@ -206,55 +233,102 @@ static bool threads_call(struct roll *roll, int pid, int self)
     return names_are_known ? was_new : known_threads_call(roll, pid, self) || was_new;
 }
 
-static void stopped_note(struct roll *roll)
+/* How many of those that were called have not come. */
+static uint32_t left_count(struct roll *roll)
 {
+    uint32_t left = 0;
     for (uint32_t i = 0, count = rows_used(); i < count; i++)
         if (row_at(i)->tid != 0)
             roll->states[row_at(i)->tid] = STOPPED;
+    for (uint32_t i = 0; i < roll->count; i++)
+        left += roll->states[called_at(i)] == CALLED;
+    return left;
 }
 
+/* Asks about some of those that are left, in turn: of thousands that would take long. */
 static void nobodies_note(struct roll *roll)
 {
-    stopped_note(roll);
-    for (uint32_t i = 0; i < roll->count; i++) {
-        uint8_t *state = &roll->states[called_at(i)];
-        if (*state == CALLED && is_nobody(called_at(i))) {
-            *state = NOBODY;
-            roll->nobodies++;
-        }
+    enum { ASKED_MAX = 256 };
+    unsigned asked = 0;
+    for (uint32_t i = 0; i < roll->count && asked < ASKED_MAX && names_are_known; i++) {
+        struct crn_task_state state;
+        int tid = called_at(roll->next++ % roll->count);
+        if (roll->states[tid] != CALLED)
+            continue;
+        asked++;
+        crn_task_look(tid, &state);
+        if (state.is_nobody)
+            roll->states[tid] = NOBODY;
     }
 }
 
-/* Waits until all that were called have come, or nobody has for too long. */
-static void threads_await(struct roll *roll)
+/* Whether any of those that are left would come if it got a processor. */
+static bool is_any_starved(struct roll *roll)
 {
-    const uint64_t look_ns = 5000000, limit_ns = (uint64_t)CRN_STOP_LIMIT_MS * 1000000;
-    uint32_t seen = arrived;
-    uint64_t last_came = crn_now_ns();
-    gathered = 0;
-    awaited = roll->count - roll->nobodies;
-    while (arrived < awaited && crn_now_ns() - last_came < limit_ns) {
-        crn_futex_wait(&gathered, 0, look_ns);
-        if (arrived != seen) {
-            seen = arrived;
-            last_came = crn_now_ns();
-        } else {
+    for (uint32_t i = 0; i < roll->count; i++) {
+        struct crn_task_state state;
+        int tid = called_at(i);
+        if (roll->states[tid] != CALLED)
+            continue;
+        thread_look(tid, &state);
+        if (state.is_nobody)
+            roll->states[tid] = NOBODY;
+        else if (state.letter == 'R' && state.is_mask_known && !state.blocks)
+            return true;
+    }
+    return false;
+}
+
+/* Waits until all that were called have come, or nobody has for too long; false: not all have. */
+static bool threads_await(struct roll *roll)
+{
+    const uint64_t look_ns = 5000000, limit_ns = (uint64_t)CRN_STOP_LIMIT_MS * 1000000,
+                   most_ns = (uint64_t)CRN_STOP_MOST_MS * 1000000;
+    uint32_t seen = arrived, left;
+    uint64_t now = crn_now_ns(), last_came = now;
+    for (;;) {
+        uint32_t came = arrived; /* before the look at who is left: it may wake us too early */
+        left = left_count(roll);
+        now = crn_now_ns();
+        if (came != seen)
+            last_came = now;
+        seen = came;
+        if (left == 0 || now - roll->began_ns > most_ns ||
+            (now - last_came >= limit_ns && !is_any_starved(roll)))
+            break;
+        gathered = 0;
+        awaited = came + left;
+        if (arrived < awaited)
+            crn_futex_wait(&gathered, 0, look_ns);
+        if (arrived == came)
             nobodies_note(roll);
-            awaited = roll->count - roll->nobodies;
-        }
     }
     awaited = UINT32_MAX;
+    return left == 0;
+}
+
+static void unseen_add(struct crn_stopped_list *list, int tid)
+{
+    if (list->unseen < CRN_COUNT_OF(list->unseen_tids))
+        list->unseen_tids[list->unseen] = tid;
+    list->unseen++;
 }
 
 static void unseen_note(const struct roll *roll, struct crn_stopped_list *list)
 {
+    for (unsigned i = 0; i < roll->stuck_count; i++)
+        if (roll->states[roll->stuck[i]] == STUCK)
+            unseen_add(list, roll->stuck[i]);
     for (uint32_t i = 0; i < roll->count; i++) {
+        struct crn_task_state state;
         int tid = called_at(i);
-        if (roll->states[tid] != CALLED || is_nobody(tid))
+        if (roll->states[tid] != CALLED)
             continue;
-        if (list->unseen < CRN_COUNT_OF(list->unseen_tids))
-            list->unseen_tids[list->unseen] = tid;
-        list->unseen++;
+        thread_look(tid, &state);
+        if (state.is_nobody)
+            continue;
+        stuck_remember(tid, &state);
+        unseen_add(list, tid);
     }
 }
 
@@ -267,7 +341,7 @@ static bool tables_init(void)
 
 void crn_threads_stop(struct crn_stopped_list *list)
 {
-    struct roll roll = {NULL, 0, 0};
+    struct roll roll = {.began_ns = crn_now_ns()};
     memset(list, 0, sizeof *list);
     if (is_single())
         return;
@@ -282,13 +356,11 @@ void crn_threads_stop(struct crn_stopped_list *list)
     claimed = arrived = 0;
     awaited = UINT32_MAX;
     round_now++;
-    while (threads_call(&roll, pid, self)) {
-        threads_await(&roll);
-        if (arrived < roll.count - roll.nobodies)
-            break;
-    }
-    stopped_note(&roll);
+    while (threads_call(&roll, pid, self) && threads_await(&roll))
+        ;
+    left_count(&roll); /* somebody may have come meanwhile */
     unseen_note(&roll, list);
+    list->waited_ms = (unsigned)((crn_now_ns() - roll.began_ns) / 1000000);
     crn_vm_unmap(roll.states, TIDS_MAX);
     list->threads = row_at(0);
     list->count = rows_used();
@@ -306,4 +378,5 @@ void crn_stop_after_fork(void)
 {
     inside = 0;
     round_now = (round_now + 1) & ~1u;
+    memset(stuck, 0, sizeof stuck);
 }

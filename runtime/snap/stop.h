@@ -4,9 +4,10 @@
  * Stops all other threads of this process, without ptrace.
  *
  * Each gets a real-time signal of ours; its handler notes the interrupted registers and sleeps on
- * a futex.  The thread list is read again until nobody new is on it.  Whoever has not stopped
- * when nobody has come for the limit is an unseen thread: it runs on, and is counted.  Time and
- * memory grow with the number of threads, which has no bound.
+ * a futex.  The thread list is read again until nobody new is on it.  Threads are waited for as
+ * long as some come, or wait for a processor; whoever has not stopped when that is over, or after
+ * CRN_STOP_MOST_MS, is an unseen thread: it runs on, and is counted.  Time and memory grow with the
+ * number of threads, which has no bound.
  */
 #include "base/base.h"
 
@@ -14,8 +15,9 @@
 #include <ucontext.h>
 
 enum {
-    CRN_STOP_SIGNAL = 64, /* the last one: SIGRTMAX is one less for the program */
-    CRN_STOP_LIMIT_MS = 200,
+    CRN_STOP_SIGNAL = 64,    /* the last one: SIGRTMAX is one less for the program */
+    CRN_STOP_LIMIT_MS = 200, /* how long nobody comes who could */
+    CRN_STOP_MOST_MS = 5000, /* in all */
 };
 
 /* Our signal in the first word of a sigset_t. */
@@ -38,6 +40,7 @@ struct crn_stopped_list {
     const struct crn_stopped *threads; /* in the order in which they stopped */
     uint32_t count;
     unsigned unseen; /* threads that did not stop */
+    unsigned waited_ms;
     int unseen_tids[8];
 };
 
