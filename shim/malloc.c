@@ -22,14 +22,24 @@ CRN_INLINE void counts_settle(struct crn_thread *self)
         crn_heap_counts_flush(&crn_heap, &self->counts);
 }
 
+uint32_t crn_block_owner(struct crn_thread *self, void *block)
+{
+    if (CRN_UNLIKELY(crn_heap.young.is_open))
+        crn_young_note(&crn_heap.young, (uintptr_t)block);
+    if (CRN_LIKELY_TRUE(self->owner != CRN_OWNER_NOTED))
+        return self->owner;
+    crn_owner_update(self); /* the list may have been closed */
+    return self->coro;
+}
+
 static CRN_COLD void outside_note(struct crn_thread *self, void *block, size_t bytes,
-                                  uint32_t stack)
+                                  uint32_t stack, uint32_t owner)
 {
     struct crn_outside_block row = {
         (uintptr_t)block,
         bytes,
         sallocx(block, 0),
-        {stack, self->owner, crn_meta(0, crn_heap.birth_now, CRN_RECORD_LIVE)}};
+        {stack, owner, crn_meta(0, crn_heap.birth_now, CRN_RECORD_LIVE)}};
     if (!crn_outside_add(&crn_heap.outside, row, self->tid))
         crn_shim_stand_down("there is no memory for the table of blocks outside its region");
 }
@@ -47,6 +57,7 @@ void crn_block_note_slow(struct crn_thread *self, void *block, size_t bytes, uns
     }
     if (CRN_LIKELY_TRUE(crn_shim_is_due(self, bytes)))
         stack = crn_shim_stack_take(self, frame);
+    uint32_t owner = crn_block_owner(self, block);
     if (CRN_LIKELY_TRUE(crn_index_is_inside(&crn_heap.index, (uintptr_t)block))) {
         struct crn_record *record =
             crn_index_slot_for(&crn_heap.index, (uintptr_t)block, class_index, self->tid);
@@ -54,11 +65,11 @@ void crn_block_note_slow(struct crn_thread *self, void *block, size_t bytes, uns
             crn_shim_stand_down("there is no memory for records of blocks");
             return;
         }
-        crn_record_write(record, bytes, stack, self->owner, crn_heap.birth_now);
+        crn_record_write(record, bytes, stack, owner, crn_heap.birth_now);
     } else {
-        outside_note(self, block, bytes, stack);
+        outside_note(self, block, bytes, stack, owner);
     }
-    crn_owner_count(self->owner, 1);
+    crn_owner_count(owner, 1);
     self->counts.allocations++;
     self->counts.live_bytes += (int64_t)bytes;
     counts_settle(self);

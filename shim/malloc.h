@@ -34,4 +34,10 @@ void crn_release(void *block);
 void *crn_block_make(struct crn_thread *self, size_t bytes, int flags, const uintptr_t *frame);
 void crn_block_free(struct crn_thread *self, void *block, int flags);
 
+/*
+ * Whom a block belongs to that a thread makes or resizes now (coro/scope.h), before it is on
+ * record. A forked child notes the first of them.
+ */
+uint32_t crn_block_owner(struct crn_thread *self, void *block);
+
 #endif

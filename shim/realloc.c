@@ -61,7 +61,7 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
                              size_t bytes, const uintptr_t *frame)
 {
     uint32_t stack = crn_shim_is_due(self, bytes) ? crn_shim_stack_take(self, frame) : 0;
-    uint32_t owner = self->owner, before = owner;
+    uint32_t owner = crn_block_owner(self, block), before = owner;
     size_t usable = known->usable;
     if (known->record == NULL || usable > CRN_CLASS_SMALL_MAX_BYTES)
         usable = sallocx(block, 0);

@@ -356,10 +356,14 @@ bool crn_span_ensure_slow(struct crn_span *span, size_t bytes)
     size_t seen = span->committed;
     if (span->base == NULL || bytes > span->reserved)
         return false;
-    /* Grow by an eighth, so that the number of calls stays logarithmic; with less where it fails.
+    /*
+     * Grow by an eighth, so that the number of calls stays logarithmic; with less where it fails. A
+     * large one ends where a huge page does: one that is mapped in two pieces can be none.
      */
+    uintptr_t base = (uintptr_t)span->base;
+    size_t step = bytes >= 4 * HUGE_BYTES ? HUGE_BYTES : STEP_BYTES;
     size_t least = crn_align_up(bytes, STEP_BYTES);
-    size_t wanted = crn_align_up(bytes + bytes / 8, STEP_BYTES);
+    size_t wanted = crn_align_up(base + bytes + bytes / 8, step) - base;
     if (wanted > span->reserved)
         wanted = span->reserved;
     if (seen < wanted && !span_map(span, seen, wanted)) {

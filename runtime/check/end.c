@@ -13,6 +13,8 @@
 #include "snap/stop.h"
 #include "stack/verify.h"
 
+#include <string.h>
+
 enum { STACK_BYTES = 64 * 1024 };
 
 /* Both halves of the end are under way, and then over; and how long a second thread waits. */
@@ -100,6 +102,8 @@ static bool has_seen(const struct crn_block *block, void *user)
 /* Is any block alive that was born at or after `birth`?  Spares a forked child the whole check. */
 static bool any_born_since(uint64_t birth)
 {
+    if (crn_heap.young.is_open)
+        return crn_young_any_since(&crn_heap, birth, crn_sys_gettid());
     if (crn_heap.outside.used)
         return true;
     crn_index_for_each(&crn_heap.index, crn_heap.region.next, has_seen, &birth);
@@ -260,6 +264,21 @@ static void first_pass_confirm(void)
     end.check_ns += crn_now_ns() - confirming;
 }
 
+/*
+ * Whether nobody would read what this process has to say.  Most forked children have nothing: they
+ * end as fast as they can.  (A launcher counts them, and a file that was asked for names them.)
+ */
+static bool is_silent(void)
+{
+    const char *output = crn_host.options->output;
+    const struct crn_draft_section *sections = end.draft.sections;
+    bool is_asked_for = output[0] != 0 && strcmp(output, "/dev/null") != 0;
+    return crn_host.process->is_forked && !crn_host.process->is_first &&
+           crn_host.process->session == NULL && !is_asked_for &&
+           crn_host.process->trouble == NULL && !end.first_pass.is_done &&
+           sections[CRN_SECTION_LEAKS].count + sections[CRN_SECTION_FINDINGS].count == 0;
+}
+
 /* Confirms and reports; answers the code to exit with. */
 static int report(int exit_code, int exit_signal)
 {
@@ -303,6 +322,11 @@ static int finish_alone(int exit_code, int exit_signal, uint64_t mask_before)
     struct crn_limits limits;
     crn_limits_lift(&limits);
     end.finishing_tid = crn_sys_gettid();
+    if (is_silent()) {
+        half_complete(&end.finishing);
+        crn_signals_let_writing(mask_before);
+        return exit_code;
+    }
     crn_stack_call_mapped(clocks_stop, NULL, STACK_BYTES);
     end.is_alone = crn_checks_begin(end.finishing_tid, CHECK_LIMIT_MS);
     int code = report(exit_code, exit_signal);

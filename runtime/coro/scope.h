@@ -22,6 +22,9 @@
 #define CRN_OWNER_SCOPE 0x80000000u
 #define CRN_OWNER_IGNORED 0xffffffffu
 
+/* Of threads only: no scope, and what they allocate is noted first (heap/young.h). */
+#define CRN_OWNER_NOTED 0xfffffffeu
+
 struct crn_scope {
     const char *name;
     uint32_t generation; /* odd: in use */
@@ -97,9 +100,10 @@ uint32_t crn_scope_current(const struct crn_thread *thread);
 /* Works out who is to own what the thread allocates from now on. */
 CRN_INLINE void crn_owner_update(struct crn_thread *thread)
 {
-    thread->owner = thread->task.disabled != 0 ? CRN_OWNER_IGNORED
-                    : thread->task.scope != 0  ? CRN_OWNER_SCOPE | thread->task.scope
-                                          : thread->coro;
+    thread->owner = thread->task.disabled != 0    ? CRN_OWNER_IGNORED
+                    : thread->task.scope != 0     ? CRN_OWNER_SCOPE | thread->task.scope
+                    : crn_heap.young.is_open != 0 ? CRN_OWNER_NOTED
+                                                  : thread->coro;
 }
 
 /* Makes an open scope (0: none) current on a thread; answers the handle of the one that was. */

@@ -238,6 +238,7 @@ void crn_threads_after_fork(void)
     }
     if (self != NULL) {
         self->tid = crn_sys_gettid();
+        crn_owner_update(self);
         self->capture.sampler.state = 0; /* children must not all sample alike */
         self->capture.until_sample = 0;
     }

@@ -38,6 +38,7 @@ void crn_heap_after_fork(struct crn_heap *heap)
     crn_lock_init(&heap->region.lock);
     crn_births_after_fork(heap);
     heap->birth_line = crn_heap_line_draw(heap);
+    crn_young_open(&heap->young);
     heap->allocations = heap->frees = heap->bad_frees = 0;
     heap->peak_bytes = heap->live_bytes = 0;
 }

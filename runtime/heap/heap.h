@@ -9,6 +9,7 @@
 #include "heap/index.h"
 #include "heap/outside.h"
 #include "heap/region.h"
+#include "heap/young.h"
 
 struct crn_heap {
     struct crn_region region;
@@ -27,6 +28,7 @@ struct crn_heap {
     _Atomic int64_t live_bytes, peak_bytes;
 
     struct crn_births births;
+    struct crn_young young;
 };
 extern struct crn_heap crn_heap;
 

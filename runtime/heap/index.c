@@ -36,6 +36,22 @@ bool crn_index_cover(struct crn_index *index, uintptr_t end)
     return crn_span_ensure(&index->pages_span, pages * sizeof(uint64_t));
 }
 
+/*
+ * Records are dense and stay, so huge pages suit them: a check reads them all, and fork copies a
+ * page table for every page of them.  A small program keeps small ones.
+ */
+static bool records_ensure_locked(struct crn_index *index, size_t count)
+{
+    const size_t huge_from = (size_t)8 << 20;
+    struct crn_span *span = &index->records_span;
+    size_t before = span->committed;
+    if (!crn_span_ensure(span, count * sizeof(struct crn_record)))
+        return false;
+    if (span->committed != before && span->committed >= huge_from)
+        crn_vm_wish_huge(span->base, span->committed);
+    return true;
+}
+
 static uint32_t chunk_take_locked(struct crn_index *index, unsigned count)
 {
     uint32_t first = index->free_chunks[count];
@@ -44,7 +60,7 @@ static uint32_t chunk_take_locked(struct crn_index *index, unsigned count)
         return first;
     }
     first = index->records_made;
-    if (!crn_span_ensure(&index->records_span, ((size_t)first + count) * sizeof(struct crn_record)))
+    if (!records_ensure_locked(index, (size_t)first + count))
         return 0;
     index->records_made = first + count;
     return first;

@@ -1,0 +1,33 @@
+/*
+ * What a forked child has made.  See young.h.
+ */
+#include "heap/heap.h"
+
+void crn_young_open(struct crn_young *young)
+{
+    young->count = 0;
+    young->is_open = 1;
+}
+
+static bool is_born_since(struct crn_heap *heap, uintptr_t start, uint64_t birth, int tid)
+{
+    struct crn_outside_block outside;
+    unsigned class_index;
+    if (!crn_index_is_inside(&heap->index, start))
+        return crn_outside_find(&heap->outside, start, &outside, tid) &&
+               crn_birth_of(heap, &outside.record) >= birth;
+    const struct crn_record *record = crn_index_slot(&heap->index, start, &class_index);
+    return record != NULL && crn_record_is_live(record) && crn_birth_of(heap, record) >= birth;
+}
+
+bool crn_young_any_since(struct crn_heap *heap, uint64_t birth, int tid)
+{
+    struct crn_young *young = &heap->young;
+    uint32_t count = young->count;
+    if (count > CRN_YOUNG_MAX)
+        return true; /* it closes at this moment */
+    for (uint32_t i = 0; i < count; i++)
+        if (is_born_since(heap, young->starts[i], birth, tid))
+            return true;
+    return false;
+}
