@@ -19,8 +19,8 @@ static bool is_promised(size_t alignment, size_t bytes)
     if (alignment < always)
         return true;
     size_t asked = crn_align_up(alignment + bytes, CRN_PAGE_BYTES);
-    long start = crn_syscall6(SYS_mmap, 0, asked, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long start = crn_syscall_always(SYS_mmap, 0, (long)asked, PROT_READ | PROT_WRITE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (crn_sys_failed(start))
         return false;
     crn_syscall2(SYS_munmap, start, asked);

@@ -91,7 +91,8 @@ static long jemalloc_map(void *address, size_t bytes, int protection, int flags)
         crn_shim.phase != CRN_SHIM_OFF ? crn_vm_map_far(bytes, protection != PROT_NONE) : 0;
     if (far != 0)
         return (long)far;
-    long result = crn_syscall6(SYS_mmap, address, bytes, protection, flags, -1, 0);
+    long result =
+        crn_syscall_always(SYS_mmap, (long)address, (long)bytes, protection, flags, -1, 0);
     if (!crn_sys_failed(result) && crn_shim.phase != CRN_SHIM_OFF)
         crn_extents_add(&crn_heap.extents, (uintptr_t)result, bytes, crn_sys_gettid());
     return result;
@@ -110,8 +111,8 @@ CRN_EXPORT CRN_REALIGNED void *mmap(void *address, size_t bytes, int protection,
     bool is_jemalloc = crn_is_jemalloc(__builtin_return_address(0));
     if (is_jemalloc && (flags & (MAP_FIXED | MAP_ANONYMOUS)) == MAP_ANONYMOUS)
         return result_of(jemalloc_map(address, bytes, protection, flags));
-    void *start = result_of(crn_syscall6(SYS_mmap, wish_of(address, bytes, flags), bytes,
-                                         protection, flags, fd, offset));
+    void *start = result_of(crn_syscall_always(SYS_mmap, (long)wish_of(address, bytes, flags),
+                                               (long)bytes, protection, flags, fd, offset));
     if (start != MAP_FAILED)
         crn_vm_note_mapping();
     if (!is_jemalloc && start != MAP_FAILED && crn_vm_touches_window((uintptr_t)start, bytes))

@@ -234,6 +234,15 @@ static void start_again(const struct beginning *beginning, const struct crn_sani
     crn_syscall3(SYS_execve, self_path, beginning->argv, beginning->environment);
 }
 
+/* Tests may have calls of ours fail, from the first on; see base/fail.h. */
+static void failing_plan(const struct beginning *beginning)
+{
+    static const char variable[] = "CORONER_OPTIONS=";
+    for (char **each = beginning->environment; *each != NULL; each++)
+        if (crn_text_begins(*each, variable) && value_find(beginning, AT_SECURE) == 0)
+            crn_fail_plan(*each + sizeof variable - 1);
+}
+
 static void nothing(void)
 {
 }
@@ -242,10 +251,12 @@ static void nothing(void)
 __attribute__((used)) static void (*first_of_all(void))(void)
 {
     const struct crn_sanitizer *sanitizer = sanitizer_find();
-    if (sanitizer == NULL)
-        return nothing;
-    trouble = sanitizer->obstacle;
     struct beginning beginning = beginning_find();
+    if (sanitizer == NULL) {
+        failing_plan(&beginning);
+        return nothing;
+    }
+    trouble = sanitizer->obstacle;
     /* Where the loader was given the program as its argument, it is not what exec would start. */
     if (value_find(&beginning, AT_BASE) != 0 && value_find(&beginning, AT_SECURE) == 0 &&
         environment_cut(beginning.environment))

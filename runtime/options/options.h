@@ -50,6 +50,8 @@ struct crn_options {
     const char *verify_output; /* where that is told; "": standard error */
     bool deliver;              /* `report` works for the shim: the recording is its own */
     const char *late_reports;  /* where they go that outlive the launcher; "": see deliver.c */
+    const char *fail_call;     /* base/fail.h, which reads both earlier than anybody else can */
+    const char *count_calls;
     uint8_t sources[CRN_OPTIONS_MAX]; /* enum crn_option_source, by row of the table */
 };
 
