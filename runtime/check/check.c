@@ -136,7 +136,10 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
     if (check->registers != NULL)
         registers = check->registers;
     struct picture picture = {check, &stopped, {registers, check->interrupted}, is_torn, CRN_OK};
-    if (!picture_try(&picture, &fault))
+    if (stopped.has_failed)
+        crn_draft_warning(check->draft,
+                          "the other threads could not be stopped; there is no verdict");
+    else if (!picture_try(&picture, &fault))
         crn_draft_warning(check->draft,
                           "memory at 0x%lx went away during the check; there is no verdict",
                           (unsigned long)fault);

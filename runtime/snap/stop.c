@@ -171,6 +171,7 @@ struct roll {
     uint64_t began_ns;
     int stuck[STUCK_MAX]; /* not called */
     unsigned stuck_count;
+    bool has_failed; /* somebody could not be called */
 };
 
 static int called_at(uint32_t index)
@@ -190,8 +191,11 @@ static bool thread_call(struct roll *roll, int pid, int tid)
         return false;
     }
     if (!crn_span_ensure(&rows, (count + STUCK_MAX) * sizeof(struct crn_stopped)) ||
-        !crn_span_ensure(&called, count * sizeof(int)) ||
-        crn_syscall3(SYS_tgkill, pid, tid, CRN_STOP_SIGNAL) != 0)
+        !crn_span_ensure(&called, count * sizeof(int))) {
+        roll->has_failed = true;
+        return false;
+    }
+    if (crn_syscall3(SYS_tgkill, pid, tid, CRN_STOP_SIGNAL) != 0)
         return false;
     roll->states[tid] = CALLED;
     ((int *)called.base)[roll->count++] = tid;
@@ -208,6 +212,19 @@ static bool known_threads_call(struct roll *roll, int pid, int self)
             was_new |= thread_call(roll, pid, thread->tid);
     }
     return was_new;
+}
+
+/* Whether our handler is there: without one the signal would end the process. */
+static bool is_caught(void)
+{
+    struct {
+        void (*handler)(int, siginfo_t *, void *);
+        unsigned long flags;
+        void (*restorer)(void);
+        uint64_t mask;
+    } action = {.handler = NULL}; /* the kernel's struct sigaction */
+    long result = crn_syscall4(SYS_rt_sigaction, CRN_STOP_SIGNAL, NULL, &action, 8);
+    return result < 0 /* a sandbox */ || action.handler == crn_stop_handler;
 }
 
 /* Calls all threads that there are; answers whether any was new. */
@@ -345,8 +362,9 @@ void crn_threads_stop(struct crn_stopped_list *list)
     memset(list, 0, sizeof *list);
     if (is_single())
         return;
-    if (!tables_init() || (roll.states = crn_vm_map(TIDS_MAX)) == NULL) {
+    if (!is_caught() || !tables_init() || (roll.states = crn_vm_map(TIDS_MAX)) == NULL) {
         list->unseen = 1;
+        list->has_failed = true;
         return;
     }
     int self = crn_sys_gettid(), pid = crn_sys_getpid();
@@ -364,6 +382,7 @@ void crn_threads_stop(struct crn_stopped_list *list)
     crn_vm_unmap(roll.states, TIDS_MAX);
     list->threads = row_at(0);
     list->count = rows_used();
+    list->has_failed = roll.has_failed;
 }
 
 void crn_threads_resume(void)

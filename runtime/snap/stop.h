@@ -42,6 +42,7 @@ struct crn_stopped_list {
     unsigned unseen; /* threads that did not stop */
     unsigned waited_ms;
     int unseen_tids[8];
+    bool has_failed; /* nobody could be called, or not everybody: the others may run */
 };
 
 /*

@@ -5,13 +5,14 @@
 #include "base/held.h"
 #include "base/sys.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { TEXT_BYTES = 4096 };
 
-/* Reads a file of a thread's; false: there is none. */
-static bool task_read(int tid, const char *file, char text[TEXT_BYTES])
+/* Reads a file of a thread's; answers how much, or a negative errno. */
+static long task_read(int tid, const char *file, char text[TEXT_BYTES])
 {
     char path[64], digits[12];
     unsigned at = sizeof digits;
@@ -23,11 +24,11 @@ static bool task_read(int tid, const char *file, char text[TEXT_BYTES])
     strcat(path, file);
     int fd = crn_proc_open(path);
     if (fd < 0)
-        return false;
+        return fd;
     long count = crn_sys_read_all(fd, text, TEXT_BYTES - 1);
     crn_proc_close(fd);
     text[count > 0 ? count : 0] = 0;
-    return count > 0;
+    return count;
 }
 
 /* The n-th field behind this one, or NULL. */
@@ -48,11 +49,12 @@ void crn_task_look(int tid, struct crn_task_state *state)
     enum { FLAGS = 6, START = 19 };       /* fields behind the state, the third (proc(5)) */
     const unsigned long io_worker = 0x10; /* PF_IO_WORKER */
     char text[TEXT_BYTES];
-    *state = (struct crn_task_state){.letter = 'X', .is_nobody = true};
-    if (!task_read(tid, "/stat", text))
+    long count = task_read(tid, "/stat", text);
+    bool is_gone = count == -ENOENT || count == -ESRCH;
+    *state = (struct crn_task_state){.letter = is_gone ? 'X' : '?', .is_nobody = is_gone};
+    if (count <= 0)
         return;
     const char *name_end = strrchr(text, ')');
-    state->is_nobody = false;
     if (name_end == NULL || name_end[1] == 0)
         return;
     const char *flags = field_skip(name_end + 2, FLAGS), *start = field_skip(name_end + 2, START);
@@ -72,7 +74,7 @@ void crn_task_look_closely(int tid, uint64_t signal_bit, struct crn_task_state *
 {
     char text[TEXT_BYTES];
     crn_task_look(tid, state);
-    state->is_mask_known = task_read(tid, "/status", text);
+    state->is_mask_known = task_read(tid, "/status", text) > 0;
     if (!state->is_mask_known)
         return;
     state->blocks = (number_find(text, "\nSigBlk:", 16) & signal_bit) != 0;
