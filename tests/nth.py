@@ -31,8 +31,7 @@ LEAK_STATUS = 23
 CRASHES = {128 + number for number in (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS,
                                        signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS)}
 SHOWN = 6  # of the sentences about one test
-SAMPLE = ("^gcc-O2/lost_ring#1", "^gcc-O2/abandoned#1", "^gcc-O2/fork_child#1",
-          "^gcc-O2/preload#1", "^gcc-O2/threads_")
+SAMPLE = ("/lost#1", "/abandoned#1", "/plain_preload#1$", "/fork_in_threads#1", "/threads_allocating#1")
 SAMPLE_MOST = 12
 
 
