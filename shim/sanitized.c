@@ -16,12 +16,14 @@
  * goes on and we stand down.  In a resolver calls of libc may not be bound yet: none here.
  */
 #include "shim/sanitized.h"
+#include "base/characters.h"
 #include "base/sanitizers.h"
 #include "base/sys.h"
 
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -207,8 +209,11 @@ static size_t text_add(char *line, size_t at, size_t room, const char *text)
 static void leave_say(const char *program, const struct crn_sanitizer *sanitizer)
 {
     char line[1024];
-    size_t at = text_add(line, 0, sizeof line, "coroner: ");
-    at = text_add(line, at, sizeof line - 128, program);
+    size_t begin = text_add(line, 0, sizeof line, "coroner: ");
+    size_t at = text_add(line, begin, sizeof line - 128, program);
+    line[at] = 0;
+    crn_text_tame(line + begin);
+    at = begin + strlen(line + begin);
     at = text_add(line, at, sizeof line, " cannot be watched: ");
     at = text_add(line, at, sizeof line, sanitizer->obstacle);
     at = text_add(line, at, sizeof line, "; running it without Coroner\n");

@@ -2,6 +2,7 @@
  * System calls without libc, and the one-line log.  See sys.h.
  */
 #include "base/sys.h"
+#include "base/characters.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <errno.h>
 #include <sys/uio.h>
+#include <string.h>
 #include <time.h>
 
 int (*crn_log_where)(void);
@@ -132,9 +134,11 @@ void crn_log(const char *format, ...)
     va_start(arguments, format);
     int count = vsnprintf(line + PREFIX, sizeof line - PREFIX - 1, format, arguments);
     va_end(arguments);
-    size_t length = PREFIX + (count < 0 ? 0 : (size_t)count);
-    if (length > sizeof line - 2)
-        length = sizeof line - 2;
+    size_t length = PREFIX;
+    if (count > 0) {
+        crn_text_tame(line + PREFIX);
+        length += strlen(line + PREFIX);
+    }
     line[length++] = '\n';
     int fd = crn_log_where != NULL ? crn_log_where() : 2;
     if (fd >= 0)

@@ -19,6 +19,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/characters.h"
 #include "report/render.h"
 
 static bool was_closed[STDERR_FILENO + 1];
@@ -31,6 +32,7 @@ void crn_say(const char *format, ...)
     if (vasprintf(&text, format, arguments) < 0)
         crn_out_of_memory();
     va_end(arguments);
+    crn_text_tame(text);
     fprintf(stderr, "coroner: %s\n", text); /* at once: the program may be writing there, too */
     free(text);
 }
@@ -155,9 +157,10 @@ int crn_output_write(int fd, const char *bytes, size_t count)
     return 0;
 }
 
+/* A report tells of a program's inside: a new file is the user's alone, an old one stays as it is. */
 static int write_file(const char *path, const char *bytes, size_t count)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0)
         return errno;
     int error = crn_output_write(fd, bytes, count);

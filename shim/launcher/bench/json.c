@@ -28,6 +28,7 @@
 #include <jansson.h>
 
 #include "report/clean.h"
+#include "report/escape.h"
 #include "shim/launcher/bench/bench.h"
 
 enum { FLAGS = JSON_REAL_PRECISION(9) };
@@ -157,8 +158,13 @@ char *crn_bench_json(const struct crn_bench *bench, bool is_compact)
     set(object, "alike", json_boolean(bench->is_alike));
     set(object, "notes", notes);
     set(object, "versions", versions);
-    char *bytes = json_dumps(object, (is_compact ? JSON_COMPACT : JSON_INDENT(2)) | FLAGS);
-    if (bytes == NULL)
+    char *bytes;
+    size_t count;
+    FILE *file = open_memstream(&bytes, &count);
+    if (file == NULL)
+        crn_out_of_memory();
+    crn_json_write(object, file, (is_compact ? JSON_COMPACT : JSON_INDENT(2)) | FLAGS);
+    if (fclose(file) != 0)
         crn_out_of_memory();
     json_decref(object);
     crn_store_destroy(store);
