@@ -41,6 +41,7 @@ struct crn_options {
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
     enum crn_bad_free_mode on_bad_free;
     bool quiet;
+    bool debuginfod;
     bool detect_leaks, leak_check_at_exit;
     unsigned max_leaks;           /* 0: all */
     unsigned malloc_context_size; /* 0: no limit */

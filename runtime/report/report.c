@@ -11,6 +11,7 @@
 
 #include "report/judge.h"
 #include "report/words.h"
+#include "sym/files.h"
 
 struct crn_report *crn_report_create(const struct crn_suppressions *suppressions,
                                      bool has_coroutines)
@@ -31,6 +32,7 @@ void crn_report_heed(struct crn_report *report, const struct crn_options *option
     report->has_objects = options->report_objects;
     report->leaks_max = options->max_leaks;
     report->frames_max = options->malloc_context_size;
+    crn_files_allow_debuginfod(options->debuginfod);
 }
 
 void crn_report_destroy(struct crn_report *report)

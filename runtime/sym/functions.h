@@ -1,14 +1,19 @@
 #ifndef CRN_SYM_FUNCTIONS_H
 #define CRN_SYM_FUNCTIONS_H
 /*
- * Finds the function around an address in debugging information, fast enough to ask for every
- * frame of a large report.
+ * Finds the function around an address in debugging information, and what was inlined there, fast
+ * enough to ask for every frame of a large report.
  *
  * libdw would find the compilation unit by .debug_aranges, which clang and rustc leave out, and
- * the function by walking the unit's whole tree at each question.  Here a module's units are
- * indexed once, and the functions of a unit when it is first asked about:
+ * the function and the inlined ones by walking the unit's whole tree at each question.  Here a
+ * module's units are indexed once, the functions of a unit when it is first asked about, and what
+ * was inlined into a function when that is first asked about:
  *
  *     address --> unit (a span of its ranges) --> function (a span of its ranges)
+ *             --> the innermost inlined one (a segment of the function) --> what it is in
+ *
+ * The tree of damaged or hostile information may lead back into itself.  A walk takes entries only
+ * in the order in which they lie there, so it ends.
  */
 #include <elfutils/libdw.h>
 
@@ -20,12 +25,18 @@ struct crn_functions;
 struct crn_functions *crn_functions_create(Dwarf *dwarf);
 void crn_functions_destroy(struct crn_functions *functions);
 
+/* The concrete function at an address and what was inlined there, outermost first. */
+struct crn_scopes {
+    Dwarf_Die unit; /* that holds the line table */
+    const Dwarf_Die *rows[64];
+    unsigned count; /* 0: the unit has no function there (assembler) */
+};
+
 /*
  * Finds who owns `address` (as the debugging information counts).  Answers false when no unit
- * covers it.  `unit` is the one that holds the line table; `function` is the concrete function,
- * with its `addr` NULL when the unit has none there (assembler).
+ * covers it.  The rows belong to the index.
  */
-bool crn_functions_find(struct crn_functions *functions, Dwarf_Addr address, Dwarf_Die *unit,
-                        Dwarf_Die *function);
+bool crn_functions_find(struct crn_functions *functions, Dwarf_Addr address,
+                        struct crn_scopes *scopes);
 
 #endif

@@ -3,25 +3,23 @@
  *
  * Each image is a Dwfl session of its own with one module, reported at base 0, so that the
  * session's addresses are file addresses.  libdw finds separate debug files by itself; their
- * addresses may be shifted against the file's (prelink), by what it calls the bias.
+ * addresses may be shifted against the file's (prelink), by what it calls the bias.  What it opens
+ * on the way, and whom it asks, is up to files.c.
  */
 #include "sym/image.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <dwarf.h>
 #include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 
+#include "sym/files.h"
 #include "sym/functions.h"
 #include "sym/symbols.h"
-
-enum { INLINE_DEPTH_MAX = 64 };
 
 struct crn_image {
     struct crn_store *store;
@@ -35,9 +33,45 @@ struct crn_image {
     struct crn_symbols *symbols; /* made when first needed */
 };
 
+/* What libdw asks for a module without debugging information. */
+struct question {
+    Dwfl_Module *module;
+    void **userdata;
+    const char *module_name, *path, *debuglink;
+    Dwarf_Addr base;
+    GElf_Word checksum;
+    char **found;
+};
+
+static int question_answer(void *user)
+{
+    const struct question *question = user;
+    return dwfl_standard_find_debuginfo(question->module, question->userdata, question->module_name,
+                                        question->base, question->path, question->debuglink,
+                                        question->checksum, question->found);
+}
+
+/* Where libdw would look, which may be a server. */
+static int debug_file_find(Dwfl_Module *module, void **userdata, const char *module_name,
+                           Dwarf_Addr base, const char *path, const char *debuglink,
+                           GElf_Word checksum, char **found)
+{
+    struct question question = {module,    userdata, module_name, path,
+                                debuglink, base,     checksum,    found};
+    return crn_files_ask(question_answer, &question);
+}
+
+/* Every session is given its file; none is sought by a build id. */
+static int elf_find(Dwfl_Module *module, void **userdata, const char *module_name, Dwarf_Addr base,
+                    char **path, Elf **elf)
+{
+    (void)module, (void)userdata, (void)module_name, (void)base, (void)path, (void)elf;
+    return -1;
+}
+
 static const Dwfl_Callbacks callbacks = {
-    .find_elf = dwfl_build_id_find_elf,
-    .find_debuginfo = dwfl_standard_find_debuginfo,
+    .find_elf = elf_find,
+    .find_debuginfo = debug_file_find,
     .section_address = dwfl_offline_section_address,
 };
 
@@ -63,20 +97,21 @@ static bool build_id_is(Elf *elf, const char *recorded)
 static const char *module_open(struct crn_image *image, const char *path, const char *build_id)
 {
     GElf_Addr bias;
-    struct stat file;
-    if (stat(path, &file) != 0 || access(path, R_OK) != 0)
+    const char *obstacle;
+    int fd = crn_file_open(path, &obstacle);
+    if (fd < 0)
         return crn_store_print(image->store,
                                "%s cannot be read (%s): its frames have no names; put the file "
                                "back to see them",
-                               path, strerror(errno));
-    if (!S_ISREG(file.st_mode)) /* opening a pipe or device could block, or do worse */
-        return crn_store_print(image->store, "%s is no plain file: its frames have no names", path);
+                               path, obstacle);
     image->dwfl = dwfl_begin(&callbacks);
     if (image->dwfl == NULL)
         crn_out_of_memory();
     dwfl_report_begin(image->dwfl);
-    Dwfl_Module *module = dwfl_report_elf(image->dwfl, path, path, -1, 0, true);
+    Dwfl_Module *module = dwfl_report_elf(image->dwfl, path, path, fd, 0, true);
     dwfl_report_end(image->dwfl, NULL, NULL);
+    if (module == NULL)
+        close(fd); /* otherwise it is the module's */
     Elf *elf = module != NULL ? dwfl_module_getelf(module, &bias) : NULL;
     if (elf == NULL)
         return crn_store_print(image->store, "%s cannot be used (%s): its frames have no names",
@@ -96,8 +131,11 @@ struct crn_image *crn_image_open(struct crn_store *store, const char *path, cons
     if (image == NULL)
         crn_out_of_memory();
     image->store = store;
-    if (*path == '/') /* else it is no file: [vdso], a JIT's memory */
-        image->problem = module_open(image, path, build_id);
+    if (*path != '/')
+        return image; /* it is no file: [vdso], a JIT's memory */
+    crn_files_guard_begin();
+    image->problem = module_open(image, path, build_id);
+    crn_files_guard_end();
     return image;
 }
 
@@ -136,26 +174,6 @@ static const struct crn_symbols *symbols_get(struct crn_image *image)
     return image->symbols;
 }
 
-/* Finds the function inlined at `address` in `scope`, directly or inside plain blocks. */
-static bool inlined_find(Dwarf_Die *scope, Dwarf_Addr address, Dwarf_Die *found, int depth)
-{
-    Dwarf_Die child;
-    if (depth > INLINE_DEPTH_MAX || dwarf_child(scope, &child) != 0)
-        return false;
-    do {
-        int tag = dwarf_tag(&child);
-        if (tag == DW_TAG_inlined_subroutine && dwarf_haspc(&child, address) > 0) {
-            *found = child;
-            return true;
-        }
-        /* A block without ranges of its own may still hold something inlined. */
-        if (tag == DW_TAG_lexical_block && dwarf_haspc(&child, address) != 0 &&
-            inlined_find(&child, address, found, depth + 1))
-            return true;
-    } while (dwarf_siblingof(&child, &child) == 0);
-    return false;
-}
-
 /*
  * What a function is called: its mangled name, which says more than the plain one; else the plain
  * one, since a C function's linkage name is but an alias (glibc's __GI_qsort).
@@ -169,7 +187,7 @@ static const char *function_name(struct crn_image *image, Dwarf_Die *die)
         name = dwarf_formstring(&attribute);
     if (name == NULL || *name != '_' || (name[1] != 'Z' && name[1] != 'R'))
         name = dwarf_diename(die);
-    return crn_store_text(image->store, name);
+    return crn_store_name(image->store, name);
 }
 
 static unsigned number_of(Dwarf_Die *die, unsigned attribute_name)
@@ -191,7 +209,7 @@ static void call_site(struct crn_image *image, Dwarf_Die *unit, Dwarf_Die *inlin
     unsigned file = number_of(inlined, DW_AT_call_file);
     name->file = NULL;
     if (dwarf_getsrcfiles(unit, &files, &files_count) == 0 && file < files_count)
-        name->file = crn_store_text(image->store, dwarf_filesrc(files, file, NULL, NULL));
+        name->file = crn_store_name(image->store, dwarf_filesrc(files, file, NULL, NULL));
     name->line = number_of(inlined, DW_AT_call_line);
 }
 
@@ -202,47 +220,58 @@ static void line_of(struct crn_image *image, Dwarf_Die *unit, Dwarf_Addr address
     Dwarf_Line *row = dwarf_getsrc_die(unit, address);
     if (row == NULL)
         return;
-    name->file = crn_store_text(image->store, dwarf_linesrc(row, NULL, NULL));
+    name->file = crn_store_name(image->store, dwarf_linesrc(row, NULL, NULL));
     if (dwarf_lineno(row, &line) == 0 && line > 0)
         name->line = (unsigned)line;
+}
+
+static void code_name(struct crn_image *image, uint64_t address,
+                      void (*visit)(const struct crn_image_name *name, void *user), void *user)
+{
+    struct crn_image_name name = {0};
+    struct crn_scopes scopes = {.count = 0};
+    uint64_t offset;
+    struct crn_functions *functions = functions_get(image);
+    Dwarf_Addr inner = address - image->bias;
+    if (functions != NULL && crn_functions_find(functions, inner, &scopes))
+        line_of(image, &scopes.unit, inner, &name);
+    for (unsigned depth = scopes.count; depth > 1; depth--) {
+        Dwarf_Die inlined = *scopes.rows[depth - 1];
+        name.raw = function_name(image, &inlined);
+        name.inlined = true;
+        visit(&name, user);
+        call_site(image, &scopes.unit, &inlined, &name);
+    }
+    name.inlined = false;
+    name.raw = NULL;
+    if (scopes.count > 0) {
+        Dwarf_Die function = *scopes.rows[0];
+        name.raw = function_name(image, &function);
+    }
+    if (name.raw == NULL)
+        name.raw = crn_store_name(image->store,
+                                  crn_symbols_find_code(symbols_get(image), address, &offset));
+    if (name.raw != NULL || name.file != NULL)
+        visit(&name, user);
 }
 
 void crn_image_name_code(struct crn_image *image, uint64_t address,
                          void (*visit)(const struct crn_image_name *name, void *user), void *user)
 {
-    struct crn_image_name name = {0};
-    Dwarf_Die unit, scopes[INLINE_DEPTH_MAX];
-    unsigned depth = 0;
-    uint64_t offset;
     if (image->module == NULL)
         return;
-    struct crn_functions *functions = functions_get(image);
-    Dwarf_Addr inner = address - image->bias;
-    if (functions != NULL && crn_functions_find(functions, inner, &unit, &scopes[0])) {
-        line_of(image, &unit, inner, &name);
-        if (scopes[0].addr != NULL)
-            for (depth = 1; depth < INLINE_DEPTH_MAX; depth++)
-                if (!inlined_find(&scopes[depth - 1], inner, &scopes[depth], 0))
-                    break;
-    }
-    for (; depth > 1; depth--) {
-        name.raw = function_name(image, &scopes[depth - 1]);
-        name.inlined = true;
-        visit(&name, user);
-        call_site(image, &unit, &scopes[depth - 1], &name);
-    }
-    name.inlined = false;
-    name.raw = depth == 1 ? function_name(image, &scopes[0]) : NULL;
-    if (name.raw == NULL)
-        name.raw = crn_store_text(image->store,
-                                  crn_symbols_find_code(symbols_get(image), address, &offset));
-    if (name.raw != NULL || name.file != NULL)
-        visit(&name, user);
+    crn_files_guard_begin();
+    code_name(image, address, visit, user);
+    crn_files_guard_end();
 }
 
 const char *crn_image_name_data(struct crn_image *image, uint64_t address, uint64_t *offset)
 {
     if (image->module == NULL)
         return NULL;
-    return crn_store_text(image->store, crn_symbols_find_data(symbols_get(image), address, offset));
+    crn_files_guard_begin();
+    const char *name =
+        crn_store_name(image->store, crn_symbols_find_data(symbols_get(image), address, offset));
+    crn_files_guard_end();
+    return name;
 }

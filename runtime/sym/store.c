@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 64 * 1024, FIRST_SLOTS = 1024 };
+enum { CHUNK_BYTES = 64 * 1024, FIRST_SLOTS = 1024, NAME_MAX_BYTES = 4096 };
 
 struct chunk {
     struct chunk *next;
@@ -24,6 +24,7 @@ struct crn_store {
     struct chunk *chunks; /* the newest first; only it has room */
     const char **slots;
     size_t slots_count, texts_count;
+    size_t bytes; /* handed out */
 };
 
 _Noreturn void crn_out_of_memory(void)
@@ -71,6 +72,11 @@ void crn_store_destroy(struct crn_store *store)
     free(store);
 }
 
+size_t crn_store_size(const struct crn_store *store)
+{
+    return store->bytes;
+}
+
 void *crn_store_bytes(struct crn_store *store, size_t bytes)
 {
     struct chunk *chunk = store->chunks;
@@ -86,6 +92,7 @@ void *crn_store_bytes(struct crn_store *store, size_t bytes)
     }
     void *result = chunk->bytes + chunk->used;
     chunk->used += bytes;
+    store->bytes += bytes;
     return result;
 }
 
@@ -133,6 +140,13 @@ const char *crn_store_text(struct crn_store *store, const char *text)
     if (++store->texts_count * 2 > store->slots_count)
         slots_double(store);
     return kept;
+}
+
+const char *crn_store_name(struct crn_store *store, const char *name)
+{
+    if (name == NULL || strnlen(name, NAME_MAX_BYTES + 1) <= NAME_MAX_BYTES)
+        return crn_store_text(store, name);
+    return crn_store_print(store, "%.*s...", NAME_MAX_BYTES, name);
 }
 
 const char *crn_store_print(struct crn_store *store, const char *format, ...)

@@ -14,6 +14,9 @@ struct crn_store;
 struct crn_store *crn_store_create(void);
 void crn_store_destroy(struct crn_store *store);
 
+/* How many bytes were handed out. */
+size_t crn_store_size(const struct crn_store *store);
+
 /* `bytes` zeroed bytes, aligned for anything, valid until the store is destroyed. */
 void *crn_store_bytes(struct crn_store *store, size_t bytes);
 
@@ -23,7 +26,13 @@ void *crn_store_bytes(struct crn_store *store, size_t bytes);
  */
 const char *crn_store_text(struct crn_store *store, const char *text);
 
-/* The same of a printf-like format. */
+/*
+ * The same of a name or path that somebody else chose the length of: what stands behind its first
+ * 4,096 bytes is left out, and "..." says so.
+ */
+const char *crn_store_name(struct crn_store *store, const char *name);
+
+/* The same as crn_store_text() of a printf-like format. */
 const char *crn_store_print(struct crn_store *store, const char *format, ...) CRN_PRINTF(2, 3);
 
 /*

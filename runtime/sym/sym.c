@@ -1,24 +1,32 @@
 /*
  * Names for the addresses of recordings.  See sym.h.
  *
- *     address --module map--> (image, file address) --cache--> frames
+ *     address --module map--> (module, file address) --cache--> frames
  *
- * The cache is an open-addressed table keyed by image and file address, at most half full.
- * Addresses in no module belong to image 0, which has no file.
+ * The cache is an open-addressed table keyed by module and file address, at most half full.
+ * Addresses in no module belong to module 0, which has no file.
+ *
+ * A recording may name more modules than it has any right to, one file by many paths among them.
+ * So a file is opened once, and only so many modules have names.
  */
 #include "sym/sym.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "sym/demangle.h"
+#include "sym/files.h"
 #include "sym/image.h"
 
-enum { FIRST_SLOTS = 4096 };
+enum { FIRST_SLOTS = 4096, NAMED_MODULES_MAX = 2048 };
 
 struct module {
-    const char *path, *build_id; /* store texts; path NULL for image 0 */
+    const char *path, *build_id; /* store texts; path NULL for module 0 */
     struct crn_image *image;
+    dev_t device; /* of the file, as `inode`; 0: there is none */
+    ino_t inode;
+    bool owns_image; /* otherwise it is that of a module before */
     uint64_t unnamed_count;
     bool is_ours;
 };
@@ -29,12 +37,21 @@ struct slot {
     const struct crn_frames *frames; /* NULL: free */
 };
 
+/* Open addressing over rows of `modules` plus one, by path and build id; 0: free. */
+struct module_map {
+    uint32_t *slots;
+    size_t count; /* of slots, a power of 2 */
+};
+
 struct crn_sym {
     struct crn_store *store;
     struct module *modules;
     size_t modules_count, modules_room;
+    struct module_map map;
     struct slot *slots;
     size_t slots_count, slots_used;
+    const struct crn_named_frame **distinct; /* open addressing, one frame of each kind alike */
+    size_t distinct_count, distinct_used;
     uint32_t frames_count;
 };
 
@@ -47,19 +64,68 @@ struct gathering {
     size_t count, room;
 };
 
+/* Opens the module's file, unless another module has done so. */
+static void module_open(struct crn_sym *sym, struct module *module)
+{
+    struct stat file;
+    const char *build_id = module->build_id != NULL ? module->build_id : "";
+    bool is_named = sym->modules_count < NAMED_MODULES_MAX;
+    if (module->path != NULL && stat(module->path, &file) == 0) {
+        module->device = file.st_dev;
+        module->inode = file.st_ino;
+    }
+    for (size_t i = 1; i < sym->modules_count && is_named && module->inode != 0; i++) {
+        const struct module *other = &sym->modules[i];
+        if (other->inode == module->inode && other->device == module->device &&
+            other->build_id == module->build_id) {
+            module->image = other->image;
+            return;
+        }
+    }
+    module->owns_image = true;
+    module->image = is_named && module->path != NULL
+                        ? crn_image_open(sym->store, module->path, build_id)
+                        : crn_image_open(sym->store, "", build_id);
+}
+
+/* The slot of a module in the map, or the free one where it would go. */
+static uint32_t *module_slot(const struct crn_sym *sym, const char *path, const char *build_id)
+{
+    size_t i = crn_hash64((uintptr_t)path * 31 + (uintptr_t)build_id);
+    for (;; i++) {
+        uint32_t *slot = &sym->map.slots[i & (sym->map.count - 1)];
+        if (*slot == 0 ||
+            (sym->modules[*slot - 1].path == path && sym->modules[*slot - 1].build_id == build_id))
+            return slot;
+    }
+}
+
+static void module_map_double(struct crn_sym *sym)
+{
+    free(sym->map.slots);
+    sym->map.count *= 2;
+    sym->map.slots = calloc(sym->map.count, sizeof *sym->map.slots);
+    if (sym->map.slots == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < sym->modules_count; i++)
+        *module_slot(sym, sym->modules[i].path, sym->modules[i].build_id) = (uint32_t)i + 1;
+}
+
 static size_t module_add(struct crn_sym *sym, const char *path, const char *build_id)
 {
     sym->modules =
         crn_grow(sym->modules, sym->modules_count, &sym->modules_room, sizeof *sym->modules);
     struct module *module = &sym->modules[sym->modules_count];
     *module = (struct module){.path = path, .build_id = build_id};
-    module->image =
-        crn_image_open(sym->store, path != NULL ? path : "", build_id != NULL ? build_id : "");
+    module_open(sym, module);
     if (path != NULL) {
         const char *slash = strrchr(path, '/');
         module->is_ours = strncmp(slash != NULL ? slash + 1 : path, "libcoroner.so", 13) == 0;
     }
-    return sym->modules_count++;
+    *module_slot(sym, path, build_id) = (uint32_t)++sym->modules_count;
+    if (sym->modules_count * 2 > sym->map.count)
+        module_map_double(sym);
+    return sym->modules_count - 1;
 }
 
 struct crn_sym *crn_sym_create(struct crn_store *store)
@@ -70,7 +136,11 @@ struct crn_sym *crn_sym_create(struct crn_store *store)
     sym->store = store;
     sym->slots_count = FIRST_SLOTS;
     sym->slots = calloc(sym->slots_count, sizeof *sym->slots);
-    if (sym->slots == NULL)
+    sym->map.count = 256;
+    sym->map.slots = calloc(sym->map.count, sizeof *sym->map.slots);
+    sym->distinct_count = FIRST_SLOTS;
+    sym->distinct = calloc(sym->distinct_count, sizeof *sym->distinct);
+    if (sym->slots == NULL || sym->map.slots == NULL || sym->distinct == NULL)
         crn_out_of_memory();
     module_add(sym, NULL, NULL);
     return sym;
@@ -81,9 +151,12 @@ void crn_sym_destroy(struct crn_sym *sym)
     if (sym == NULL)
         return;
     for (size_t i = 0; i < sym->modules_count; i++)
-        crn_image_close(sym->modules[i].image);
+        if (sym->modules[i].owns_image)
+            crn_image_close(sym->modules[i].image);
     free(sym->modules);
+    free(sym->map.slots);
     free(sym->slots);
+    free(sym->distinct);
     free(sym);
 }
 
@@ -92,7 +165,7 @@ static const char *text_keep(struct crn_sym *sym, const struct crn_recording *re
                              uint32_t string)
 {
     const char *text = crn_record_text(recording, string);
-    return *text == 0 ? NULL : crn_store_text(sym->store, text);
+    return *text == 0 ? NULL : crn_store_name(sym->store, text);
 }
 
 /* Answers which module an address is in, and turns it into a file address. */
@@ -105,10 +178,8 @@ static size_t module_of(struct crn_sym *sym, const struct crn_recording *recordi
         return 0;
     const char *build_id = text_keep(sym, recording, row->build_id);
     *address -= row->bias;
-    for (size_t i = 1; i < sym->modules_count; i++)
-        if (sym->modules[i].path == path && sym->modules[i].build_id == build_id)
-            return i;
-    return module_add(sym, path, build_id);
+    uint32_t known = *module_slot(sym, path, build_id);
+    return known != 0 ? known - 1 : module_add(sym, path, build_id);
 }
 
 static struct slot *slot_of(struct slot *slots, size_t slots_count, size_t module, uint64_t address)
@@ -135,9 +206,82 @@ static void slots_double(struct crn_sym *sym)
     sym->slots_count = larger;
 }
 
-static const char *text_or_none(const char *text)
+/* What a reader sees of a frame; without a name, its place as well. */
+static uint64_t frame_hash(const struct crn_named_frame *frame)
 {
-    return text != NULL ? text : "";
+    uint64_t hash = crn_hash64((uintptr_t)frame->raw + frame->line * 31u + frame->inlined);
+    hash = crn_hash64(hash ^ (uintptr_t)frame->file);
+    hash = crn_hash64(hash ^ (uintptr_t)frame->module);
+    return frame->raw != NULL ? hash : crn_hash64(hash ^ frame->offset);
+}
+
+static bool frames_are_alike(const struct crn_named_frame *a, const struct crn_named_frame *b)
+{
+    return a->raw == b->raw && a->file == b->file && a->line == b->line && a->module == b->module &&
+           a->inlined == b->inlined && (a->raw != NULL || a->offset == b->offset);
+}
+
+static const struct crn_named_frame **distinct_slot(const struct crn_named_frame **slots,
+                                                    size_t count,
+                                                    const struct crn_named_frame *frame)
+{
+    size_t i = frame_hash(frame) & (count - 1);
+    while (slots[i] != NULL && !frames_are_alike(slots[i], frame))
+        i = (i + 1) & (count - 1);
+    return &slots[i];
+}
+
+static void distinct_double(struct crn_sym *sym)
+{
+    size_t larger = sym->distinct_count * 2;
+    const struct crn_named_frame **slots = calloc(larger, sizeof *slots);
+    if (slots == NULL)
+        crn_out_of_memory();
+    for (size_t i = 0; i < sym->distinct_count; i++)
+        if (sym->distinct[i] != NULL)
+            *distinct_slot(slots, larger, sym->distinct[i]) = sym->distinct[i];
+    free(sym->distinct);
+    sym->distinct = slots;
+    sym->distinct_count = larger;
+}
+
+/* The first frame of those that a reader could not tell apart from this one. */
+static const struct crn_named_frame *distinct_get(struct crn_sym *sym,
+                                                  const struct crn_named_frame *frame)
+{
+    const struct crn_named_frame **slot = distinct_slot(sym->distinct, sym->distinct_count, frame);
+    if (*slot != NULL)
+        return *slot;
+    *slot = frame;
+    if (++sym->distinct_used * 2 > sym->distinct_count)
+        distinct_double(sym);
+    return frame;
+}
+
+static uint64_t hash_add_text(uint64_t hash, const char *text)
+{
+    for (; text != NULL && *text != 0; text++)
+        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+    return crn_hash64(hash * 0x9e3779b97f4a7c15u + 1);
+}
+
+/* The same from run to run and wherever the module lay. */
+static uint64_t identity_of(const struct crn_named_frame *frame)
+{
+    const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
+    uint64_t identity = hash_add_text(0xcbf29ce484222325u, frame->function);
+    identity = hash_add_text(identity, slash != NULL ? slash + 1 : frame->module);
+    return frame->function == NULL && frame->module != NULL ? crn_hash64(identity ^ frame->offset)
+                                                            : identity;
+}
+
+static uint32_t text_bytes_of(const struct crn_named_frame *frame)
+{
+    const char *const texts[] = {frame->function, frame->file, frame->module, frame->build_id};
+    size_t bytes = 0;
+    for (unsigned i = 0; i < CRN_COUNT_OF(texts); i++)
+        bytes += texts[i] != NULL ? strlen(texts[i]) : 0;
+    return (uint32_t)bytes; /* each is a few thousand at most */
 }
 
 static void frame_add(const struct crn_image_name *name, void *user)
@@ -157,11 +301,11 @@ static void frame_add(const struct crn_image_name *name, void *user)
     frame->build_id = gathering->module->build_id;
     frame->is_ours = gathering->module->is_ours;
     frame->offset = gathering->address;
+    frame->is_of_sym = true;
     frame->index = gathering->sym->frames_count++;
-    frame->alike =
-        crn_store_print(store, "%s\n%s\n%u\n%s\n%d\n%#llx", text_or_none(name->raw),
-                        text_or_none(name->file), name->line, text_or_none(frame->module),
-                        name->inlined, name->raw != NULL ? 0 : (unsigned long long)frame->offset);
+    frame->text_bytes = text_bytes_of(frame);
+    frame->identity = identity_of(frame);
+    frame->alike = distinct_get(gathering->sym, frame);
     gathering->rows =
         crn_grow(gathering->rows, gathering->count, &gathering->room, sizeof *gathering->rows);
     gathering->rows[gathering->count++] = frame;
@@ -224,6 +368,13 @@ void crn_sym_visit_modules(const struct crn_sym *sym,
                                          uint64_t unnamed_count, void *user),
                            void *user)
 {
+    if (crn_files_gave_up())
+        visit("debuginfod",
+              "the servers of DEBUGINFOD_URLS took too long: some frames have no "
+              "lines or names",
+              0, user);
+    if (sym->modules_count > NAMED_MODULES_MAX)
+        visit("modules", "there are so many modules that only the first have names", 0, user);
     for (size_t i = 1; i < sym->modules_count; i++)
         visit(sym->modules[i].path, crn_image_problem(sym->modules[i].image),
               sym->modules[i].unnamed_count, user);

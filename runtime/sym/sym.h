@@ -25,7 +25,10 @@ struct crn_named_frame {
     uint64_t offset;   /* the file address looked up; without a module, the address itself */
     bool inlined;      /* into the frame that follows */
     bool is_ours;      /* Coroner's own code */
-    const char *alike; /* equal, by address, for frames that a reader could not tell apart */
+    bool is_of_sym;    /* its index is its own: it stands for no frames that were left out */
+    const void *alike; /* equal for frames that a reader could not tell apart */
+    uint64_t identity; /* of its function's name and module, or its place there; for ids */
+    uint32_t text_bytes; /* of its texts, all of them together */
     uint32_t index;    /* dense, from 0: for tables beside the frames */
 };
 

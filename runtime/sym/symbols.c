@@ -15,7 +15,7 @@
 
 #include "sym/store.h"
 
-enum { ENCLOSING_MAX = 8 };
+enum { ENCLOSING_MAX = 8, NAME_COMPARED_MAX = 256 };
 
 struct symbol {
     uint64_t start, end;
@@ -40,7 +40,8 @@ static int symbol_compare(const void *a, const void *b)
         return left->start < right->start ? -1 : 1;
     if (left->rank != right->rank)
         return left->rank < right->rank ? -1 : 1;
-    return strcmp(right->name, left->name);
+    /* Hostile ones share a long tail, so that comparing all of it would take for ever. */
+    return left->name == right->name ? 0 : strncmp(right->name, left->name, NAME_COMPARED_MAX);
 }
 
 /* Prefers names with a size, then global ones, then those not reserved for libraries. */

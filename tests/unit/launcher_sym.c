@@ -3,12 +3,17 @@
  */
 #include <criterion/criterion.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "make_recording.h"
 #include "sym/demangle.h"
+#include "sym/files.h"
+#include "sym/scopes.h"
 #include "sym/sym.h"
 
 struct known {
@@ -190,4 +195,91 @@ Test(sym, a_part_of_a_coroutine_is_named_after_the_coroutine)
     cr_assert_str_eq(crn_demangle(store, "_Z5innerPZ5inneriE15_Z5inneri.Frame.destroy.cold", false),
                      "inner");
     cr_assert_str_eq(crn_demangle(store, "_Z5inneri.part.0", false), "inner");
+}
+
+Test(sym, a_few_bytes_stand_for_no_endless_name)
+{
+    /* Each step makes a pair of two of what the step before made. */
+    static char raw[512] = "_Z1fSt4pairIiiE";
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (unsigned i = 0; i < 30; i++) {
+        char step[16];
+        snprintf(step, sizeof step, "S_IS%c_S%c_E", digits[i], digits[i]);
+        strcat(raw, i == 0 ? "St4pairIS0_S0_E" : step);
+    }
+    cr_assert_lt(strlen(crn_demangle(store, raw, true)), 4200u);
+    strcpy(raw, "_Z");
+    memset(raw + 2, 'P', 400);
+    strcpy(raw + 402, "i");
+    cr_assert_not_null(crn_demangle(store, raw, true));
+}
+
+Test(sym, the_innermost_of_nested_spans_is_found)
+{
+    static const struct crn_span rows[] = {{10, 100, 0}, {20, 60, 1},  {20, 30, 2},  {40, 50, 3},
+                                           {60, 70, 4},  {90, 120, 5}, {200, 210, 0}};
+    static const struct {
+        uint64_t address;
+        int row; /* -1: none */
+    } wanted[] = {{9, -1},   {10, 0},   {19, 0},  {20, 2},  {29, 2},  {30, 1}, {40, 3},
+                  {49, 3},   {50, 1},   {60, 4},  {69, 4},  {70, 0},  {90, 5}, {99, 5},
+                  {100, -1}, {119, -1}, {200, 0}, {209, 0}, {210, -1}};
+    struct crn_spans spans = {malloc(sizeof rows), CRN_COUNT_OF(rows), CRN_COUNT_OF(rows)};
+    memcpy(spans.rows, rows, sizeof rows);
+    crn_spans_sort(&spans);
+    crn_spans_cut(&spans);
+    for (unsigned i = 0; i < CRN_COUNT_OF(wanted); i++) {
+        const struct crn_span *found = crn_spans_find(&spans, wanted[i].address);
+        cr_assert_eq(found == NULL ? -1 : (int)found->row, wanted[i].row, "at %llu",
+                     (unsigned long long)wanted[i].address);
+    }
+    crn_spans_free(&spans);
+}
+
+Test(sym, only_plain_files_are_opened)
+{
+    char path[] = "/tmp/coroner-sym-XXXXXX";
+    const char *obstacle;
+    cr_assert_not_null(mkdtemp(path));
+    cr_assert_eq(crn_file_open(path, &obstacle), -1);
+    cr_assert_str_eq(obstacle, "it is no plain file");
+    rmdir(path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_assert_eq(crn_file_open(path, &obstacle), -1);
+    crn_files_guard_begin();
+    cr_assert_eq(open(path, O_RDONLY), -1); /* as libdw would */
+    cr_assert_eq(errno, ENOENT);
+    crn_files_guard_end();
+    int fd = open(path, O_RDONLY | O_NONBLOCK);
+    cr_assert_geq(fd, 0);
+    close(fd);
+    unlink(path);
+    cr_assert_eq(crn_file_open("/dev/null", &obstacle), -1);
+    cr_assert_eq(crn_file_open("/etc/passwd", &obstacle), -1);
+    cr_assert_str_eq(obstacle, "it is no ELF file");
+    fd = crn_file_open(exe, &obstacle);
+    cr_assert_geq(fd, 0);
+    close(fd);
+}
+
+Test(sym, many_modules_of_one_file_are_opened_once)
+{
+    static char paths[8][4200];
+    dl_iterate_phdr(add_program, exe);
+    for (unsigned i = 0; i < CRN_COUNT_OF(paths); i++) {
+        snprintf(paths[i], sizeof paths[i], "/proc/self/root%.*s%s", (int)i, "///////", exe);
+        struct crn_record_module *module =
+            maker_module(&maker, paths[i], UINT64_MAX - 1000 + i * 10, UINT64_MAX - 991 + i * 10);
+        module->build_id = *build_id != 0 ? maker_string(&maker, build_id) : 0;
+    }
+    open_as(exe);
+    for (unsigned i = 0; i < CRN_COUNT_OF(paths); i++)
+        crn_sym_name_code(sym, &recording, UINT64_MAX - 1000 + i * 10);
+    crn_sym_name_code(sym, &recording, outer_place());
+    unsigned count = 0;
+    for (int fd = 3; fd < 64; fd++) {
+        struct stat file, own;
+        count += fstat(fd, &file) == 0 && stat(exe, &own) == 0 && file.st_ino == own.st_ino;
+    }
+    cr_assert_leq(count, 1u);
 }
