@@ -15,8 +15,12 @@
  * A file is written beside its final name and renamed when it is whole, so a reader sees all of
  * it or nothing.  It obeys (see crn_record_open):
  *   R1  magic, version and total_bytes are as the header says; checksum covers all that follows it.
- *   R2  every section lies inside the file, after the header, 8-byte aligned.
- *   R3  every index or string offset is inside its section; node parents come before children.
+ *   R2  every section lies inside the file, after the header and the sections before it, 8-byte
+ *       aligned.
+ *   R3  every index is inside its section, every string offset is where a text of its section
+ *       begins; node parents come before children.
+ *   R4  nothing is told twice: chains share no links, arguments and warnings stand in the order of
+ *       their texts.  So what a file makes of its reader grows with the file, not with its square.
  */
 #include "base/words.h"
 

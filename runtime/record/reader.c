@@ -4,11 +4,12 @@
  * Trust grows in three steps, each standing on the one before:
  *
  *     header      magic, version, length, checksum: these bytes are what a Coroner wrote   (R1)
- *     directory   every section lies inside the file                                       (R2)
- *     rows        every index, string and enumerated word is one that exists               (R3)
+ *     directory   every section lies inside the file, and they do not overlap              (R2)
+ *     rows        every index, string and enumerated word is one that exists, and no row
+ *                 makes another count twice                                            (R3, R4)
  *
- * A checksum proves no good will, so R3 is checked in full: a forged file may say anything, but
- * it cannot make a reader leave its sections.
+ * A checksum proves no good will, so all of it is checked: a forged file may say anything, but it
+ * cannot make a reader leave its sections, nor make of a few bytes an endless report.
  */
 #include "record/reader.h"
 
@@ -154,6 +155,7 @@ static enum crn_status sections_map(struct crn_recording *recording,
 {
     const struct crn_record_header *header = (const void *)recording->bytes;
     const void *rows[CRN_SECTION_COUNT];
+    uint64_t end = header->header_bytes; /* of the sections so far */
     for (unsigned i = 0; i < CRN_SECTION_COUNT; i++) {
         const struct crn_record_extent *extent = &header->sections[i];
         uint64_t bytes;
@@ -163,6 +165,10 @@ static enum crn_status sections_map(struct crn_recording *recording,
             bytes > header->total_bytes - extent->offset)
             return refuse(complaint, "is damaged (its %s lie outside it); record again",
                           section_names[i]);
+        if (bytes > 0 && extent->offset < end)
+            return refuse(complaint, "is damaged (its %s lie in other rows); record again",
+                          section_names[i]);
+        end = bytes > 0 ? extent->offset + bytes : end;
         rows[i] = recording->bytes + extent->offset;
         recording->counts[i] = extent->count;
     }
@@ -184,7 +190,8 @@ static enum crn_status sections_map(struct crn_recording *recording,
 /* What a row may refer to.  A node or string row 0 always exists and means "unknown". */
 static bool string_is_valid(const struct crn_recording *recording, uint32_t string)
 {
-    return string < recording->counts[CRN_SECTION_STRINGS];
+    return string < recording->counts[CRN_SECTION_STRINGS] &&
+           (string == 0 || recording->strings[string - 1] == 0);
 }
 
 static bool node_is_valid(const struct crn_recording *recording, uint32_t node)
@@ -202,17 +209,27 @@ static bool links_are_valid(const struct crn_recording *recording, uint32_t firs
     return (uint64_t)first + count <= recording->counts[CRN_SECTION_LINKS];
 }
 
+/* Texts that follow each other in the strings; but for empty ones, none stands there twice. */
+static bool list_is_valid(const struct crn_recording *recording, const uint32_t *strings,
+                          uint64_t count)
+{
+    uint32_t last = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!string_is_valid(recording, strings[i]) || (strings[i] != 0 && strings[i] <= last))
+            return false;
+        last = strings[i] != 0 ? strings[i] : last;
+    }
+    return true;
+}
+
 static bool texts_are_valid(const struct crn_recording *r)
 {
     uint64_t bytes = r->counts[CRN_SECTION_STRINGS];
     if (bytes == 0 || r->strings[0] != 0 || r->strings[bytes - 1] != 0)
         return false;
-    for (uint64_t i = 0; i < r->counts[CRN_SECTION_ARGV]; i++)
-        if (!string_is_valid(r, r->argv[i]))
-            return false;
-    for (uint64_t i = 0; i < r->counts[CRN_SECTION_WARNINGS]; i++)
-        if (!string_is_valid(r, r->warnings[i]))
-            return false;
+    if (!list_is_valid(r, r->argv, r->counts[CRN_SECTION_ARGV]) ||
+        !list_is_valid(r, r->warnings, r->counts[CRN_SECTION_WARNINGS]))
+        return false;
     return r->counts[CRN_SECTION_PROCESS] == 1 && string_is_valid(r, r->process->exe) &&
            string_is_valid(r, r->process->options) && string_is_valid(r, r->process->suppressions);
 }
@@ -276,6 +293,17 @@ static bool chains_are_valid(const struct crn_recording *r)
     return true;
 }
 
+/* The links are counted, not followed: whatever order they stand in, none is told twice. */
+static bool shares_are_valid(const struct crn_recording *r)
+{
+    uint64_t told = 0;
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_LEAKS]; i++)
+        told += r->leaks[i].link_count;
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_FINDINGS]; i++)
+        told += r->findings[i].link_count;
+    return told <= r->counts[CRN_SECTION_LINKS];
+}
+
 static bool findings_are_valid(const struct crn_recording *r)
 {
     for (uint64_t i = 0; i < r->counts[CRN_SECTION_FINDINGS]; i++) {
@@ -306,7 +334,7 @@ static bool samples_are_valid(const struct crn_recording *r)
     return true;
 }
 
-/* R3. */
+/* R3 and R4. */
 static enum crn_status rows_check(const struct crn_recording *recording,
                                   const struct complaint *complaint)
 {
@@ -318,7 +346,7 @@ static enum crn_status rows_check(const struct crn_recording *recording,
         {nodes_are_valid, "nodes"},       {coros_are_valid, "coroutines"},
         {leaks_are_valid, "leaks"},       {chains_are_valid, "chains"},
         {findings_are_valid, "findings"}, {objects_are_valid, "objects"},
-        {samples_are_valid, "samples"},
+        {samples_are_valid, "samples"},   {shares_are_valid, "chains"},
     };
     for (unsigned i = 0; i < CRN_COUNT_OF(checks); i++)
         if (!checks[i].are_valid(recording))
@@ -327,7 +355,7 @@ static enum crn_status rows_check(const struct crn_recording *recording,
     return CRN_OK;
 }
 
-/* Checks what was read: all of R1 to R3 but the first half of R1. */
+/* Checks what was read: all of R1 to R4 but the first half of R1. */
 static enum crn_status recording_check(struct crn_recording *recording,
                                        const struct complaint *complaint)
 {

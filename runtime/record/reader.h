@@ -26,7 +26,7 @@ struct crn_recording {
 };
 
 /*
- * Reads the file `path` and checks R1, R2 and R3 of format.h, and that every number that stands
+ * Reads the file `path` and checks R1 to R4 of format.h, and that every number that stands
  * for a word (a verdict, a state, ...) is one this version knows.  The file may be a pipe; it is
  * read once, into memory, so what happens to it later does not matter.
  *

@@ -2,7 +2,10 @@
  * Makes a process of a report from its recording.
  *
  * Stacks and coroutines are made once per row of the recording and shared by all who name them,
- * so the cost follows the size of the recording, not the number of times a stack is shown.
+ * so the cost follows the size of the recording, not the number of times a stack is shown.  Nor
+ * may it follow the depth of its tree of nodes: a forged one is as deep as it has rows, and each
+ * row a stack.  So the middle of a deep stack is stepped over, not walked through, and when all
+ * stacks together have become many times the recording, the rest of them are short.
  */
 #include "report/model.h"
 
@@ -15,14 +18,34 @@
 #include "report/sampled.h"
 #include "report/words.h"
 
-/* A stack deeper than both together is runaway recursion; its middle is left out. */
-enum { INNER_FRAMES_MAX = 384, OUTER_FRAMES_MAX = 128 };
+/*
+ * A stack deeper than both together is runaway recursion; its middle is left out.  `frames` also
+ * counts what was inlined: that many frames of either part are kept.
+ */
+struct depths {
+    uint32_t inner, outer, frames;
+};
+static const struct depths whole_depths = {384, 128, 1024}, short_depths = {8, 4, 12};
+
+enum {
+    FRAMES_LEAST =
+        1 << 20, /* so many, and one for each byte of the recording, before stacks are short */
+    ARGUMENTS_MAX = 1 << 16,
+};
+
+/* Where a node stands in its tree. */
+struct place {
+    uint32_t depth; /* of its stack; 0: the root */
+    uint32_t outer; /* the node where the outer part of its stack begins; itself in a short stack */
+};
 
 struct builder {
     struct crn_report *report;
     const struct crn_recording *recording;
     struct crn_process *process;
     const struct crn_stack **stacks;  /* by node row; NULL: not made yet */
+    struct place *places;             /* by node row */
+    uint64_t *frames_left;            /* until stacks are made short */
     struct crn_coroutine *coroutines; /* by row */
 };
 
@@ -35,7 +58,7 @@ struct frames {
 static const char *text_of(const struct builder *builder, uint32_t string)
 {
     const char *text = crn_record_text(builder->recording, string);
-    return *text == 0 ? NULL : crn_store_text(builder->report->store, text);
+    return *text == 0 ? NULL : crn_store_name(builder->report->store, text);
 }
 
 static uint64_t hash_add(uint64_t hash, uint64_t value)
@@ -65,13 +88,14 @@ static bool is_of_header(const struct crn_named_frame *frame)
     return *rest == 0 || strcmp(rest, "pp") == 0;
 }
 
-static void node_append(const struct builder *builder, struct frames *frames, uint32_t row)
+static void node_append(const struct builder *builder, struct frames *frames, size_t frames_max,
+                        uint32_t row)
 {
     const struct crn_record_node *node = &builder->recording->nodes[row];
     uint64_t address = node->pc - (node->flags & CRN_NODE_EXACT ? 0 : 1);
     const struct crn_frames *named =
         crn_sym_name_code(builder->report->sym, builder->recording, address);
-    for (uint32_t i = 0; i < named->count; i++)
+    for (uint32_t i = 0; i < named->count && frames->count < frames_max; i++)
         if (!named->rows[i]->is_ours && !is_of_header(named->rows[i]))
             frame_append(frames, named->rows[i]);
 }
@@ -86,27 +110,51 @@ static void gap_append(const struct builder *builder, struct frames *frames, uin
     frame_append(frames, gap);
 }
 
-static const struct crn_stack *stack_make(const struct builder *builder, uint32_t row)
+/* Finds the place of every node; parents stand before their children. */
+static void places_make(const struct builder *builder)
 {
     const struct crn_record_node *nodes = builder->recording->nodes;
+    for (uint64_t i = 1; i < builder->recording->counts[CRN_SECTION_NODES]; i++) {
+        const struct place *parent = &builder->places[nodes[i].parent];
+        struct place *place = &builder->places[i];
+        place->depth = parent->depth + 1;
+        place->outer = place->depth <= whole_depths.outer ? (uint32_t)i : parent->outer;
+    }
+}
+
+/* Gathers the frames of the stack that ends at a node. */
+static void frames_gather(const struct builder *builder, struct frames *frames, uint32_t row)
+{
+    const struct crn_record_node *nodes = builder->recording->nodes;
+    const struct depths *depths = *builder->frames_left > 0 ? &whole_depths : &short_depths;
+    uint32_t depth = builder->places[row].depth, kept = depth, at = row;
+    if (depth > depths->inner + depths->outer)
+        kept = depths->inner;
+    for (uint32_t i = 0; i < kept; i++, at = nodes[at].parent)
+        node_append(builder, frames, depths->frames, at);
+    if (kept == depth)
+        return;
+    gap_append(builder, frames, depth - depths->inner - depths->outer);
+    at = builder->places[row].outer;
+    for (uint32_t i = builder->places[at].depth; i > depths->outer; i--)
+        at = nodes[at].parent;
+    for (; at != 0; at = nodes[at].parent)
+        node_append(builder, frames, 2 * depths->frames, at);
+}
+
+static const struct crn_stack *stack_make(const struct builder *builder, uint32_t row)
+{
     struct crn_stack *stack = crn_store_bytes(builder->report->store, sizeof *stack);
     struct frames frames = {0};
-    uint64_t depth = 0, at = 0;
-    for (uint32_t i = row; i != 0; i = nodes[i].parent)
-        depth++;
-    bool has_gap = depth > INNER_FRAMES_MAX + OUTER_FRAMES_MAX;
-    for (uint32_t i = row; i != 0; i = nodes[i].parent, at++) {
-        if (!has_gap || at < INNER_FRAMES_MAX || at >= depth - OUTER_FRAMES_MAX)
-            node_append(builder, &frames, i);
-        else if (at == INNER_FRAMES_MAX)
-            gap_append(builder, &frames, depth - INNER_FRAMES_MAX - OUTER_FRAMES_MAX);
-    }
+    frames_gather(builder, &frames, row);
     size_t bytes = frames.count * sizeof *frames.rows;
     stack->count = (uint32_t)frames.count;
     if (bytes > 0)
         stack->frames = memcpy(crn_store_bytes(builder->report->store, bytes), frames.rows, bytes);
     for (size_t i = 0; i < frames.count; i++)
         stack->key = hash_add(stack->key, (uintptr_t)frames.rows[i]->alike);
+    *builder->frames_left -=
+        frames.count < *builder->frames_left ? frames.count : *builder->frames_left;
     free(frames.rows);
     return stack;
 }
@@ -218,14 +266,8 @@ static const char *holder_name(const struct crn_leak *leak)
 static uint64_t leak_id(const struct crn_leak *leak)
 {
     uint64_t id = hash_add_text(0xcbf29ce484222325u, crn_verdict_words[leak->verdict]);
-    for (uint32_t i = 0; leak->allocated != NULL && i < leak->allocated->count; i++) {
-        const struct crn_named_frame *frame = leak->allocated->frames[i];
-        const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
-        id = hash_add_text(id, frame->function);
-        id = hash_add_text(id, slash != NULL ? slash + 1 : frame->module);
-        if (frame->function == NULL && frame->module != NULL)
-            id = hash_add(id, frame->offset);
-    }
+    for (uint32_t i = 0; leak->allocated != NULL && i < leak->allocated->count; i++)
+        id = hash_add(id, leak->allocated->frames[i]->identity);
     return hash_add_text(id, leak->coroutine != NULL ? leak->coroutine->name : NULL);
 }
 
@@ -430,6 +472,8 @@ static void facts_take(const struct builder *builder)
     const struct crn_record_process *row = recording->process;
     struct crn_process *process = builder->process;
     uint64_t argc = recording->counts[CRN_SECTION_ARGV];
+    if (argc > ARGUMENTS_MAX)
+        argc = ARGUMENTS_MAX;
     const char **argv = crn_store_bytes(builder->report->store, (argc + 1) * sizeof *argv);
     for (uint64_t i = 0; i < argc; i++)
         argv[i] =
@@ -491,14 +535,19 @@ static void suppressions_take(const struct builder *builder)
 
 void crn_report_add(struct crn_report *report, const struct crn_recording *recording)
 {
-    struct builder builder = {.report = report, .recording = recording};
+    uint64_t frames_left = FRAMES_LEAST + recording->total_bytes;
+    report->recorded_bytes += recording->total_bytes;
+    struct builder builder = {
+        .report = report, .recording = recording, .frames_left = &frames_left};
     report->processes = crn_grow(report->processes, report->processes_count,
                                  &report->processes_room, sizeof *report->processes);
     builder.process = &report->processes[report->processes_count++];
     *builder.process = (struct crn_process){0};
     builder.stacks = calloc(recording->counts[CRN_SECTION_NODES] + 1, sizeof *builder.stacks);
-    if (builder.stacks == NULL)
+    builder.places = calloc(recording->counts[CRN_SECTION_NODES] + 1, sizeof *builder.places);
+    if (builder.stacks == NULL || builder.places == NULL)
         crn_out_of_memory();
+    places_make(&builder);
     facts_take(&builder);
     warnings_take(&builder);
     if (builder.process->is_checked) {
@@ -509,4 +558,5 @@ void crn_report_add(struct crn_report *report, const struct crn_recording *recor
         findings_make(&builder);
     }
     free(builder.stacks);
+    free(builder.places);
 }

@@ -13,7 +13,7 @@
 
 static int text_compare(const char *a, const char *b)
 {
-    return strcmp(a != NULL ? a : "", b != NULL ? b : "");
+    return a == b ? 0 : strcmp(a != NULL ? a : "", b != NULL ? b : "");
 }
 
 /* By what they say, which is the same from run to run, as addresses and hashes of them are not. */
@@ -45,7 +45,7 @@ static int coroutine_compare(const struct crn_coroutine *a, const struct crn_cor
 uint64_t crn_leak_bytes(const struct crn_leak *leak)
 {
     uint64_t direct = leak->is_sampled && leak->estimate.bytes > (double)leak->bytes
-                          ? (uint64_t)leak->estimate.bytes
+                          ? crn_count_of(leak->estimate.bytes)
                           : leak->bytes - leak->explained_bytes;
     return direct + leak->indirect_bytes;
 }

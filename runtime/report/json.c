@@ -1,24 +1,41 @@
 /*
  * The JSON report, version 1: one object, every key always there, null for what is unknown.
  *
- * A report can hold a hundred thousand leaks, so they are built and written one at a time, a line
- * each; only the head of a process is ever whole in memory.
+ * A report can hold a hundred thousand leaks, and each of them the same frames.  So only a leak
+ * without its stacks, chain and blocks is ever whole in memory; those are written piece by piece,
+ * and the text of a frame is made once.
  */
 #include "report/render.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
 #include "report/clean.h"
+#include "report/escape.h"
 #include "report/judge.h"
+#include "report/sampled.h"
 #include "report/words.h"
 
-enum { FLAGS = JSON_REAL_PRECISION(9) };
+enum {
+    FLAGS = JSON_REAL_PRECISION(9),
+    FRAME_FLAGS = FLAGS | JSON_COMPACT, /* they are most of a report */
+    TEXTS_BYTES_MAX = 32 << 20,         /* of frames, kept for the next time */
+};
+
+/* The text of a frame; NULL: not made yet. */
+struct frame_text {
+    char *bytes;
+    size_t count;
+};
 
 struct writer {
     const struct crn_report *report;
     FILE *file;
+    struct frame_text *texts; /* by index of the frame */
+    size_t texts_bytes;       /* of all of them */
+    uint32_t frames_max;      /* of a stack; 0: all */
 };
 
 static json_t *text(const struct writer *writer, const char *value)
@@ -68,33 +85,89 @@ static json_t *frame_json(const struct writer *writer, const struct crn_named_fr
     return object;
 }
 
-static json_t *stack_json(const struct writer *writer, const struct crn_stack *stack)
+/* Writes a value and lets go of it; with JSON_EMBED, without its outer brackets. */
+static void emit(const struct writer *writer, json_t *value, size_t flags)
 {
-    if (stack == NULL)
-        return json_null();
-    json_t *array = json_array();
-    uint32_t most = writer->report->frames_max;
-    for (uint32_t i = 0; i < stack->count && (most == 0 || i < most); i++)
-        append(array, frame_json(writer, stack->frames[i]));
-    return array;
+    crn_json_write(value, writer->file, FLAGS | flags);
+    json_decref(value);
 }
 
-static json_t *coroutine_json(const struct writer *writer, const struct crn_coroutine *coroutine,
-                              uint64_t count)
+/* Writes the next members of an object, which are those of `members`. */
+static void members_write(const struct writer *writer, json_t *members, bool are_first)
 {
-    if (coroutine == NULL)
-        return json_null();
-    json_t *object = json_object();
-    set(object, "name", text(writer, coroutine->name));
-    set(object, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
-    set(object, "state", json_string(crn_coro_state_words[coroutine->state]));
-    set(object, "count", number(count));
-    set(object, "created_stack", stack_json(writer, coroutine->created));
-    set(object, "suspended_stack", stack_json(writer, coroutine->suspended));
-    set(object, "stack_bytes", number_or_null(coroutine->stack_bytes, 0));
-    set(object, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
-    set(object, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
-    return object;
+    fputs(are_first ? "{" : ", ", writer->file);
+    emit(writer, members, JSON_EMBED);
+}
+
+/* Writes the name of the next member, whose value follows. */
+static void member_begin(const struct writer *writer, const char *name)
+{
+    fprintf(writer->file, ", \"%s\": ", name);
+}
+
+static void frame_write(struct writer *writer, const struct crn_named_frame *frame)
+{
+    struct frame_text made = {0}, *kept = NULL;
+    if (frame->is_of_sym)
+        kept = &writer->texts[frame->index];
+    if (kept != NULL && kept->bytes != NULL) {
+        fwrite(kept->bytes, 1, kept->count, writer->file);
+        return;
+    }
+    FILE *file = open_memstream(&made.bytes, &made.count);
+    json_t *object = frame_json(writer, frame);
+    if (file == NULL)
+        crn_out_of_memory();
+    crn_json_write(object, file, FRAME_FLAGS);
+    json_decref(object);
+    if (fclose(file) != 0)
+        crn_out_of_memory();
+    fwrite(made.bytes, 1, made.count, writer->file);
+    if (kept == NULL || writer->texts_bytes + made.count > TEXTS_BYTES_MAX) {
+        free(made.bytes);
+        return;
+    }
+    *kept = made;
+    writer->texts_bytes += made.count;
+}
+
+static void stack_write(struct writer *writer, const struct crn_stack *stack)
+{
+    if (stack == NULL) {
+        fputs("null", writer->file);
+        return;
+    }
+    uint32_t most = writer->frames_max;
+    fputc('[', writer->file);
+    for (uint32_t i = 0; i < stack->count && (most == 0 || i < most); i++) {
+        fputs(i == 0 ? "" : ",", writer->file);
+        frame_write(writer, stack->frames[i]);
+    }
+    fputc(']', writer->file);
+}
+
+static void coroutine_write(struct writer *writer, const struct crn_coroutine *coroutine,
+                            uint64_t count)
+{
+    if (coroutine == NULL) {
+        fputs("null", writer->file);
+        return;
+    }
+    json_t *head = json_object(), *tail = json_object();
+    set(head, "name", text(writer, coroutine->name));
+    set(head, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
+    set(head, "state", json_string(crn_coro_state_words[coroutine->state]));
+    set(head, "count", number(count));
+    members_write(writer, head, true);
+    member_begin(writer, "created_stack");
+    stack_write(writer, coroutine->created);
+    member_begin(writer, "suspended_stack");
+    stack_write(writer, coroutine->suspended);
+    set(tail, "stack_bytes", number_or_null(coroutine->stack_bytes, 0));
+    set(tail, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
+    set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
+    members_write(writer, tail, false);
+    fputc('}', writer->file);
 }
 
 static json_t *link_json(const struct writer *writer, const struct crn_link *link)
@@ -128,79 +201,98 @@ static json_t *link_json(const struct writer *writer, const struct crn_link *lin
     return object;
 }
 
-static json_t *chain_json(const struct writer *writer, const struct crn_chain *chain)
+static void chain_write(const struct writer *writer, const struct crn_chain *chain)
 {
-    if (chain->count == 0)
-        return json_null();
-    json_t *array = json_array();
-    for (uint32_t i = 0; i < chain->count; i++)
-        append(array, link_json(writer, &chain->links[i]));
-    return array;
+    if (chain->count == 0) {
+        fputs("null", writer->file);
+        return;
+    }
+    fputc('[', writer->file);
+    for (uint32_t i = 0; i < chain->count; i++) {
+        fputs(i == 0 ? "" : ", ", writer->file);
+        emit(writer, link_json(writer, &chain->links[i]), 0);
+    }
+    fputc(']', writer->file);
 }
 
-static json_t *objects_json(const struct writer *writer, const struct crn_object *object)
+static void objects_write(const struct writer *writer, const struct crn_object *object)
 {
-    if (!writer->report->has_objects)
-        return json_null();
-    json_t *array = json_array();
-    for (; object != NULL; object = object->next) {
+    if (!writer->report->has_objects) {
+        fputs("null", writer->file);
+        return;
+    }
+    fputc('[', writer->file);
+    for (bool is_first = true; object != NULL; object = object->next, is_first = false) {
         json_t *entry = json_object();
         set(entry, "address", address(object->address));
         set(entry, "bytes", number(object->bytes));
         set(entry, "is_indirect", json_boolean(object->is_indirect));
-        append(array, entry);
+        fputs(is_first ? "" : ", ", writer->file);
+        emit(writer, entry, 0);
     }
-    return array;
+    fputc(']', writer->file);
 }
 
 static json_t *estimate_json(double value)
 {
-    return number((uint64_t)(value + 0.5));
+    return number(crn_count_of(value + 0.5));
 }
 
 /* Where what a leak's blocks hold was allocated, as far as samples tell. */
-static json_t *behind_json(const struct writer *writer, const struct crn_behind *behind)
+static void behind_write(struct writer *writer, const struct crn_behind *behind)
 {
-    json_t *array = json_array();
-    for (; behind != NULL; behind = behind->next) {
+    fputc('[', writer->file);
+    for (bool is_first = true; behind != NULL; behind = behind->next, is_first = false) {
         json_t *entry = json_object();
-        set(entry, "alloc_stack", stack_json(writer, behind->stack));
+        fputs(is_first ? "{\"alloc_stack\": " : ", {\"alloc_stack\": ", writer->file);
+        stack_write(writer, behind->stack);
         set(entry, "sampled_blocks", number(behind->estimate.sampled));
         set(entry, "estimated_blocks", estimate_json(behind->estimate.blocks));
         set(entry, "estimated_bytes", estimate_json(behind->estimate.bytes));
-        append(array, entry);
+        members_write(writer, entry, false);
+        fputc('}', writer->file);
     }
-    return array;
+    fputc(']', writer->file);
 }
 
-static json_t *leak_json(const struct writer *writer, const struct crn_process *process,
-                         const struct crn_leak *leak)
+static void leak_write(struct writer *writer, const struct crn_process *process,
+                       const struct crn_leak *leak)
 {
     char id[20];
-    json_t *object = json_object();
+    json_t *head = json_object(), *samples = json_object(), *hint = json_object();
     snprintf(id, sizeof id, "%016llx", (unsigned long long)leak->id);
-    set(object, "id", json_string(id));
-    set(object, "class", json_string(crn_verdict_words[leak->verdict]));
-    set(object, "confidence", json_string(crn_confidence_word(leak->confidence)));
-    set(object, "why", text(writer, leak->why));
-    set(object, "blocks", number(leak->blocks));
-    set(object, "bytes", number(leak->bytes));
-    set(object, "indirect_blocks", number(leak->indirect_blocks));
-    set(object, "indirect_bytes", number(leak->indirect_bytes));
-    set(object, "retained_bytes", number(leak->retained_bytes));
-    set(object, "alloc_stack", stack_json(writer, leak->allocated));
-    set(object, "sampled", json_boolean(leak->is_sampled));
-    set(object, "estimated_blocks",
+    set(head, "id", json_string(id));
+    set(head, "class", json_string(crn_verdict_words[leak->verdict]));
+    set(head, "confidence", json_string(crn_confidence_word(leak->confidence)));
+    set(head, "why", text(writer, leak->why));
+    set(head, "blocks", number(leak->blocks));
+    set(head, "bytes", number(leak->bytes));
+    set(head, "indirect_blocks", number(leak->indirect_blocks));
+    set(head, "indirect_bytes", number(leak->indirect_bytes));
+    set(head, "retained_bytes", number(leak->retained_bytes));
+    members_write(writer, head, true);
+    member_begin(writer, "alloc_stack");
+    stack_write(writer, leak->allocated);
+    set(samples, "sampled", json_boolean(leak->is_sampled));
+    set(samples, "estimated_blocks",
         leak->is_sampled ? estimate_json(leak->estimate.blocks) : json_null());
-    set(object, "estimated_bytes",
+    set(samples, "estimated_bytes",
         leak->is_sampled ? estimate_json(leak->estimate.bytes) : json_null());
-    set(object, "indirect_stacks",
-        process->sample_bytes != 0 ? behind_json(writer, leak->behind) : json_null());
-    set(object, "coroutine", coroutine_json(writer, leak->coroutine, leak->coroutine_count));
-    set(object, "chain", chain_json(writer, &leak->chain));
-    set(object, "hint", json_string(crn_leak_hint(leak)));
-    set(object, "objects", objects_json(writer, leak->objects));
-    return object;
+    members_write(writer, samples, false);
+    member_begin(writer, "indirect_stacks");
+    if (process->sample_bytes != 0)
+        behind_write(writer, leak->behind);
+    else
+        fputs("null", writer->file);
+    member_begin(writer, "coroutine");
+    coroutine_write(writer, leak->coroutine, leak->coroutine_count);
+    member_begin(writer, "chain");
+    chain_write(writer, &leak->chain);
+    set(hint, "hint", json_string(crn_leak_hint(leak)));
+    members_write(writer, hint, false);
+    member_begin(writer, "objects");
+    objects_write(writer, leak->objects);
+    fputc('}', writer->file);
 }
 
 static json_t *object_json(const struct crn_finding *finding)
@@ -214,18 +306,24 @@ static json_t *object_json(const struct crn_finding *finding)
     return object;
 }
 
-static json_t *finding_json(const struct writer *writer, const struct crn_finding *finding)
+static void finding_write(struct writer *writer, const struct crn_finding *finding)
 {
-    json_t *object = json_object();
-    set(object, "kind", json_string(crn_finding_words[finding->kind]));
-    set(object, "coroutine", coroutine_json(writer, finding->coroutine, finding->count));
+    json_t *kind = json_object(), *object = json_object(), *tail = json_object();
+    set(kind, "kind", json_string(crn_finding_words[finding->kind]));
+    members_write(writer, kind, true);
+    member_begin(writer, "coroutine");
+    coroutine_write(writer, finding->coroutine, finding->count);
     set(object, "object", object_json(finding));
     set(object, "scope", text(writer, finding->scope));
-    set(object, "stack", stack_json(writer, finding->stack));
-    set(object, "chain", chain_json(writer, &finding->chain));
-    set(object, "count", number(finding->count));
-    set(object, "why", text(writer, finding->why));
-    return object;
+    members_write(writer, object, false);
+    member_begin(writer, "stack");
+    stack_write(writer, finding->stack);
+    member_begin(writer, "chain");
+    chain_write(writer, &finding->chain);
+    set(tail, "count", number(finding->count));
+    set(tail, "why", text(writer, finding->why));
+    members_write(writer, tail, false);
+    fputc('}', writer->file);
 }
 
 static json_t *coroutine_counts_json(const struct crn_process *process)
@@ -293,39 +391,30 @@ static json_t *process_head_json(const struct writer *writer, const struct crn_p
     return object;
 }
 
-/* Writes a value and lets go of it; with JSON_EMBED, without its outer brackets. */
-static void emit(const struct writer *writer, json_t *value, size_t flags)
-{
-    if (value == NULL)
-        crn_out_of_memory();
-    json_dumpf(value, writer->file, FLAGS | flags);
-    json_decref(value);
-}
-
 static void item_begin(const struct writer *writer, size_t index)
 {
     fputs(index == 0 ? "\n      " : ",\n      ", writer->file);
 }
 
-static void process_write(const struct writer *writer, const struct crn_process *process)
+static void process_write(struct writer *writer, const struct crn_process *process)
 {
     fputs("\n  { ", writer->file);
     emit(writer, process_head_json(writer, process), JSON_EMBED);
     fputs(",\n    \"leaks\": [", writer->file);
     for (size_t i = 0; i < process->leaks_count; i++) {
         item_begin(writer, i);
-        emit(writer, leak_json(writer, process, &process->leaks[i]), 0);
+        leak_write(writer, process, &process->leaks[i]);
     }
     fputs("],\n    \"findings\": [", writer->file);
     for (size_t i = 0; i < process->findings_count; i++) {
         item_begin(writer, i);
-        emit(writer, finding_json(writer, &process->findings[i]), 0);
+        finding_write(writer, &process->findings[i]);
     }
     fputs("],\n    \"coroutines\": [", writer->file);
     for (size_t i = 0; i < process->coroutines_count; i++) {
         item_begin(writer, i);
         const struct crn_coroutine *coroutine = &process->coroutines[i];
-        emit(writer, coroutine_json(writer, coroutine, coroutine->count), 0);
+        coroutine_write(writer, coroutine, coroutine->count);
     }
     fputs("] }", writer->file);
 }
@@ -382,7 +471,14 @@ static json_t *head_json(const struct writer *writer)
 
 void crn_report_write_json(const struct crn_report *report, FILE *file)
 {
-    struct writer writer = {report, file};
+    size_t frames_count = crn_sym_frames_count(report->sym);
+    struct writer writer = {.report = report, .file = file, .frames_max = report->frames_max};
+    if (report->frames_written_max != 0 &&
+        (writer.frames_max == 0 || writer.frames_max > report->frames_written_max))
+        writer.frames_max = report->frames_written_max;
+    writer.texts = calloc(frames_count + 1, sizeof *writer.texts);
+    if (writer.texts == NULL)
+        crn_out_of_memory();
     fputs("{ ", file);
     emit(&writer, head_json(&writer), JSON_EMBED);
     fputs(",\n  \"processes\": [", file);
@@ -391,4 +487,7 @@ void crn_report_write_json(const struct crn_report *report, FILE *file)
         process_write(&writer, &report->processes[i]);
     }
     fputs("] }\n", file);
+    for (size_t i = 0; i < frames_count; i++)
+        free(writer.texts[i].bytes);
+    free(writer.texts);
 }

@@ -2,16 +2,33 @@
  * Decides which leaks and findings the suppressions silence.
  *
  * The same frames stand in most stacks of a report, so what the patterns say about a frame is
- * kept beside it, by its index.
+ * kept beside it, by its index.  The same texts stand in many frames, their modules' paths above
+ * all, so what they say about a text is kept as well: a recording brings both its texts and, as
+ * what the program answered, patterns, and must not make each of one meet each of the other again
+ * and again.
  */
 #include "report/judge.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What a frame is known to match: NULL, not looked at yet; `nothing`; or a suppression. */
+/* What a frame or text is known to match: NULL, not looked at yet; `nothing`; or a suppression. */
 typedef struct crn_suppression *memo;
 static struct crn_suppression nothing;
+
+/* Open addressing by the address of a text, at most half full. */
+struct text_memo {
+    const char *text; /* NULL: free */
+    memo known;
+};
+
+/* What the patterns of one kind say. */
+struct memos {
+    memo *frames; /* by index */
+    size_t frames_room;
+    struct text_memo *texts;
+    size_t texts_count, texts_used; /* the first a power of 2, or 0 */
+};
 
 struct crn_judge {
     const struct crn_suppressions *suppressions;
@@ -19,8 +36,7 @@ struct crn_judge {
     char **texts;                       /* what each of those was read from */
     size_t programs_count, programs_room, texts_room;
     const struct crn_suppressions *own;   /* of the process that is judged now; NULL: none */
-    memo *memos[CRN_SUPPRESS_KIND_COUNT]; /* by frame index */
-    size_t memos_room;
+    struct memos memos[CRN_SUPPRESS_KIND_COUNT];
 };
 
 struct crn_judge *crn_judge_create(const struct crn_suppressions *suppressions)
@@ -35,10 +51,10 @@ struct crn_judge *crn_judge_create(const struct crn_suppressions *suppressions)
 static void memos_forget(struct crn_judge *judge)
 {
     for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++) {
-        free(judge->memos[kind]);
-        judge->memos[kind] = NULL;
+        free(judge->memos[kind].frames);
+        free(judge->memos[kind].texts);
+        judge->memos[kind] = (struct memos){0};
     }
-    judge->memos_room = 0;
 }
 
 void crn_judge_destroy(struct crn_judge *judge)
@@ -90,33 +106,74 @@ void crn_judge_visit(const struct crn_judge *judge,
         crn_suppressions_visit(judge->programs[i], visit, user);
 }
 
-static void memos_reserve(struct crn_judge *judge, size_t index)
+/* What is known of the frame with that index. */
+static memo *frame_memo(struct memos *memos, size_t index)
 {
-    if (index < judge->memos_room)
-        return;
-    size_t room = index * 2 + 1024;
-    for (unsigned kind = 0; kind < CRN_SUPPRESS_KIND_COUNT; kind++) {
-        memo *memos = realloc(judge->memos[kind], room * sizeof *memos);
-        if (memos == NULL)
+    if (index >= memos->frames_room) {
+        size_t room = index * 2 + 1024;
+        memos->frames = realloc(memos->frames, room * sizeof *memos->frames);
+        if (memos->frames == NULL)
             crn_out_of_memory();
-        for (size_t i = judge->memos_room; i < room; i++)
-            memos[i] = NULL;
-        judge->memos[kind] = memos;
+        for (size_t i = memos->frames_room; i < room; i++)
+            memos->frames[i] = NULL;
+        memos->frames_room = room;
     }
-    judge->memos_room = room;
+    return &memos->frames[index];
 }
 
-static struct crn_suppression *find(const struct crn_judge *judge, enum crn_suppression_kind kind,
+static struct text_memo *text_slot(struct text_memo *slots, size_t count, const char *text)
+{
+    size_t i = crn_hash64((uintptr_t)text) & (count - 1);
+    while (slots[i].text != NULL && slots[i].text != text)
+        i = (i + 1) & (count - 1);
+    return &slots[i];
+}
+
+/* What is known of a text. */
+static memo *text_memo(struct memos *memos, const char *text)
+{
+    if (memos->texts_used * 2 >= memos->texts_count) {
+        size_t larger = memos->texts_count == 0 ? 256 : memos->texts_count * 2;
+        struct text_memo *slots = calloc(larger, sizeof *slots);
+        if (slots == NULL)
+            crn_out_of_memory();
+        for (size_t i = 0; i < memos->texts_count; i++)
+            if (memos->texts[i].text != NULL)
+                *text_slot(slots, larger, memos->texts[i].text) = memos->texts[i];
+        free(memos->texts);
+        memos->texts = slots;
+        memos->texts_count = larger;
+    }
+    struct text_memo *slot = text_slot(memos->texts, memos->texts_count, text);
+    memos->texts_used += slot->text == NULL;
+    slot->text = text;
+    return &slot->known;
+}
+
+static bool has_any(const struct crn_judge *judge, enum crn_suppression_kind kind)
+{
+    return crn_suppressions_has(judge->suppressions, kind) ||
+           (judge->own != NULL && crn_suppressions_has(judge->own, kind));
+}
+
+/* The first pattern that matches a text of the report's store. */
+static struct crn_suppression *find(struct crn_judge *judge, enum crn_suppression_kind kind,
                                     const char *text)
 {
-    struct crn_suppression *found = crn_suppressions_find(judge->suppressions, kind, text);
-    return found == NULL && judge->own != NULL ? crn_suppressions_find(judge->own, kind, text)
-                                               : found;
+    if (text == NULL || !has_any(judge, kind))
+        return NULL;
+    memo *known = text_memo(&judge->memos[kind], text);
+    if (*known == NULL) {
+        struct crn_suppression *found = crn_suppressions_find(judge->suppressions, kind, text);
+        if (found == NULL && judge->own != NULL)
+            found = crn_suppressions_find(judge->own, kind, text);
+        *known = found != NULL ? found : &nothing;
+    }
+    return *known != &nothing ? *known : NULL;
 }
 
-static struct crn_suppression *find_any(const struct crn_judge *judge,
-                                        enum crn_suppression_kind kind, const char *const *texts,
-                                        size_t count)
+static struct crn_suppression *find_any(struct crn_judge *judge, enum crn_suppression_kind kind,
+                                        const char *const *texts, size_t count)
 {
     struct crn_suppression *found = NULL;
     for (size_t i = 0; i < count && found == NULL; i++)
@@ -127,8 +184,7 @@ static struct crn_suppression *find_any(const struct crn_judge *judge,
 static struct crn_suppression *frame_find(struct crn_judge *judge, enum crn_suppression_kind kind,
                                           const struct crn_named_frame *frame)
 {
-    memos_reserve(judge, frame->index);
-    memo *known = &judge->memos[kind][frame->index];
+    memo *known = frame_memo(&judge->memos[kind], frame->index);
     if (*known == NULL) {
         const char *const texts[] = {frame->function, frame->signature, frame->raw, frame->module,
                                      frame->file};
@@ -137,12 +193,6 @@ static struct crn_suppression *frame_find(struct crn_judge *judge, enum crn_supp
         *known = found != NULL ? found : &nothing;
     }
     return *known != &nothing ? *known : NULL;
-}
-
-static bool has_any(const struct crn_judge *judge, enum crn_suppression_kind kind)
-{
-    return crn_suppressions_has(judge->suppressions, kind) ||
-           (judge->own != NULL && crn_suppressions_has(judge->own, kind));
 }
 
 static struct crn_suppression *stack_find(struct crn_judge *judge, enum crn_suppression_kind kind,
@@ -167,8 +217,7 @@ static struct crn_suppression *coroutine_find(struct crn_judge *judge,
     return found != NULL ? found : stack_find(judge, CRN_SUPPRESS_COROUTINE, coroutine->suspended);
 }
 
-static struct crn_suppression *chain_find(const struct crn_judge *judge,
-                                          const struct crn_chain *chain)
+static struct crn_suppression *chain_find(struct crn_judge *judge, const struct crn_chain *chain)
 {
     struct crn_suppression *found = NULL;
     if (!has_any(judge, CRN_SUPPRESS_CHAIN))

@@ -151,6 +151,8 @@ struct crn_report {
     bool has_objects;      /* and the address of every leaked block */
     size_t leaks_max;      /* of a process; 0: all */
     uint32_t frames_max;   /* of a stack; 0: all */
+    uint32_t frames_written_max; /* the same where stacks are written whole (JSON) */
+    uint64_t recorded_bytes;     /* of all recordings */
     const char **warnings;
     size_t warnings_count, warnings_room;
     struct crn_process *processes;

@@ -4,6 +4,7 @@
 #include "report/page.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/clean.h"
@@ -22,6 +23,26 @@ enum {
     NAME_SHOWN_MAX = 64, /* those within a line, and beside long places */
     TEXT_COLUMNS = 80,   /* sentences are broken */
 };
+
+void crn_page_begin(struct crn_page *page)
+{
+    page->store = crn_store_create();
+}
+
+void crn_page_end(struct crn_page *page)
+{
+    crn_store_destroy(page->store);
+    page->store = NULL;
+}
+
+void crn_page_turn(struct crn_page *page)
+{
+    enum { MUCH_BYTES = 1 << 20 };
+    if (crn_store_size(page->store) < MUCH_BYTES)
+        return;
+    crn_page_end(page);
+    crn_page_begin(page);
+}
 
 void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)
 {
@@ -195,20 +216,36 @@ static void run_print(const struct crn_page *page, const struct crn_stack *stack
                        crn_page_count(page, run->times - 1, "time"));
 }
 
+/* How wide the column of its names is to be. */
+static int run_width(const struct crn_page *page, const struct crn_stack *stack,
+                     const struct crn_run *run, int indent)
+{
+    int widest = 0;
+    for (uint32_t i = 0; i < run->length; i++) {
+        const struct crn_named_frame *frame = stack->frames[run->at + i];
+        int width = frame->function != NULL ? (int)strlen(frame_show(page, frame, indent)) : 0;
+        if (width > widest && width <= NAME_COLUMN_MAX)
+            widest = width;
+    }
+    return widest;
+}
+
 void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, int indent)
 {
     uint32_t count = stack_shown(stack), cut = 0;
     if (page->frames_max != 0 && count > page->frames_max)
         count = page->frames_max;
-    struct crn_run *runs = crn_store_bytes(page->store, (count + 1) * sizeof *runs);
+    struct crn_run *runs = calloc(count + 1, sizeof *runs);
+    if (runs == NULL)
+        crn_out_of_memory();
     uint32_t runs_count = crn_stack_fold(stack, count, runs);
     bool is_cut = runs_count > INNER_FRAMES + OUTER_FRAMES + 1;
     int column = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct crn_named_frame *frame = stack->frames[i];
-        int width = frame->function != NULL ? (int)strlen(frame_show(page, frame, indent)) : 0;
-        if (width > column && width <= NAME_COLUMN_MAX)
-            column = width;
+    for (uint32_t i = 0; i < runs_count; i++) {
+        if (is_cut && i == INNER_FRAMES)
+            i = runs_count - OUTER_FRAMES;
+        int width = run_width(page, stack, &runs[i], indent);
+        column = width > column ? width : column;
     }
     for (uint32_t i = 0; i < runs_count; i++) {
         if (is_cut && i == INNER_FRAMES) {
@@ -218,6 +255,7 @@ void crn_page_stack(const struct crn_page *page, const struct crn_stack *stack, 
         }
         run_print(page, stack, &runs[i], indent, column);
     }
+    free(runs);
 }
 
 void crn_page_coroutine(const struct crn_page *page, const struct crn_coroutine *coroutine,

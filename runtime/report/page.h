@@ -12,11 +12,18 @@
 enum crn_style { CRN_STYLE_PLAIN, CRN_STYLE_BOLD, CRN_STYLE_BAD, CRN_STYLE_WEAK };
 
 struct crn_page {
-    struct crn_store *store;
+    struct crn_store *store; /* its own: what is printed is forgotten now and then */
     FILE *file;
     bool has_color;
     uint32_t frames_max; /* of a stack; 0: as many as fit */
 };
+
+/* Begins and ends a page; the rest of the fields are the caller's to fill in. */
+void crn_page_begin(struct crn_page *page);
+void crn_page_end(struct crn_page *page);
+
+/* Forgets what is printed, once it has become much: no text of the page's may be in use. */
+void crn_page_turn(struct crn_page *page);
 
 /* Prints a line fragment in a style. */
 void crn_page_print(const struct crn_page *page, enum crn_style style, const char *format, ...)

@@ -50,13 +50,18 @@ void crn_report_destroy(struct crn_report *report)
 
 void crn_report_warn(struct crn_report *report, const char *format, ...)
 {
+    enum { WARNINGS_MAX = 1000 };
     char *text;
     va_list arguments;
+    if (report->warnings_count > WARNINGS_MAX)
+        return;
     va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0)
         crn_out_of_memory();
     va_end(arguments);
-    const char *kept = crn_store_text(report->store, text);
+    const char *kept = crn_store_text(report->store, report->warnings_count == WARNINGS_MAX
+                                                         ? "there are more warnings than these"
+                                                         : text);
     free(text);
     for (size_t i = 0; i < report->warnings_count; i++)
         if (report->warnings[i] == kept)
@@ -78,8 +83,74 @@ static void module_finish(const char *path, const char *problem, uint64_t unname
     }
 }
 
+/* What stacks come to where they are written whole, cut to this or that many frames. */
+struct written {
+    uint32_t frames_max; /* 0: all */
+    uint64_t bytes;
+};
+
+static void stack_count(const struct crn_stack *stack, struct written *written, size_t count)
+{
+    enum { FRAME_BYTES = 100 }; /* beside its texts */
+    uint64_t bytes = 0;
+    size_t at = count;
+    for (uint32_t i = 0; stack != NULL && i < stack->count; i++) {
+        for (; at > 0 && written[at - 1].frames_max == i && i > 0; at--)
+            written[at - 1].bytes += bytes;
+        bytes += FRAME_BYTES + stack->frames[i]->text_bytes;
+    }
+    for (; at > 0; at--)
+        written[at - 1].bytes += bytes;
+}
+
+static void coroutine_count(const struct crn_coroutine *coroutine, struct written *written,
+                            size_t count)
+{
+    if (coroutine == NULL)
+        return;
+    stack_count(coroutine->created, written, count);
+    stack_count(coroutine->suspended, written, count);
+}
+
+/*
+ * Every leak is written with its stacks, and a forged recording can make each of them thousands of
+ * frames at the price of a row.  So all of them together may only come to so many times what was
+ * recorded; beyond that they are cut.
+ */
+static void frames_choose(struct crn_report *report)
+{
+    struct written written[] = {{0, 0}, {256, 0}, {64, 0}, {16, 0}, {4, 0}, {1, 0}};
+    const size_t count = CRN_COUNT_OF(written);
+    const uint64_t bytes_max = ((uint64_t)64 << 20) + 64 * report->recorded_bytes;
+    for (size_t i = 0; i < report->processes_count; i++) {
+        const struct crn_process *process = &report->processes[i];
+        for (size_t j = 0; j < process->leaks_count; j++) {
+            stack_count(process->leaks[j].allocated, written, count);
+            coroutine_count(process->leaks[j].coroutine, written, count);
+            for (const struct crn_behind *at = process->leaks[j].behind; at != NULL; at = at->next)
+                stack_count(at->stack, written, count);
+        }
+        for (size_t j = 0; j < process->findings_count; j++) {
+            stack_count(process->findings[j].stack, written, count);
+            coroutine_count(process->findings[j].coroutine, written, count);
+        }
+        for (size_t j = 0; j < process->coroutines_count; j++)
+            coroutine_count(&process->coroutines[j], written, count);
+    }
+    size_t chosen = 0;
+    while (chosen + 1 < count && written[chosen].bytes > bytes_max)
+        chosen++;
+    report->frames_written_max = written[chosen].frames_max;
+    if (chosen > 0)
+        crn_report_warn(report,
+                        "all stacks together would be %llu MiB: only %u frames of each are written "
+                        "where a format has them all",
+                        (unsigned long long)(written[0].bytes >> 20), written[chosen].frames_max);
+}
+
 void crn_report_finish(struct crn_report *report)
 {
+    frames_choose(report);
     crn_sym_visit_modules(report->sym, module_finish, report);
 }
 

@@ -14,7 +14,23 @@ double crn_sample_weight(uint64_t bytes, uint64_t mean_bytes)
 {
     if (mean_bytes <= 1)
         return 1;
+    bytes =
+        bytes < (uint64_t)INT64_MAX ? bytes : (uint64_t)INT64_MAX - 1; /* no block is so large */
     return -1 / expm1(-(double)crn_sample_span(bytes) / (double)mean_bytes);
+}
+
+uint64_t crn_count_of(double value)
+{
+    /* 2^64 as a double is the first that does not fit; no comparison holds for a NaN. */
+    if (!(value > 0))
+        return 0;
+    return value < 0x1p64 ? (uint64_t)value : UINT64_MAX;
+}
+
+/* A recording may say anything; nothing that there is comes to more than that. */
+static double amount_of(double value)
+{
+    return value >= 0 ? fmin(value, 0x1p64) : 0;
 }
 
 static void estimate_add(struct crn_estimate *sum, const struct crn_estimate *more)
@@ -31,8 +47,9 @@ void crn_samples_take(struct crn_store *store, const struct crn_recording *recor
     for (uint64_t i = 0; i < recording->counts[CRN_SECTION_SAMPLES]; i++) {
         const struct crn_record_sample *row = &recording->samples[i];
         struct crn_leak *leak = &leaks[row->leak];
-        double blocks = crn_sample_weight(row->bytes, mean) * row->blocks;
-        struct crn_estimate estimate = {blocks, blocks * (double)row->bytes, row->blocks};
+        double blocks = amount_of(crn_sample_weight(row->bytes, mean) * row->blocks);
+        struct crn_estimate estimate = {blocks, amount_of(blocks * (double)row->bytes),
+                                        row->blocks};
         if (!row->is_indirect) {
             leak->is_sampled = true;
             estimate_add(&leak->estimate, &estimate);
@@ -135,7 +152,7 @@ static void family_explain(const size_t *members, size_t count, void *user)
         if (!leak->is_missed || explained <= 0)
             continue;
         leak->explained_bytes =
-            explained < (double)leak->bytes ? (uint64_t)explained : leak->bytes;
+            explained < (double)leak->bytes ? crn_count_of(explained) : leak->bytes;
     }
 }
 

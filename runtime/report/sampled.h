@@ -19,6 +19,9 @@ struct crn_builder_stacks {
     const void *user;
 };
 
+/* An estimate as a whole number: what is below 0 or no number is 0, what does not fit the most. */
+uint64_t crn_count_of(double value);
+
 /* For how many blocks of its size a sampled one stands. */
 double crn_sample_weight(uint64_t bytes, uint64_t mean_bytes);
 

@@ -37,6 +37,19 @@ struct crn_suppressions {
     struct patterns kinds[CRN_SUPPRESS_KIND_COUNT];
 };
 
+/* A copy in which stars that stand in a row are one. */
+static char *pattern_copy(const char *pattern)
+{
+    char *copy = strdup(pattern), *to = copy;
+    if (copy == NULL)
+        crn_out_of_memory();
+    for (const char *p = pattern; *p != 0; p++)
+        if (*p != '*' || p[1] != '*')
+            *to++ = *p;
+    *to = 0;
+    return copy;
+}
+
 static void pattern_add(struct crn_suppressions *suppressions, enum crn_suppression_kind kind,
                         const char *pattern)
 {
@@ -44,8 +57,9 @@ static void pattern_add(struct crn_suppressions *suppressions, enum crn_suppress
     struct crn_suppression *row = calloc(1, sizeof *row);
     patterns->rows =
         crn_grow(patterns->rows, patterns->count, &patterns->room, sizeof *patterns->rows);
-    if (row == NULL || (row->pattern = strdup(pattern)) == NULL)
+    if (row == NULL)
         crn_out_of_memory();
+    row->pattern = pattern_copy(pattern);
     row->kind = kind;
     patterns->rows[patterns->count++] = row;
 }
@@ -125,9 +139,16 @@ static const char *line_read(struct crn_suppressions *suppressions, char *line)
 struct crn_suppressions *crn_suppressions_of_text(const char *text, char *message,
                                                   size_t message_bytes)
 {
+    enum { LINES_MAX = 1024 }; /* a recording brings them, too, and each is tried on each name */
     struct crn_suppressions *suppressions = list_create();
     *message = 0;
-    while (*text != 0) {
+    for (unsigned lines = 0; *text != 0; lines++) {
+        if (lines == LINES_MAX) {
+            if (*message == 0)
+                snprintf(message, message_bytes, "what follows after %d lines is left out",
+                         LINES_MAX);
+            break;
+        }
         size_t length = strcspn(text, "\n");
         char *line = strndup(text, length);
         if (line == NULL)

@@ -46,7 +46,8 @@ enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, con
 
 /*
  * A list of its own from the lines of a text that a program answers, without the built-in ones.  A
- * bad line is skipped; the first of them is told in `message`, which is empty otherwise.
+ * bad line is skipped, and so is what follows after the first thousand lines; the first bad line or
+ * that is told in `message`, which is empty otherwise.
  */
 struct crn_suppressions *crn_suppressions_of_text(const char *text, char *message,
                                                   size_t message_bytes);

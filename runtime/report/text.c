@@ -11,6 +11,7 @@
 #include "report/gather.h"
 #include "report/judge.h"
 #include "report/page.h"
+#include "report/sampled.h"
 #include "report/words.h"
 
 /* What all processes come to. */
@@ -77,8 +78,8 @@ static void process_title(const struct crn_page *page, const struct crn_process 
 /* "about 1.2 MiB in 1,203 blocks (3 sampled)"; where all were hit for sure, just how many. */
 static const char *estimate_of(const struct crn_page *page, const struct crn_estimate *estimate)
 {
-    const struct crn_amount about = {(uint64_t)(estimate->blocks + 0.5),
-                                     (uint64_t)(estimate->bytes + 0.5)};
+    const struct crn_amount about = {crn_count_of(estimate->blocks + 0.5),
+                                     crn_count_of(estimate->bytes + 0.5)};
     if (estimate->blocks - (double)estimate->sampled < 1e-6)
         return amount_of(page, &about);
     return crn_store_print(page->store, "about %s (%s sampled)", amount_of(page, &about),
@@ -279,7 +280,7 @@ static void finding_print(const struct crn_page *page, const struct crn_finding 
 }
 
 /* The list that --coroutines asks for; what a leak has shown is only referred to. */
-static void coroutines_print(const struct crn_page *page, const struct crn_process *process,
+static void coroutines_print(struct crn_page *page, const struct crn_process *process,
                              const struct crn_cluster *clusters, size_t clusters_count)
 {
     enum { SHOWN_MAX = 200 };
@@ -290,6 +291,7 @@ static void coroutines_print(const struct crn_page *page, const struct crn_proce
     for (size_t i = 0; i < shown; i++) {
         const struct crn_coroutine *coroutine = &process->coroutines[i];
         size_t number = crn_clusters_find(clusters, clusters_count, coroutine);
+        crn_page_turn(page);
         crn_page_coroutine(page, coroutine, coroutine->count, number);
         crn_page_coroutine_bytes(page, coroutine);
         if (number == 0)
@@ -303,20 +305,25 @@ static void coroutines_print(const struct crn_page *page, const struct crn_proce
 }
 
 /* Prints the section of a process; answers false when it has nothing to say. */
-static bool process_print(const struct crn_page *page, const struct crn_process *process)
+static bool process_print(struct crn_page *page, const struct crn_report *report,
+                          const struct crn_process *process)
 {
     struct crn_cluster *clusters;
     if (process->leaks_count + process->findings_count + process->coroutines_count == 0)
         return false;
-    size_t count = crn_leaks_gather(page->store, process->leaks, process->leaks_count, &clusters);
+    size_t count = crn_leaks_gather(report->store, process->leaks, process->leaks_count, &clusters);
     process_title(page, process);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        crn_page_turn(page);
         cluster_print(page, &clusters[i], i + 1);
+    }
     if (process->leaks_left_out > 0)
         crn_page_print(page, CRN_STYLE_WEAK, "\n... %s more, which --max-leaks leaves out ...\n",
                        crn_page_count(page, process->leaks_left_out, "leak"));
-    for (size_t i = 0; i < process->findings_count; i++)
+    for (size_t i = 0; i < process->findings_count; i++) {
+        crn_page_turn(page);
         finding_print(page, &process->findings[i]);
+    }
     coroutines_print(page, process, clusters, count);
     return true;
 }
@@ -489,14 +496,16 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
 
 void crn_report_write_text(const struct crn_report *report, FILE *file, bool has_color)
 {
-    struct crn_page page = {report->store, file, has_color, report->frames_max};
+    struct crn_page page = {NULL, file, has_color, report->frames_max};
     bool has_sections = false;
+    crn_page_begin(&page);
     for (size_t i = 0; i < report->processes_count; i++)
-        has_sections |= process_print(&page, &report->processes[i]);
+        has_sections |= process_print(&page, report, &report->processes[i]);
     if (has_sections)
         fputc('\n', file);
     notes_print(&page, report);
     if (report->has_suppressions)
         crn_judge_visit(report->judge, suppression_print, &page);
     summary_print(&page, report);
+    crn_page_end(&page);
 }

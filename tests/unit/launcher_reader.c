@@ -141,6 +141,40 @@ Test(reader, no_sealed_byte_makes_it_crash)
     }
 }
 
+/* Each of these would let a few bytes of a file be told thousands of times. */
+Test(reader, nothing_is_told_twice)
+{
+    struct crn_record_header *header;
+    make_example();
+    maker.leaks[0].link_count = 1;
+    maker_leak(&maker, CRN_VERDICT_LOST, 1, 1)->first_link = 0;
+    maker.leaks[1].link_count = 1;
+    maker_finish(&maker);
+    cr_assert_eq(open_example(), CRN_OK, "%s", message);
+    maker.leaks[1].link_count = 2;
+    maker_finish(&maker);
+    refuses(CRN_ERR_FORMAT);
+
+    make_example();
+    maker_argument(&maker, "another");
+    maker_finish(&maker);
+    cr_assert_eq(open_example(), CRN_OK, "%s", message);
+    maker.argv[1] = maker.argv[0];
+    maker_finish(&maker);
+    refuses(CRN_ERR_FORMAT);
+
+    make_example();
+    maker.process.exe++; /* in the middle of a text */
+    maker_finish(&maker);
+    refuses(CRN_ERR_FORMAT);
+
+    make_example();
+    header = (void *)maker.bytes;
+    header->sections[CRN_SECTION_LEAKS].offset -= 8; /* in the coroutines */
+    maker_seal(&maker);
+    refuses(CRN_ERR_FORMAT);
+}
+
 /* A recording with one leak and one sample of it, still to be finished. */
 static struct crn_record_sample *make_sampled(uint64_t sample_bytes)
 {

@@ -203,6 +203,7 @@ Test(report, texts_are_fit_to_be_shown)
     struct crn_store *store = report->store;
     cr_assert_str_eq(crn_clean_utf8(store, "a\xff\xc3\xa9\n"), "a\xef\xbf\xbd\xc3\xa9\n");
     cr_assert_str_eq(crn_clean_line(store, "a\033[31m\n\xc2\x9b"), "a?[31m??");
+    cr_assert_str_eq(crn_clean_line(store, "a\xe2\x80\xae\xff"), "a?\xef\xbf\xbd");
     cr_assert_str_eq(crn_clean_utf8(store, "\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
     cr_assert_null(crn_clean_utf8(store, NULL));
 }

@@ -148,3 +148,22 @@ Test(sampled, without_patterns_what_no_sample_fell_on_is_a_leak)
     add_sampled("chain:sessions\n", false);
     cr_assert(crn_report_is_bad(report, false));
 }
+
+Test(sampled, numbers_that_no_program_has_stay_numbers)
+{
+    cr_assert_eq(crn_count_of(1e300), UINT64_MAX);
+    cr_assert_eq(crn_count_of(0x1p64), UINT64_MAX);
+    cr_assert_eq(crn_count_of(0x1p63), (uint64_t)1 << 63);
+    cr_assert_eq(crn_count_of(-1), 0u);
+    cr_assert_eq(crn_count_of(NAN), 0u);
+    cr_assert_eq(crn_count_of(INFINITY), UINT64_MAX);
+    cr_assert(isfinite(crn_sample_weight(UINT64_MAX, 512)));
+    maker.process.sample_bytes = UINT64_MAX;
+    maker_leak(&maker, CRN_VERDICT_LOST, 1, UINT64_MAX);
+    maker_sample(&maker, 0, UINT64_MAX, UINT32_MAX);
+    maker_sample(&maker, 0, 0, UINT32_MAX);
+    maker_sample(&maker, 0, 0, 0);
+    const struct crn_process *process = add();
+    cr_assert(isfinite(process->leaks[0].estimate.blocks));
+    cr_assert(isfinite(process->leaks[0].estimate.bytes));
+}
