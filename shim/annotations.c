@@ -120,7 +120,8 @@ static void finish_do(void *argument)
 }
 
 void __sanitizer_finish_switch_fiber(void *place, const void **bottom, size_t *bytes);
-CRN_EXPORT void __sanitizer_finish_switch_fiber(void *place, const void **bottom, size_t *bytes)
+CRN_EXPORT CRN_REALIGNED void __sanitizer_finish_switch_fiber(void *place, const void **bottom,
+                                                              size_t *bytes)
 {
     if (real.finish_switch != NULL) {
         real.finish_switch(place, bottom, bytes);
@@ -145,13 +146,13 @@ static void *current_get(struct crn_thread *self)
 }
 
 void *__tsan_get_current_fiber(void);
-CRN_EXPORT void *__tsan_get_current_fiber(void)
+CRN_EXPORT CRN_REALIGNED void *__tsan_get_current_fiber(void)
 {
     return real.current_fiber != NULL ? real.current_fiber() : current_get(watched_thread());
 }
 
 void *__tsan_create_fiber(unsigned flags);
-CRN_EXPORT void *__tsan_create_fiber(unsigned flags)
+CRN_EXPORT CRN_REALIGNED void *__tsan_create_fiber(unsigned flags)
 {
     if (real.create_fiber != NULL)
         return real.create_fiber(flags);
@@ -160,7 +161,7 @@ CRN_EXPORT void *__tsan_create_fiber(unsigned flags)
 }
 
 void __tsan_destroy_fiber(void *fiber);
-CRN_EXPORT void __tsan_destroy_fiber(void *fiber)
+CRN_EXPORT CRN_REALIGNED void __tsan_destroy_fiber(void *fiber)
 {
     struct crn_thread *self = real.destroy_fiber != NULL ? NULL : watched_thread();
     if (real.destroy_fiber != NULL)
@@ -191,7 +192,7 @@ void crn_note_fiber_switch(void *fiber, unsigned flags, struct crn_saved_registe
 
 /* Names are not shown. */
 void __tsan_set_fiber_name(void *fiber, const char *name);
-CRN_EXPORT void __tsan_set_fiber_name(void *fiber, const char *name)
+CRN_EXPORT CRN_REALIGNED void __tsan_set_fiber_name(void *fiber, const char *name)
 {
     if (real.set_fiber_name != NULL)
         real.set_fiber_name(fiber, name);

@@ -84,7 +84,7 @@ static _Atomic bool has_limited_socket;
 
 #define DEFINE(type, name, number, is_limited, first_two, parameters, arguments) \
     static type(*real_##name) parameters;                                        \
-    static CRN_COLD type name##_noted parameters                                 \
+    static CRN_COLD CRN_REALIGNED type name##_noted parameters                   \
     {                                                                            \
         if (real_##name == NULL)                                                 \
             real_##name = (type(*) parameters)crn_shim_next(#name);              \
@@ -102,7 +102,8 @@ static _Atomic bool has_limited_socket;
 CALLS(DEFINE)
 
 CRN_EXPORT int setsockopt(int fd, int level, int option, const void *value, unsigned bytes);
-CRN_EXPORT int setsockopt(int fd, int level, int option, const void *value, unsigned bytes)
+CRN_EXPORT CRN_REALIGNED int setsockopt(int fd, int level, int option, const void *value,
+                                        unsigned bytes)
 {
     static int (*real)(int, int, int, const void *, unsigned);
     if (real == NULL)

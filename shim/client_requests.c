@@ -69,7 +69,7 @@ static struct crn_range row_change_locked(unsigned id, struct crn_range range)
     return old;
 }
 
-CRN_EXPORT unsigned coroner_v1_stack_register(const void *start, const void *end)
+CRN_EXPORT CRN_REALIGNED unsigned coroner_v1_stack_register(const void *start, const void *end)
 {
     struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
     struct crn_range range = range_of(start, end);
@@ -89,7 +89,8 @@ CRN_EXPORT unsigned coroner_v1_stack_register(const void *start, const void *end
 }
 
 /* An empty range takes the stack back: its memory may become anything. */
-CRN_EXPORT void coroner_v1_stack_change(unsigned id, const void *start, const void *end)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_stack_change(unsigned id, const void *start,
+                                                      const void *end)
 {
     struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
     struct crn_range range = range_of(start, end), old = {0, 0};
@@ -130,14 +131,14 @@ void crn_valgrind_leak_check(int kind, const struct crn_saved_registers *from)
     crn_check_live_count(&counted[2].blocks, &counted[2].bytes);
 }
 
-CRN_EXPORT unsigned long coroner_v1_leak_count(int which, int is_blocks)
+CRN_EXPORT CRN_REALIGNED unsigned long coroner_v1_leak_count(int which, int is_blocks)
 {
     if (which < 0 || which >= (int)CRN_COUNT_OF(counted))
         return 0;
     return is_blocks ? counted[which].blocks : counted[which].bytes;
 }
 
-CRN_EXPORT void coroner_v1_end_check_cancel(void)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_end_check_cancel(void)
 {
     crn_shim.options.leak_check_at_exit = false;
 }

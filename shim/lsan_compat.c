@@ -173,7 +173,8 @@ void crn_lsan_after_fork(void)
 }
 
 /* Called by libcoroner-probes.a before main. */
-CRN_EXPORT void coroner_v1_lsan_answer(const char *options, const char *suppressions, int is_off)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_lsan_answer(const char *options, const char *suppressions,
+                                                     int is_off)
 {
     struct crn_thread *self = crn_shim.phase == CRN_SHIM_ON ? crn_shim_thread() : NULL;
     if (self == NULL)
@@ -219,7 +220,7 @@ int crn_lsan_do_recoverable_leak_check(const struct crn_saved_registers *from)
                                               : crn_lsan_check(0, from);
 }
 
-CRN_EXPORT void __lsan_disable(void)
+CRN_EXPORT CRN_REALIGNED void __lsan_disable(void)
 {
     if (IS_REAL(disable))
         real.disable();
@@ -227,7 +228,7 @@ CRN_EXPORT void __lsan_disable(void)
         coroner_disable();
 }
 
-CRN_EXPORT void __lsan_enable(void)
+CRN_EXPORT CRN_REALIGNED void __lsan_enable(void)
 {
     if (IS_REAL(enable))
         real.enable();
@@ -235,7 +236,7 @@ CRN_EXPORT void __lsan_enable(void)
         coroner_enable();
 }
 
-CRN_EXPORT void __lsan_ignore_object(const void *object)
+CRN_EXPORT CRN_REALIGNED void __lsan_ignore_object(const void *object)
 {
     if (IS_REAL(ignore_object))
         real.ignore_object(object);
@@ -243,7 +244,7 @@ CRN_EXPORT void __lsan_ignore_object(const void *object)
         coroner_ignore(object);
 }
 
-CRN_EXPORT void __lsan_register_root_region(const void *start, size_t bytes)
+CRN_EXPORT CRN_REALIGNED void __lsan_register_root_region(const void *start, size_t bytes)
 {
     if (IS_REAL(register_root_region))
         real.register_root_region(start, bytes);
@@ -251,7 +252,7 @@ CRN_EXPORT void __lsan_register_root_region(const void *start, size_t bytes)
         coroner_root_add(start, bytes);
 }
 
-CRN_EXPORT void __lsan_unregister_root_region(const void *start, size_t bytes)
+CRN_EXPORT CRN_REALIGNED void __lsan_unregister_root_region(const void *start, size_t bytes)
 {
     if (IS_REAL(unregister_root_region))
         real.unregister_root_region(start, bytes);

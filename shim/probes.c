@@ -29,7 +29,7 @@
 /* The pid of who asked: a forked child did not; 0: nobody. */
 static _Atomic int is_check_requested;
 
-CRN_EXPORT int coroner_active(void)
+CRN_EXPORT CRN_REALIGNED int coroner_active(void)
 {
     return crn_shim.phase == CRN_SHIM_ON;
 }
@@ -62,7 +62,8 @@ static uint32_t scope_of(const struct crn_thread *self, uint64_t handle, const c
     return number;
 }
 
-CRN_EXPORT uint64_t coroner_v1_scope_begin(uint64_t parent, const char *name, int enters)
+CRN_EXPORT CRN_REALIGNED uint64_t coroner_v1_scope_begin(uint64_t parent, const char *name,
+                                                         int enters)
 {
     struct crn_thread *self = probe_begin();
     if (self == NULL)
@@ -116,7 +117,8 @@ static size_t check_ask(struct crn_occasion occasion, unsigned flags,
 }
 
 /* coroner_v1_scope_end */
-size_t crn_probe_scope_end(uint64_t handle, unsigned flags, const struct crn_saved_registers *from)
+CRN_REALIGNED size_t crn_probe_scope_end(uint64_t handle, unsigned flags,
+                                         const struct crn_saved_registers *from)
 {
     struct crn_thread *self = probe_begin();
     if (self == NULL)
@@ -150,7 +152,7 @@ size_t crn_probe_scope_end(uint64_t handle, unsigned flags, const struct crn_sav
     return count;
 }
 
-CRN_EXPORT uint64_t coroner_v1_scope_enter(uint64_t handle)
+CRN_EXPORT CRN_REALIGNED uint64_t coroner_v1_scope_enter(uint64_t handle)
 {
     struct crn_thread *self = probe_begin();
     if (self == NULL)
@@ -160,15 +162,17 @@ CRN_EXPORT uint64_t coroner_v1_scope_enter(uint64_t handle)
     return previous != 0 ? crn_scope_handle(previous) : UINT64_MAX;
 }
 
-CRN_EXPORT uint64_t coroner_v1_scope_current(void)
+CRN_EXPORT CRN_REALIGNED uint64_t coroner_v1_scope_current(void)
 {
     struct crn_thread *self = probe_begin();
     uint32_t current = self != NULL ? crn_scope_current(self) : 0;
     return current == 0 ? UINT64_MAX : crn_scope_handle(current);
 }
 
-CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const void *frame,
-                                        size_t bytes, int kind)
+/* `here`: the frame of the function that the program called. */
+static CRN_REALIGNED CRN_NOINLINE uint64_t co_begin(uint64_t scope, const char *name,
+                                                    const void *frame, size_t bytes, int kind,
+                                                    const uintptr_t *here)
 {
     struct crn_thread *self = probe_begin();
     struct crn_block block;
@@ -181,7 +185,6 @@ CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const 
     struct crn_range memory = {(uintptr_t)frame, (uintptr_t)frame + bytes};
     if (bytes == 0 && crn_index_find(&crn_heap.index, memory.start, &block))
         memory.end = block.start + block.size;
-    const uintptr_t *here = __builtin_frame_address(0);
     bool has_room = crn_thread_has_room(self, (uintptr_t)here);
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, here) : 0;
     uint32_t number = scope_of(self, scope, "coroner_co_begin");
@@ -190,6 +193,12 @@ CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const 
         crn_probe_begin(self, number, name, memory, (enum crn_probe_kind)kind, node);
     crn_busy_end(self);
     return handle;
+}
+
+CRN_EXPORT uint64_t coroner_v1_co_begin(uint64_t scope, const char *name, const void *frame,
+                                        size_t bytes, int kind)
+{
+    return co_begin(scope, name, frame, bytes, kind, __builtin_frame_address(0));
 }
 
 static const char *const event_names[] = {
@@ -296,7 +305,7 @@ static void event_note(struct crn_thread *self, struct crn_probe *probe, uint64_
     }
 }
 
-CRN_EXPORT void coroner_v1_co_note(uint64_t handle, int event)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_co_note(uint64_t handle, int event)
 {
     struct crn_thread *self = probe_begin();
     if (CRN_UNLIKELY(self == NULL))
@@ -309,7 +318,7 @@ CRN_EXPORT void coroner_v1_co_note(uint64_t handle, int event)
     event_note(self, probe, handle, event);
 }
 
-CRN_EXPORT void coroner_v1_co_move(uint64_t handle, uint64_t scope)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_co_move(uint64_t handle, uint64_t scope)
 {
     struct crn_thread *self = probe_begin();
     struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
@@ -319,7 +328,7 @@ CRN_EXPORT void coroner_v1_co_move(uint64_t handle, uint64_t scope)
         MISUSE("coroner_co_move: this coroutine was destroyed");
 }
 
-CRN_EXPORT uint64_t coroner_v1_co_current(void)
+CRN_EXPORT CRN_REALIGNED uint64_t coroner_v1_co_current(void)
 {
     struct crn_thread *self = probe_begin();
     struct crn_probe *probe = self != NULL ? crn_probe_current(self) : NULL;
@@ -336,7 +345,8 @@ static const char *last_part(const char *name)
     return last;
 }
 
-CRN_EXPORT void coroner_v1_local(uint64_t handle, const char *name, const void *slot, size_t bytes)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_local(uint64_t handle, const char *name, const void *slot,
+                                               size_t bytes)
 {
     struct crn_thread *self = probe_begin();
     struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
@@ -356,7 +366,7 @@ CRN_EXPORT void coroner_v1_local(uint64_t handle, const char *name, const void *
                name != NULL ? last_part(name) : "?");
 }
 
-CRN_EXPORT void coroner_v1_local_done(uint64_t handle, const void *slot)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_local_done(uint64_t handle, const void *slot)
 {
     struct crn_thread *self = probe_begin();
     struct crn_probe *probe = self != NULL ? crn_probe_find(handle) : NULL;
@@ -369,7 +379,7 @@ CRN_EXPORT void coroner_v1_local_done(uint64_t handle, const void *slot)
         MISUSE("coroner_local_done: this is no registered local of a coroutine that exists");
 }
 
-CRN_EXPORT void coroner_v1_watch(const void *object, const char *why)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_watch(const void *object, const char *why)
 {
     struct crn_thread *self = probe_begin();
     if (self == NULL || object == NULL)
@@ -379,7 +389,7 @@ CRN_EXPORT void coroner_v1_watch(const void *object, const char *why)
     crn_busy_end(self);
 }
 
-CRN_EXPORT void coroner_v1_ignore(const void *object, int detaches)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_ignore(const void *object, int detaches)
 {
     struct crn_thread *self = probe_begin();
     struct crn_block block;
@@ -405,12 +415,12 @@ size_t crn_probe_check(uint64_t handle, unsigned flags, struct coroner_summary *
     return check_ask((struct crn_occasion){.scope = number}, flags, summary, from);
 }
 
-CRN_EXPORT void coroner_v1_check_request(void)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_check_request(void)
 {
     is_check_requested = crn_shim.process.pid;
 }
 
-CRN_EXPORT int coroner_v1_finding(size_t index, struct coroner_finding *finding)
+CRN_EXPORT CRN_REALIGNED int coroner_v1_finding(size_t index, struct coroner_finding *finding)
 {
     static const char *const verdicts[CRN_VERDICT_COUNT] = {"live",      "stale",     "completed",
                                                             "cancelled", "abandoned", "lost"};
@@ -438,7 +448,7 @@ CRN_EXPORT int coroner_v1_finding(size_t index, struct coroner_finding *finding)
     return 1;
 }
 
-CRN_EXPORT void coroner_v1_region(const void *start, size_t bytes, int is_root)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_region(const void *start, size_t bytes, int is_root)
 {
     struct crn_thread *self = probe_begin();
     struct crn_range range = {(uintptr_t)start, (uintptr_t)start + bytes};
@@ -451,7 +461,7 @@ CRN_EXPORT void coroner_v1_region(const void *start, size_t bytes, int is_root)
     crn_busy_end(self);
 }
 
-CRN_EXPORT void coroner_v1_disable(int by)
+CRN_EXPORT CRN_REALIGNED void coroner_v1_disable(int by)
 {
     struct crn_thread *self = probe_begin();
     if (self == NULL)

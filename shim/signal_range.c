@@ -31,13 +31,13 @@ static void ours_take(void)
         real_allocate(0); /* 0: from the upper end of the range */
 }
 
-CRN_EXPORT int __libc_allocate_rtsig(int is_high)
+CRN_EXPORT CRN_REALIGNED int __libc_allocate_rtsig(int is_high)
 {
     ours_take();
     return real_allocate(is_high);
 }
 
-CRN_EXPORT int __libc_current_sigrtmax(void)
+CRN_EXPORT CRN_REALIGNED int __libc_current_sigrtmax(void)
 {
     static int (*real)(void);
     if (real == NULL)
@@ -58,7 +58,7 @@ static uint64_t bit_of(const sigset_t *set, int number)
     return bit & ~withheld;
 }
 
-CRN_EXPORT int sigaddset(sigset_t *set, int number)
+CRN_EXPORT CRN_REALIGNED int sigaddset(sigset_t *set, int number)
 {
     uint64_t bit = bit_of(set, number);
     if (bit != 0)
@@ -66,7 +66,7 @@ CRN_EXPORT int sigaddset(sigset_t *set, int number)
     return bit != 0 ? 0 : -1;
 }
 
-CRN_EXPORT int sigdelset(sigset_t *set, int number)
+CRN_EXPORT CRN_REALIGNED int sigdelset(sigset_t *set, int number)
 {
     uint64_t bit = bit_of(set, number);
     if (bit != 0)
@@ -85,12 +85,12 @@ static int set_fill(sigset_t *set)
     return 0;
 }
 
-CRN_EXPORT int sigfillset(sigset_t *set)
+CRN_EXPORT CRN_REALIGNED int sigfillset(sigset_t *set)
 {
     return set_fill(set);
 }
 
-CRN_EXPORT int pthread_kill(pthread_t thread, int number)
+CRN_EXPORT CRN_REALIGNED int pthread_kill(pthread_t thread, int number)
 {
     static int (*real)(pthread_t, int);
     if (real == NULL)
@@ -98,7 +98,7 @@ CRN_EXPORT int pthread_kill(pthread_t thread, int number)
     return number == CRN_STOP_SIGNAL ? EINVAL : real(thread, number);
 }
 
-CRN_EXPORT int pthread_sigqueue(pthread_t thread, int number, union sigval value)
+CRN_EXPORT CRN_REALIGNED int pthread_sigqueue(pthread_t thread, int number, union sigval value)
 {
     static int (*real)(pthread_t, int, union sigval);
     if (real == NULL)

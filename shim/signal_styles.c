@@ -43,28 +43,28 @@ static sighandler_t handler_set(const char *name, int signal, sighandler_t handl
     return crn_signal_action(signal, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
-CRN_EXPORT sighandler_t signal(int number, sighandler_t handler)
+CRN_EXPORT CRN_REALIGNED sighandler_t signal(int number, sighandler_t handler)
 {
     return handler_set(__func__, number, handler, SA_RESTART);
 }
-CRN_EXPORT sighandler_t ssignal(int number, sighandler_t handler)
+CRN_EXPORT CRN_REALIGNED sighandler_t ssignal(int number, sighandler_t handler)
 {
     return handler_set(__func__, number, handler, SA_RESTART);
 }
 CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler);
-CRN_EXPORT sighandler_t bsd_signal(int number, sighandler_t handler)
+CRN_EXPORT CRN_REALIGNED sighandler_t bsd_signal(int number, sighandler_t handler)
 {
     return handler_set(__func__, number, handler, SA_RESTART);
 }
-CRN_EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
+CRN_EXPORT CRN_REALIGNED sighandler_t sysv_signal(int number, sighandler_t handler)
 {
     return handler_set(__func__, number, handler, RESETS);
 }
-CRN_EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
+CRN_EXPORT CRN_REALIGNED sighandler_t __sysv_signal(int number, sighandler_t handler)
 {
     return handler_set(__func__, number, handler, RESETS);
 }
-CRN_EXPORT int sigignore(int number)
+CRN_EXPORT CRN_REALIGNED int sigignore(int number)
 {
     return handler_set("signal", number, SIG_IGN, 0) == SIG_ERR ? -1 : 0;
 }
@@ -78,7 +78,7 @@ static bool is_refused(int number)
     return !is_one;
 }
 
-CRN_EXPORT int siginterrupt(int number, int interrupts)
+CRN_EXPORT CRN_REALIGNED int siginterrupt(int number, int interrupts)
 {
     static int (*real)(int, int);
     if (real == NULL)
@@ -94,17 +94,17 @@ static long one_mask(int how, int number)
     return result < 0 ? result : (before & bit) != 0;
 }
 
-CRN_EXPORT int sighold(int number)
+CRN_EXPORT CRN_REALIGNED int sighold(int number)
 {
     return is_refused(number) || one_mask(SIG_BLOCK, number) < 0 ? -1 : 0;
 }
-CRN_EXPORT int sigrelse(int number)
+CRN_EXPORT CRN_REALIGNED int sigrelse(int number)
 {
     return is_refused(number) || one_mask(SIG_UNBLOCK, number) < 0 ? -1 : 0;
 }
 
 /* Sets the disposition and unblocks the signal; SIG_HOLD blocks it and leaves the disposition. */
-CRN_EXPORT sighandler_t sigset(int number, sighandler_t handler)
+CRN_EXPORT CRN_REALIGNED sighandler_t sigset(int number, sighandler_t handler)
 {
     struct sigaction action, old;
     bool holds = handler == SIG_HOLD;
@@ -128,7 +128,8 @@ struct bsd_action {
 enum { BSD_ONSTACK = 1, BSD_INTERRUPT = 2, BSD_RESETHAND = 4 };
 
 CRN_EXPORT int sigvec(int number, const struct bsd_action *wanted, struct bsd_action *old);
-CRN_EXPORT int sigvec(int number, const struct bsd_action *wanted, struct bsd_action *old)
+CRN_EXPORT CRN_REALIGNED int sigvec(int number, const struct bsd_action *wanted,
+                                    struct bsd_action *old)
 {
     struct sigaction action, before;
     memset(&action, 0, sizeof action);

@@ -119,8 +119,8 @@ int crn_signal_action(int signal, const struct sigaction *action, struct sigacti
     return result;
 }
 
-CRN_EXPORT int sigaction(int signal, const struct sigaction *restrict action,
-                         struct sigaction *restrict old)
+CRN_EXPORT CRN_REALIGNED int sigaction(int signal, const struct sigaction *restrict action,
+                                       struct sigaction *restrict old)
 {
     return crn_signal_action(signal, action, old);
 }
@@ -132,38 +132,41 @@ CRN_EXPORT int sigaction(int signal, const struct sigaction *restrict action,
         real = (type(*)(__VA_ARGS__))crn_shim_next(#name); \
     sigset_t copy
 
-CRN_EXPORT int sigprocmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+CRN_EXPORT CRN_REALIGNED int sigprocmask(int how, const sigset_t *restrict set,
+                                         sigset_t *restrict old)
 {
     REAL(int, sigprocmask, int, const sigset_t *, sigset_t *);
     return real(how, how == SIG_UNBLOCK ? set : without_ours(set, &copy), old);
 }
-CRN_EXPORT int pthread_sigmask(int how, const sigset_t *restrict set, sigset_t *restrict old)
+CRN_EXPORT CRN_REALIGNED int pthread_sigmask(int how, const sigset_t *restrict set,
+                                             sigset_t *restrict old)
 {
     REAL(int, pthread_sigmask, int, const sigset_t *, sigset_t *);
     return real(how, how == SIG_UNBLOCK ? set : without_ours(set, &copy), old);
 }
-CRN_EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attributes, const sigset_t *set)
+CRN_EXPORT CRN_REALIGNED int pthread_attr_setsigmask_np(pthread_attr_t *attributes,
+                                                        const sigset_t *set)
 {
     REAL(int, pthread_attr_setsigmask_np, pthread_attr_t *, const sigset_t *);
     return real(attributes, without_ours(set, &copy));
 }
-CRN_EXPORT int sigsuspend(const sigset_t *set)
+CRN_EXPORT CRN_REALIGNED int sigsuspend(const sigset_t *set)
 {
     REAL(int, sigsuspend, const sigset_t *);
     return real(without_ours(set, &copy));
 }
-CRN_EXPORT int sigwait(const sigset_t *restrict set, int *restrict number)
+CRN_EXPORT CRN_REALIGNED int sigwait(const sigset_t *restrict set, int *restrict number)
 {
     REAL(int, sigwait, const sigset_t *, int *);
     return real(without_ours(set, &copy), number);
 }
-CRN_EXPORT int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
+CRN_EXPORT CRN_REALIGNED int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
 {
     REAL(int, sigwaitinfo, const sigset_t *, siginfo_t *);
     return real(without_ours(set, &copy), info);
 }
-CRN_EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
-                            const struct timespec *restrict timeout)
+CRN_EXPORT CRN_REALIGNED int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info,
+                                          const struct timespec *restrict timeout)
 {
     REAL(int, sigtimedwait, const sigset_t *, siginfo_t *, const struct timespec *);
     set = without_ours(set, &copy);
@@ -171,35 +174,36 @@ CRN_EXPORT int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict in
         crn_call_note(SYS_rt_sigtimedwait, (uintptr_t)set, (uintptr_t)info);
     return real(set, info, timeout);
 }
-CRN_EXPORT int signalfd(int fd, const sigset_t *set, int flags)
+CRN_EXPORT CRN_REALIGNED int signalfd(int fd, const sigset_t *set, int flags)
 {
     REAL(int, signalfd, int, const sigset_t *, int);
     return real(fd, without_ours(set, &copy), flags);
 }
-CRN_EXPORT int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
-                     const sigset_t *set)
+CRN_EXPORT CRN_REALIGNED int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+                                   const sigset_t *set)
 {
     REAL(int, ppoll, struct pollfd *, nfds_t, const struct timespec *, const sigset_t *);
     return real(fds, count, timeout, without_ours(set, &copy));
 }
-CRN_EXPORT int pselect(int count, fd_set *restrict read, fd_set *restrict write,
-                       fd_set *restrict except, const struct timespec *restrict timeout,
-                       const sigset_t *restrict set)
+CRN_EXPORT CRN_REALIGNED int pselect(int count, fd_set *restrict read, fd_set *restrict write,
+                                     fd_set *restrict except,
+                                     const struct timespec *restrict timeout,
+                                     const sigset_t *restrict set)
 {
     REAL(int, pselect, int, fd_set *, fd_set *, fd_set *, const struct timespec *,
          const sigset_t *);
     return real(count, read, write, except, timeout, without_ours(set, &copy));
 }
-CRN_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout,
-                           const sigset_t *set)
+CRN_EXPORT CRN_REALIGNED int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout,
+                                         const sigset_t *set)
 {
     REAL(int, epoll_pwait, int, struct epoll_event *, int, int, const sigset_t *);
     if (timeout > 0)
         crn_call_note(SYS_epoll_pwait, (uintptr_t)fd, (uintptr_t)events);
     return real(fd, events, most, timeout, without_ours(set, &copy));
 }
-CRN_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int most,
-                            const struct timespec *timeout, const sigset_t *set)
+CRN_EXPORT CRN_REALIGNED int epoll_pwait2(int fd, struct epoll_event *events, int most,
+                                          const struct timespec *timeout, const sigset_t *set)
 {
     REAL(int, epoll_pwait2, int, struct epoll_event *, int, const struct timespec *,
          const sigset_t *);
@@ -209,7 +213,7 @@ CRN_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int most,
 }
 
 /* The program sees its own alternate stack, never ours; without one, ours comes back. */
-CRN_EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
+CRN_EXPORT CRN_REALIGNED int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
 {
     stack_t before, asked = {.ss_flags = SS_DISABLE};
     struct crn_thread *self = crn_shim_thread();

@@ -136,7 +136,7 @@ CRN_EXPORT CRN_REALIGNED int pthread_create(pthread_t *thread, const pthread_att
     return result;
 }
 
-CRN_EXPORT int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
+CRN_EXPORT CRN_REALIGNED int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
 {
     static int (*real)(thrd_t *, thrd_start_t, void *);
     if (real == NULL)
@@ -153,7 +153,7 @@ CRN_EXPORT int thrd_create(thrd_t *thread, thrd_start_t function, void *argument
     return result;
 }
 
-CRN_EXPORT __attribute__((noreturn)) void pthread_exit(void *result)
+CRN_EXPORT CRN_REALIGNED __attribute__((noreturn)) void pthread_exit(void *result)
 {
     static void (*real)(void *);
     if (real == NULL)
