@@ -22,10 +22,19 @@ static unsigned ways_left_out;
 /* What of PAGEMAP_SCAN this kernel knows. */
 static enum { SCAN_WITH_GUARDS, SCAN_PLAIN, SCAN_NOT } scan_support;
 
-void crn_pages_open(void)
+static void pagemap_open(void)
 {
     if (pagemap_fd < 0)
         pagemap_fd = crn_proc_open("thread-self/pagemap");
+}
+
+/* Whether mincore(2), which knows no swap, tells all there is; asked once after crn_pages_open. */
+static enum { SWAP_NOT_ASKED, SWAP_NONE, SWAP_SOME } private_swap;
+
+void crn_pages_open(void)
+{
+    private_swap = SWAP_NOT_ASKED;
+    pagemap_open();
 }
 
 static void fd_close(int *fd)
@@ -54,6 +63,33 @@ static bool is_left_out(unsigned way)
 bool crn_pages_are_known(void)
 {
     return pagemap_fd >= 0 && !(is_left_out(WAY_SCAN) && is_left_out(WAY_WORDS));
+}
+
+/* Whether private pages of this process are swapped out ("VmSwap: 0 kB": none), as far as is known.
+ */
+static bool has_private_swap(void)
+{
+    char text[4096];
+    if (!crn_pages_may_be_swapped())
+        return false;
+    int fd = crn_proc_open("thread-self/status");
+    long count = fd < 0 ? 0 : crn_sys_read_all(fd, text, sizeof text - 1);
+    crn_proc_close(fd);
+    text[count > 0 ? count : 0] = 0;
+    const char *amount = strstr(text, "\nVmSwap:");
+    if (amount == NULL)
+        return true;
+    for (amount += strlen("\nVmSwap:"); *amount == ' ' || *amount == '\t' || *amount == '0';
+         amount++)
+        ;
+    return *amount != 'k';
+}
+
+static bool mincore_tells_all(void)
+{
+    if (private_swap == SWAP_NOT_ASKED)
+        private_swap = has_private_swap() ? SWAP_SOME : SWAP_NONE;
+    return private_swap == SWAP_NONE;
 }
 
 bool crn_pages_may_be_swapped(void)
@@ -170,6 +206,19 @@ static unsigned flags_of_word(uint64_t word)
     return flags != 0 && (word & WORD_OF_FILE) != 0 ? flags | CRN_PAGES_OF_FILE : flags;
 }
 
+/* How many bytes from `at` on are zero, in whole words: most of what is asked for is not there. */
+static size_t zeros_count(const void *bytes, size_t at, size_t count)
+{
+    size_t from = at;
+    uint64_t word;
+    for (; at + sizeof word <= count; at += sizeof word) {
+        memcpy(&word, (const char *)bytes + at, sizeof word);
+        if (word != 0)
+            break;
+    }
+    return at - from;
+}
+
 /* Answers where it stopped: `end`, but for what the kernel does not say. */
 static uintptr_t runs_by_words(struct runs *runs, uintptr_t start, uintptr_t end)
 {
@@ -182,22 +231,30 @@ static uintptr_t runs_by_words(struct runs *runs, uintptr_t start, uintptr_t end
         if (got < 8)
             break;
         count = (size_t)got / 8;
-        for (size_t i = 0; i < count; i++, start += CRN_PAGE_BYTES)
-            runs_add(runs, start, start + CRN_PAGE_BYTES, flags_of_word(words[i]));
+        for (size_t i = 0, some; i < count; i += some, start += some << CRN_PAGE_SHIFT) {
+            size_t empty = zeros_count(words, i * 8, count * 8) / 8;
+            some = empty > 0 ? empty : 1;
+            runs_add(runs, start, start + (some << CRN_PAGE_SHIFT),
+                     empty > 0 ? 0 : flags_of_word(words[i]));
+        }
     }
     return start;
 }
 
 static uintptr_t runs_by_mincore(struct runs *runs, uintptr_t start, uintptr_t end, unsigned flags)
 {
-    unsigned char pages[2048];
+    unsigned char pages[4096];
     while (start < end) {
         size_t count = (end - start) >> CRN_PAGE_SHIFT;
         count = count < CRN_COUNT_OF(pages) ? count : CRN_COUNT_OF(pages);
         if (crn_syscall3(SYS_mincore, start, count << CRN_PAGE_SHIFT, pages) != 0)
             break;
-        for (size_t i = 0; i < count; i++, start += CRN_PAGE_BYTES)
-            runs_add(runs, start, start + CRN_PAGE_BYTES, (pages[i] & 1) != 0 ? flags : 0);
+        for (size_t i = 0, some; i < count; i += some, start += some << CRN_PAGE_SHIFT) {
+            size_t empty = zeros_count(pages, i, count);
+            some = empty > 0 ? empty : 1;
+            runs_add(runs, start, start + (some << CRN_PAGE_SHIFT),
+                     empty == 0 && (pages[i] & 1) != 0 ? flags : 0);
+        }
     }
     return start;
 }
@@ -208,11 +265,11 @@ void crn_pages_runs(uintptr_t start, uintptr_t end, page_visit *visit, void *use
     bool must_close = pagemap_fd < 0;
     start = crn_align_down(start, CRN_PAGE_BYTES);
     end = crn_align_up(end, CRN_PAGE_BYTES);
-    crn_pages_open();
+    pagemap_open();
     bool is_done = pagemap_fd >= 0 && !is_left_out(WAY_SCAN) && runs_by_scan(&runs, start, end);
     if (!is_done && pagemap_fd >= 0 && !is_left_out(WAY_WORDS))
         start = runs_by_words(&runs, start, end);
-    else if (!is_done && !is_left_out(WAY_MINCORE) && !crn_pages_may_be_swapped())
+    else if (!is_done && !is_left_out(WAY_MINCORE) && mincore_tells_all())
         start = runs_by_mincore(&runs, start, end, CRN_PAGES_PRESENT);
     if (!is_done && start < end)
         runs_add(&runs, start, end, CRN_PAGES_PRESENT);
@@ -296,7 +353,7 @@ void crn_pages_for_each(uintptr_t start, uintptr_t end, bool only_private_copies
 {
     struct readable readable = {visit, user, only_private_copies, 0, 0};
     bool must_close = pagemap_fd < 0;
-    crn_pages_open();
+    pagemap_open();
     if (!only_private_copies || crn_pages_are_known())
         crn_pages_runs(start, end, readable_visit, &readable);
     readable_end(&readable);

@@ -389,6 +389,9 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
             crn_build_unknown_holder(builder, "a device's memory");
         return true;
     }
+    if (is_readable && backing == BACKED_BY_NOTHING && is_known_empty(entry) &&
+        !is_served(entry, CRN_MAP_SERVED_MISSING))
+        return true; /* nor need its pages be asked for, where each costs */
     uintptr_t closed_from = is_readable ? evaded_from(entry->start, entry->end) : entry->start;
     /* Where copies of a file's pages are not told from others, all of them count. */
     bool has_unknown_copies = is_file && !crn_pages_are_known() && entry->details != NULL &&
