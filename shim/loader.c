@@ -2,9 +2,11 @@
  * dlopen and dlclose.  dlopen itself is a tail jump in entry_x86_64.S.
  */
 #include "shim/state.h"
+#include "base/held.h"
 #include "record/modules.h"
 #include "stack/rules.h"
 
+#include <limits.h>
 #include <link.h>
 #include <string.h>
 
@@ -66,11 +68,21 @@ static int loaded_note(struct dl_phdr_info *info, size_t info_bytes, void *is_no
     return 1;
 }
 
+/*
+ * Whether the program was about to change which files and calls it may use: then only the memory
+ * map is read, as a check does.
+ */
+static bool is_confined(void)
+{
+    return crn_held_first(0, UINT_MAX) >= 0;
+}
+
 static void modules_note(void *unused)
 {
-    bool is_noted = true;
+    bool is_noted = !is_confined();
     (void)unused;
-    dl_iterate_phdr(loaded_note, &is_noted);
+    if (is_noted)
+        dl_iterate_phdr(loaded_note, &is_noted);
     if (!is_noted)
         crn_modules_note(crn_self->tid);
 }
