@@ -134,8 +134,9 @@ static void line_say(const struct crn_bad_free *bad)
     } else if (crn_index_find(&crn_heap.index, bad->address, &block)) {
         record = block.record;
         length =
-            (size_t)snprintf(work.text, sizeof work.text, "%zu bytes into a block of %zu bytes",
-                             (size_t)(bad->address - block.start), block.size);
+            (size_t)snprintf(work.text, sizeof work.text, "%zu byte%s into a block of %zu bytes",
+                             (size_t)(bad->address - block.start),
+                             bad->address - block.start == 1 ? "" : "s", block.size);
     } else {
         record = NULL;
         length = (size_t)snprintf(work.text, sizeof work.text, "not a block of malloc's");

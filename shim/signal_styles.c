@@ -31,6 +31,7 @@ static sighandler_t handler_set(const char *name, int signal, sighandler_t handl
     if (handler != SIG_DFL && handler != SIG_IGN)
         crn_calm_note_handler(signal);
     if (handler != SIG_DFL || !crn_deadly_stands_in(signal)) {
+        crn_signal_onstack_forget(signal);
         sighandler_t before =
             ((sighandler_t(*)(int, sighandler_t))crn_shim_next(name))(signal, handler);
         return crn_deadly_is_handler(before) ? SIG_DFL : before;

@@ -13,6 +13,7 @@
 #include "shim/deadly.h"
 #include "shim/start.h"
 #include "shim/state.h"
+#include "base/signals.h"
 #include "base/sys.h"
 #include "snap/resume.h"
 #include "snap/stop.h"
@@ -57,10 +58,33 @@ static const sigset_t *without_ours(const sigset_t *set, sigset_t *copy)
     return copy;
 }
 
-static void as_default(struct sigaction *action)
+/* What the program set beside SIG_DFL where our handler stands in for that: it may read it back. */
+static struct {
+    bool is_set;
+    int flags;
+    sigset_t mask;
+} defaults[CRN_SIGNAL_COUNT + 1];
+
+static void default_note(int signal, const struct sigaction *action, bool is_withheld)
 {
+    defaults[signal].flags = action->sa_flags | (is_withheld ? SA_ONSTACK : 0);
+    defaults[signal].mask = action->sa_mask;
+    sigdelset(&defaults[signal].mask, SIGKILL); /* as the kernel does */
+    sigdelset(&defaults[signal].mask, SIGSTOP);
+    defaults[signal].is_set = true;
+}
+
+/* Makes of our handler's what the program believes to be there. */
+static void as_default(int signal, struct sigaction *action)
+{
+    const int libcs_own = 0x04000000; /* SA_RESTORER, where libc sets it */
+    int flags = action->sa_flags & libcs_own;
     memset(action, 0, sizeof *action);
     action->sa_handler = SIG_DFL;
+    if (defaults[signal].is_set) {
+        action->sa_flags = defaults[signal].flags | flags;
+        action->sa_mask = defaults[signal].mask;
+    }
 }
 
 /*
@@ -81,6 +105,12 @@ static void onstack_give_back(void)
         crn_sigaction_real(signal, &action, NULL);
     }
     onstack_withheld = 0;
+}
+
+void crn_signal_onstack_forget(int signal)
+{
+    if (signal > 0 && signal < 64)
+        onstack_withheld &= ~((uint64_t)1 << signal);
 }
 
 int crn_signal_action(int signal, const struct sigaction *action, struct sigaction *old)
@@ -112,10 +142,12 @@ int crn_signal_action(int signal, const struct sigaction *action, struct sigacti
     if (result == 0 && old != NULL) {
         *old = previous;
         if (crn_deadly_is_ours(&previous))
-            as_default(old);
+            as_default(signal, old);
         else if (was_withheld)
             old->sa_flags |= SA_ONSTACK;
     }
+    if (result == 0 && wants_default)
+        default_note(signal, &copy, (onstack_withheld & bit) != 0);
     return result;
 }
 
