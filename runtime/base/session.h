@@ -6,6 +6,7 @@
  *
  *     spare.N   without contents, of a size that most recordings fit in: a process that may not let
  *               a file grow (RLIMIT_FSIZE) makes one into its recording
+ *     P.N.crn   may be a link to a recording of ours elsewhere, where there was no room for it here
  *     lock      locked by flock(2) as long as the launcher is there
  */
 #define CRN_SESSION_SPARE "spare.%u"

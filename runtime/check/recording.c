@@ -118,25 +118,38 @@ static int session_open(bool *is_gone)
     return -ENOENT;
 }
 
-/* Hands the recording to the launcher; false: it has gone, or there is no way to it. */
-static bool session_write(struct crn_draft *draft)
+/* The launcher's directory, and how this process's recording is called there. */
+struct session {
+    int fd; /* negative: there is none */
+    char name[32];
+};
+
+/*
+ * Hands the recording to the launcher; false: it has gone, or has no room, or there is no way to
+ * it. The session stays open.
+ */
+static bool session_write(struct crn_draft *draft, struct session *session)
 {
     enum { IMAGES_MAX = 64 };
-    char name[32];
-    bool is_gone, is_written = false;
-    int session = session_open(&is_gone);
-    for (unsigned n = 0; session >= 0 && n < IMAGES_MAX && !is_written; n++) {
-        snprintf(name, sizeof name, "%d.%u.crn", crn_host.process->pid, n);
-        if (crn_syscall3(SYS_faccessat, session, name, 0) == 0)
+    bool is_gone;
+    session->fd = session_open(&is_gone);
+    for (unsigned n = 0; session->fd >= 0 && n < IMAGES_MAX; n++) {
+        snprintf(session->name, sizeof session->name, "%d.%u.crn", crn_host.process->pid, n);
+        if (crn_syscall3(SYS_faccessat, session->fd, session->name, 0) == 0)
             continue; /* what this process was before it called exec */
-        is_written = crn_draft_write(draft, session, name) == 0;
+        if (crn_draft_write(draft, session->fd, session->name) == 0)
+            return true;
         break;
     }
-    if (!is_written && !is_gone)
-        is_written = crn_mailbox_put(draft) || (session >= 0 && spare_take(draft, session, name));
-    if (session >= 0)
-        crn_syscall1(SYS_close, session);
-    return is_written;
+    return !is_gone && (crn_mailbox_put(draft) ||
+                        (session->fd >= 0 && spare_take(draft, session->fd, session->name)));
+}
+
+/* Tells the launcher where the recording is; for a short link a disk need not have room. */
+static bool session_refer(const struct session *session, const char *path)
+{
+    return session->fd >= 0 && path[0] == '/' &&
+           crn_syscall3(SYS_symlinkat, path, session->fd, session->name) == 0;
 }
 
 /*
@@ -156,15 +169,21 @@ static bool apart_write(struct crn_draft *draft, const char *place, char *path, 
 enum crn_recording_place crn_recording_write(struct crn_draft *draft, char *path, size_t path_bytes)
 {
     static const char *const places[] = {NULL, "/tmp", "/var/tmp", "."};
-    if (crn_host.process->session != NULL && session_write(draft))
-        return CRN_RECORDED_LAUNCHER;
-    for (unsigned i = 0; i < CRN_COUNT_OF(places); i++) {
+    struct session session = {.fd = -1};
+    enum crn_recording_place where = CRN_RECORDED_NOWHERE;
+    path[0] = 0;
+    if (crn_host.process->session != NULL && session_write(draft, &session))
+        where = CRN_RECORDED_LAUNCHER;
+    for (unsigned i = 0; i < CRN_COUNT_OF(places) && where == CRN_RECORDED_NOWHERE; i++) {
         const char *place = i == 0 ? crn_host.temporary() : places[i];
         if (place != NULL && apart_write(draft, place, path, path_bytes))
-            return CRN_RECORDED_APART;
+            where = session_refer(&session, path) ? CRN_RECORDED_LAUNCHER : CRN_RECORDED_APART;
     }
-    path[0] = 0;
-    return CRN_RECORDED_NOWHERE;
+    if (session.fd >= 0)
+        crn_syscall1(SYS_close, session.fd);
+    if (where == CRN_RECORDED_NOWHERE)
+        path[0] = 0;
+    return where;
 }
 
 bool crn_recording_write_passing(struct crn_draft *draft, char *path, size_t path_bytes)

@@ -33,6 +33,9 @@ void crn_mailbox_make(const char *directory)
     off_t bytes = CRN_MAILBOX_BYTES; /* less, where files may not become as large (RLIMIT_FSIZE) */
     while (fd >= 0 && bytes > CRN_MAILBOX_HEAD_BYTES && ftruncate(fd, bytes) != 0)
         bytes /= 2;
+    /* Both sides store to the head: where the disk is full, that would be a SIGBUS. */
+    if (fd >= 0 && posix_fallocate(fd, 0, CRN_MAILBOX_HEAD_BYTES) != 0)
+        unlink(path);
     if (fd >= 0)
         close(fd);
     free(path);

@@ -120,12 +120,13 @@ char *crn_path_expand(const char *path, uint64_t pid)
 bool crn_output_check(const char *path)
 {
     const char *slash = strrchr(path, '/');
+    struct stat status;
     char *directory;
     int error = 0;
     if (*path == 0)
         return true;
-    if (access(path, F_OK) == 0) {
-        error = access(path, W_OK) == 0 ? 0 : errno;
+    if (stat(path, &status) == 0) {
+        error = S_ISDIR(status.st_mode) ? EISDIR : access(path, W_OK) == 0 ? 0 : errno;
     } else if (strstr(path, "%p") == NULL || slash == NULL || strstr(path, "%p") > slash) {
         int length = slash == NULL ? 0 : (int)(slash - path);
         if (asprintf(&directory, "%.*s%s", length, path, slash == NULL ? "." : "/") < 0)

@@ -180,6 +180,21 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
     files_list(session->fd, session->directory, files);
 }
 
+/* Removes the recording elsewhere that a link in the session leads to, if there is one. */
+static void referred_remove(int fd, const char *name)
+{
+    struct crn_session_file file;
+    struct stat status;
+    char target[4096];
+    if (!name_read(name, &file))
+        return;
+    ssize_t length = readlinkat(fd, name, target, sizeof target - 1);
+    target[length > 0 ? length : 0] = 0;
+    if (length > 4 && strcmp(target + length - 4, ".crn") == 0 && lstat(target, &status) == 0 &&
+        S_ISREG(status.st_mode) && status.st_uid == geteuid())
+        unlink(target);
+}
+
 /* Removes what is in a directory, and then that itself; the lock goes last. */
 static bool directory_remove(int parent, const char *name, int fd)
 {
@@ -188,8 +203,10 @@ static bool directory_remove(int parent, const char *name, int fd)
     DIR *directory = again >= 0 ? fdopendir(again) : NULL;
     while (directory != NULL && (entry = readdir(directory)) != NULL)
         if (strcmp(entry->d_name, CRN_SESSION_LOCK) != 0 && strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0)
+            strcmp(entry->d_name, "..") != 0) {
+            referred_remove(fd, entry->d_name);
             unlinkat(fd, entry->d_name, 0);
+        }
     if (directory != NULL)
         closedir(directory);
     unlinkat(fd, CRN_SESSION_LOCK, 0);

@@ -42,6 +42,11 @@
  * EXPECT: stderr-lines 1
  * EXPECT: exit         status=2
  *
+ * RUN:    mkdir place; coroner run -o place $CASE; echo $?; coroner run --record=place/ $CASE; echo $?; \
+ *         coroner run -o no/report $CASE; echo $?; ls place
+ * EXPECT: stdout       /^2\n2\n2\n$/
+ * EXPECT: stderr-lines 3
+ *
  * RUN:    coroner run ./no-such-program
  * EXPECT: stderr       /no-such-program/
  * EXPECT: stderr-lines 1

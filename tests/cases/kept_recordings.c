@@ -47,6 +47,13 @@
  * EXPECT: stdout     /^23\n23\n23\n3\n4\n$/
  * EXPECT: lost       blocks=3 bytes=1095 allocated_in=make_bill
  *
+ * RUN:    mkdir t; export TMPDIR=$PWD/t; unshare -m bash -c 'mount -t tmpfs -o size=64k none t; \
+ *         dd if=/dev/zero of=t/fill bs=1k count=64 2>/dev/null; coroner run -f json -o report.json \
+ *         $CASE; echo $?; ls t; coroner run -o t/report $CASE 2>/dev/full; echo $?; ls *.crn | wc -l'
+ * NEEDS:  unshare -m mount -t tmpfs none /mnt # no disk can be made here
+ * EXPECT: stdout     /^23\nfill\n23\n1\n$/
+ * EXPECT: lost       blocks=1 bytes=365 allocated_in=make_bill
+ *
  * RUN:    LD_PRELOAD=$SHIM CORONER_OPTIONS=suppressions=none:suppressions=no $CASE 2>said; echo $?; \
  *         grep -c make_bill said; grep -c "no.*goes without it" said; mkfifo out; \
  *         LD_PRELOAD=$SHIM CORONER_OPTIONS=output=out $CASE 2>said & run=$!; \
