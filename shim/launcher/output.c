@@ -1,8 +1,9 @@
 /*
  * Where the launcher's words go.  See output.h.
  *
- * A report is rendered into memory first, so that a full disk or a closed pipe loses none of it:
- * the whole of it can still go to standard error.
+ * A report is rendered where it goes, a piece at a time: it may be much larger than what it tells
+ * of.  A full disk or a closed pipe loses none of it all the same, for rendering it once more, to
+ * standard error, says the same.
  */
 #include "shim/launcher/output.h"
 
@@ -159,9 +160,14 @@ int crn_output_write(int fd, const char *bytes, size_t count)
 }
 
 /* A report tells of a program's inside: a new file is the user's alone, an old one stays as it is. */
+static int file_open(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+}
+
 static int write_file(const char *path, const char *bytes, size_t count)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+    int fd = file_open(path);
     if (fd < 0)
         return errno;
     int error = crn_output_write(fd, bytes, count);
@@ -183,22 +189,21 @@ static int write_place(const char *path, const char *bytes, size_t count)
     return write_file(path, bytes, count);
 }
 
-/* To the file `path` or standard output, else to standard error. */
-static enum crn_delivery bytes_deliver(const char *path, const char *bytes, size_t count)
+static void refusal_say(const char *path, int error)
 {
-    int error =
-        *path != 0 ? write_place(path, bytes, count) : write_stream(STDOUT_FILENO, bytes, count);
-    if (error == 0)
-        return CRN_DELIVERED;
     crn_say("cannot write the report to %s: %s; it follows here (choose another --output)",
             *path != 0 ? path : "standard output", strerror(error));
-    return write_stream(STDERR_FILENO, bytes, count) == 0 ? CRN_DELIVERED_ELSEWHERE
-                                                          : CRN_DELIVERED_NOWHERE;
 }
 
 bool crn_output_bytes(const char *path, const char *bytes, size_t count)
 {
-    return bytes_deliver(path, bytes, count) == CRN_DELIVERED;
+    int error =
+        *path != 0 ? write_place(path, bytes, count) : write_stream(STDOUT_FILENO, bytes, count);
+    if (error == 0)
+        return true;
+    refusal_say(path, error);
+    write_stream(STDERR_FILENO, bytes, count);
+    return false;
 }
 
 /* Whether colours would be seen and are wanted (https://no-color.org). */
@@ -219,18 +224,68 @@ static bool has_news(const struct crn_report *report)
     return false;
 }
 
+static void report_write(const struct crn_report *report, const struct crn_options *options,
+                         bool is_colored, FILE *file)
+{
+    if (strcmp(options->format, "text") == 0)
+        crn_report_write_text(report, file, is_colored);
+    else
+        crn_report_write_json(report, file);
+}
+
 void crn_output_render(const struct crn_report *report, const struct crn_options *options,
                        bool has_color, char **bytes, size_t *count)
 {
     FILE *file = open_memstream(bytes, count);
     if (file == NULL)
         crn_out_of_memory();
-    if (strcmp(options->format, "text") == 0)
-        crn_report_write_text(report, file, has_color);
-    else
-        crn_report_write_json(report, file);
+    report_write(report, options, has_color, file);
     if (fclose(file) != 0)
         crn_out_of_memory();
+}
+
+/* A report on its way to a descriptor; `error` is of the first write that failed. */
+struct stream {
+    int fd, error;
+};
+
+static ssize_t stream_write(void *user, const char *bytes, size_t count)
+{
+    struct stream *stream = user;
+    if (stream->error == 0)
+        stream->error = crn_output_write(stream->fd, bytes, count);
+    return stream->error == 0 ? (ssize_t)count : 0;
+}
+
+/* Renders to a descriptor, a small report by one write; answers 0 or the errno. */
+static int report_stream(const struct crn_report *report, const struct crn_options *options,
+                         bool is_colored, int fd)
+{
+    enum { BUFFER_BYTES = 1 << 20 };
+    struct stream stream = {.fd = fd};
+    if (fd <= STDERR_FILENO && was_closed[fd])
+        return EBADF;
+    FILE *file = fopencookie(&stream, "w", (cookie_io_functions_t){.write = stream_write});
+    if (file == NULL || setvbuf(file, NULL, _IOFBF, BUFFER_BYTES) != 0)
+        crn_out_of_memory();
+    report_write(report, options, is_colored, file);
+    fclose(file);
+    return stream.error;
+}
+
+/* The same to the file `path`, or to standard output when that is "". */
+static int report_place(const struct crn_report *report, const struct crn_options *options,
+                        const char *path)
+{
+    if (*path == 0 || strcmp(path, "/dev/stdout") == 0)
+        return report_stream(report, options, false, STDOUT_FILENO);
+    int fd = file_open(path);
+    if (fd < 0)
+        return errno;
+    int error = report_stream(report, options, false, fd);
+    if (close(fd) != 0 && error == 0)
+        error = errno;
+    return error;
 }
 
 enum crn_delivery crn_output_report(const struct crn_report *report,
@@ -240,17 +295,19 @@ enum crn_delivery crn_output_report(const struct crn_report *report,
         return CRN_DELIVERED;
     bool is_text = strcmp(options->format, "text") == 0;
     bool is_file = *options->output != 0;
-    int fd = is_text ? STDERR_FILENO : STDOUT_FILENO;
-    char *path = is_file ? crn_path_expand(options->output, pid) : NULL;
-    char *bytes;
-    size_t count;
-    crn_output_render(report, options, is_text && !is_file && has_color(fd), &bytes, &count);
+    if (is_text && !is_file) {
+        int error = report_stream(report, options, has_color(STDERR_FILENO), STDERR_FILENO);
+        return error != 0 && !was_closed[STDERR_FILENO] && has_news(report) ? CRN_DELIVERED_NOWHERE
+                                                                            : CRN_DELIVERED;
+    }
+    char *path = crn_path_expand(options->output, pid);
+    int error = report_place(report, options, path);
     enum crn_delivery delivery = CRN_DELIVERED;
-    if (is_file || !is_text)
-        delivery = bytes_deliver(is_file ? path : "", bytes, count);
-    else if (!was_closed[fd] && write_stream(fd, bytes, count) != 0 && has_news(report))
-        delivery = CRN_DELIVERED_NOWHERE; /* closed, it was on purpose */
-    free(bytes);
+    if (error != 0) {
+        refusal_say(path, error);
+        error = report_stream(report, options, false, STDERR_FILENO);
+        delivery = error == 0 ? CRN_DELIVERED_ELSEWHERE : CRN_DELIVERED_NOWHERE;
+    }
     free(path);
     return delivery;
 }
