@@ -27,12 +27,15 @@ struct crn_store {
     size_t bytes; /* handed out */
 };
 
+bool crn_out_of_memory_is_told;
+
 _Noreturn void crn_out_of_memory(void)
 {
-    fputs("coroner: no memory for the report; keep the recording (--record FILE) and render it "
-          "where there is more\n",
-          stderr);
-    exit(2);
+    if (!crn_out_of_memory_is_told)
+        fputs("coroner: no memory for the report; keep the recording (--record FILE) and render it "
+              "where there is more\n",
+              stderr);
+    exit(CRN_EXIT_NO_MEMORY);
 }
 
 void *crn_grow(void *rows, size_t count, size_t *room, size_t row_bytes)

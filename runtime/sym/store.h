@@ -41,7 +41,12 @@ const char *crn_store_print(struct crn_store *store, const char *format, ...) CR
  */
 void *crn_grow(void *rows, size_t count, size_t *room, size_t row_bytes);
 
-/* Says that memory ran out and ends the process with status 2. */
+/*
+ * Says that memory ran out, unless somebody else does (crn_out_of_memory_is_told), and ends the
+ * process with status 2.
+ */
+enum { CRN_EXIT_NO_MEMORY = 2 };
 _Noreturn void crn_out_of_memory(void);
+extern bool crn_out_of_memory_is_told;
 
 #endif

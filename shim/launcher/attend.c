@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sym/store.h"
+
 /* How long a child may go on once somebody was impatient; how often we look after it at least. */
 enum { GRACE_S = 10, LOOK_S = 1 };
 
@@ -43,6 +45,8 @@ static void why_tell(char *why, size_t why_bytes, int status, bool is_given_up)
 {
     if (is_given_up)
         snprintf(why, why_bytes, "the report was not waited for");
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == CRN_EXIT_NO_MEMORY)
+        snprintf(why, why_bytes, "there was no memory for the report");
     else if (WIFSIGNALED(status))
         snprintf(why, why_bytes, "the report could not be made: signal %d (%s) ended it",
                  WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -93,6 +97,7 @@ int crn_attend(const struct crn_attendance *attendance)
         mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t child = told != MAP_FAILED ? fork() : -1;
     if (child == 0) {
+        crn_out_of_memory_is_told = true; /* by us, with the place of the recording */
         told->status = attendance->make(attendance->user);
         told->is_made = true;
         _exit(0);

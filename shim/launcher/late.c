@@ -147,7 +147,7 @@ struct living {
     unsigned count;
     int pid; /* of the last one */
     char name[NAME_BYTES];
-    bool has_stream;
+    bool has_stream, is_other_user;
 };
 
 static void living_find(struct living *living, const char *variable, int stream)
@@ -167,6 +167,9 @@ static void living_find(struct living *living, const char *variable, int stream)
             living->count++;
             living->pid = pid;
             living->has_stream |= has_stream(directory, stream);
+            struct stat status;
+            living->is_other_user |=
+                fstat(directory, &status) == 0 && status.st_uid != geteuid();
         }
         if (directory >= 0)
             close(directory);
@@ -200,6 +203,9 @@ void crn_late_foretell(const char *directory, const struct crn_options *options)
     else if (living.has_stream)
         crn_say("%s (pid %d) lives on; it reports on its %s when it ends", living.name, living.pid,
                 where);
+    else if (living.is_other_user) /* who may not write where we may */
+        crn_say("%s (pid %d) lives on as another user; its recording will be in /var/tmp",
+                living.name, living.pid);
     else if (*options->late_reports != 0)
         crn_say("%s (pid %d) lives on; its report will be in %sreport-%s-%d.%s", living.name,
                 living.pid, options->late_reports, living.name, living.pid, ending_of(options));
