@@ -344,6 +344,14 @@ static void objects_take(const struct builder *builder, struct crn_leak *leaks)
     }
 }
 
+/* Coroutines and leaks are what has stacks to name. */
+static void rows_step(const struct builder *builder, uint64_t done)
+{
+    const uint64_t *counts = builder->recording->counts;
+    crn_report_step(builder->report, CRN_WORK_NAMING, done,
+                    counts[CRN_SECTION_COROS] + counts[CRN_SECTION_LEAKS]);
+}
+
 static const struct crn_stack *sampled_stack_get(const void *user, uint32_t node_row)
 {
     return stack_get(user, node_row);
@@ -385,6 +393,7 @@ static void leaks_make(const struct builder *builder)
     for (uint64_t i = 0; i < count; i++) {
         leak_make(builder, &builder->recording->leaks[i], &leaks[i]);
         leaks[i].row = i;
+        rows_step(builder, builder->recording->counts[CRN_SECTION_COROS] + i + 1);
     }
     if (builder->report->has_objects)
         objects_take(builder, leaks);
@@ -454,8 +463,10 @@ static void coroutines_make(struct builder *builder)
     uint64_t count = builder->recording->counts[CRN_SECTION_COROS];
     size_t bytes = count * sizeof(struct crn_coroutine), listed = 0;
     builder->coroutines = crn_store_bytes(store, bytes);
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         coroutine_make(builder, &builder->recording->coros[i], &builder->coroutines[i]);
+        rows_step(builder, i + 1);
+    }
     if (!builder->report->has_coroutines)
         return;
     struct crn_coroutine *list = crn_store_bytes(store, bytes);

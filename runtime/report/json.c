@@ -404,6 +404,8 @@ static void process_write(struct writer *writer, const struct crn_process *proce
     for (size_t i = 0; i < process->leaks_count; i++) {
         item_begin(writer, i);
         leak_write(writer, process, &process->leaks[i]);
+        crn_report_step(writer->report, CRN_WORK_WRITING, i + 1,
+                        process->leaks_count + process->coroutines_count);
     }
     fputs("],\n    \"findings\": [", writer->file);
     for (size_t i = 0; i < process->findings_count; i++) {
@@ -415,6 +417,8 @@ static void process_write(struct writer *writer, const struct crn_process *proce
         item_begin(writer, i);
         const struct crn_coroutine *coroutine = &process->coroutines[i];
         coroutine_write(writer, coroutine, coroutine->count);
+        crn_report_step(writer->report, CRN_WORK_WRITING, process->leaks_count + i + 1,
+                        process->leaks_count + process->coroutines_count);
     }
     fputs("] }", writer->file);
 }

@@ -142,7 +142,13 @@ struct crn_unnamed {
     uint64_t addresses_count;
 };
 
+/* What takes long, as it goes. */
+enum crn_work { CRN_WORK_NAMING, CRN_WORK_WRITING };
+
 struct crn_report {
+    /* Called now and then; NULL: nobody wants to know.  `done` of `total` rows are done. */
+    void (*step)(void *user, enum crn_work work, uint64_t done, uint64_t total);
+    void *step_user;
     struct crn_store *store;
     struct crn_sym *sym;
     struct crn_judge *judge;
@@ -168,6 +174,10 @@ void crn_report_destroy(struct crn_report *report);
 
 /* Takes over what the options say of how much to show; before anything is added. */
 void crn_report_heed(struct crn_report *report, const struct crn_options *options);
+
+/* Tells whoever wants to know how far a work has come. */
+void crn_report_step(const struct crn_report *report, enum crn_work work, uint64_t done,
+                     uint64_t total);
 
 /* Adds a process as its recording tells it; the recording may be closed afterwards. */
 void crn_report_add(struct crn_report *report, const struct crn_recording *recording);

@@ -35,6 +35,13 @@ void crn_report_heed(struct crn_report *report, const struct crn_options *option
     crn_files_allow_debuginfod(options->debuginfod);
 }
 
+void crn_report_step(const struct crn_report *report, enum crn_work work, uint64_t done,
+                     uint64_t total)
+{
+    if (report->step != NULL)
+        report->step(report->step_user, work, done, total);
+}
+
 void crn_report_destroy(struct crn_report *report)
 {
     if (report == NULL)

@@ -22,6 +22,7 @@
 
 #include "base/characters.h"
 #include "report/render.h"
+#include "shim/launcher/progress.h"
 
 static bool was_closed[STDERR_FILENO + 1];
 
@@ -34,6 +35,7 @@ void crn_say(const char *format, ...)
         crn_out_of_memory();
     va_end(arguments);
     crn_text_tame(text);
+    crn_progress_hide();
     fprintf(stderr, "coroner: %s\n", text); /* at once: the program may be writing there, too */
     free(text);
 }
@@ -52,6 +54,8 @@ void crn_say_somewhere(const char *format, ...)
     if (vasprintf(&text, format, arguments) < 0)
         crn_out_of_memory();
     va_end(arguments);
+    crn_text_tame(text);
+    crn_progress_hide();
     if (was_closed[STDERR_FILENO] || is_nothing(STDERR_FILENO) ||
         fprintf(stderr, "coroner: %s\n", text) < 0)
         syslog(LOG_USER | LOG_WARNING, "%s", text);
@@ -295,6 +299,8 @@ enum crn_delivery crn_output_report(const struct crn_report *report,
         return CRN_DELIVERED;
     bool is_text = strcmp(options->format, "text") == 0;
     bool is_file = *options->output != 0;
+    if (!is_file && isatty(is_text ? STDERR_FILENO : STDOUT_FILENO))
+        crn_progress_end(); /* the report itself comes there */
     if (is_text && !is_file) {
         int error = report_stream(report, options, has_color(STDERR_FILENO), STDERR_FILENO);
         return error != 0 && !was_closed[STDERR_FILENO] && has_news(report) ? CRN_DELIVERED_NOWHERE
@@ -302,6 +308,7 @@ enum crn_delivery crn_output_report(const struct crn_report *report,
     }
     char *path = crn_path_expand(options->output, pid);
     int error = report_place(report, options, path);
+    crn_progress_end();
     enum crn_delivery delivery = CRN_DELIVERED;
     if (error != 0) {
         refusal_say(path, error);

@@ -16,6 +16,7 @@
 #include "shim/launcher/keep.h"
 #include "shim/launcher/late.h"
 #include "shim/launcher/output.h"
+#include "shim/launcher/progress.h"
 #include "shim/launcher/rescue.h"
 #include "shim/launcher/session.h"
 
@@ -70,6 +71,7 @@ static int render(const struct crn_options *options, struct crn_suppressions *su
     if (!suppressions_read(options, suppressions))
         return CRN_EXIT_USAGE;
     struct crn_report *report = crn_report_create(suppressions, options->coroutines);
+    crn_progress_attach(report);
     crn_report_heed(report, options);
     bool is_kept;
     int status = recordings_add(report, options, paths, &is_kept);
@@ -137,6 +139,7 @@ static int delivery_make(void *user)
     }
     suppressions_read(options, delivery->suppressions);
     struct crn_report *report = crn_report_create(delivery->suppressions, options->coroutines);
+    crn_progress_attach(report);
     crn_report_heed(report, options);
     crn_report_add(report, recording);
     bool is_program = (recording->process->flags & CRN_PROCESS_FIRST) != 0;

@@ -23,6 +23,7 @@
 #include "shim/launcher/keep.h"
 #include "shim/launcher/late.h"
 #include "shim/launcher/output.h"
+#include "shim/launcher/progress.h"
 #include "shim/launcher/program.h"
 #include "shim/launcher/rescue.h"
 #include "shim/launcher/session.h"
@@ -203,6 +204,7 @@ static void collect(struct run *run)
     const struct crn_session_files *files = &run->files;
     bool has_program = false;
     run->report = crn_report_create(run->suppressions, run->options.coroutines);
+    crn_progress_attach(run->report);
     crn_report_heed(run->report, &run->options);
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0, end; i < files->count; i = end) {
