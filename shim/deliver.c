@@ -74,6 +74,7 @@ static bool launcher_find(char *path, size_t path_bytes)
 }
 
 struct command {
+    bool is_delivery; /* it looks after the recording, and after impatient signals */
     const char *arguments[ARGUMENTS_MAX];
     char texts[4096];
     size_t count, used;
@@ -87,6 +88,13 @@ static void argument_add(struct command *command, const char *format, const char
     char *text = command->texts + command->used;
     command->used += (size_t)sprintf(text, format, value) + 1;
     command->arguments[command->count++] = text;
+}
+
+/* From here on the command must not fail, nor be ended before it is ready for that. */
+static void delivery_make(struct command *command)
+{
+    command->is_delivery = true;
+    argument_add(command, "%s", "--deliver");
 }
 
 /* The options that say what to show, and how much of it. */
@@ -145,7 +153,7 @@ static void command_fill(struct command *command, const char *launcher, const ch
     argument_add(command, "%s", "report");
     argument_add(command, "--format=%s", options->format);
     const char *late = late_place(place, sizeof place);
-    argument_add(command, "%s", "--deliver");
+    delivery_make(command);
     if (late != NULL)
         argument_add(command, "--late-reports=%s", late);
     else if (options->output[0] != 0)
@@ -196,10 +204,12 @@ static void signals_of_writing_ignore(void)
 static __attribute__((noreturn)) void command_exec(const struct command *command,
                                                    char **environment, int errors)
 {
-    sigset_t none;
-    sigemptyset(&none);
+    /* Whoever delivers lets these wait (launcher/attend.h); they may come before it can say so. */
+    uint64_t patient =
+        1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
+    uint64_t mask = command->is_delivery ? patient : 0;
     signals_of_writing_ignore();
-    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
+    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
     if (errors < 0) /* whatever descriptor 2 is now, the report is not for it */
         errors = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0);
     if (errors != 2)
@@ -318,7 +328,7 @@ bool crn_deliver_text(const char *path)
         return false;
     argument_add(command, "%s", launcher);
     argument_add(command, "%s", "report");
-    argument_add(command, "%s", "--deliver");
+    delivery_make(command);
     showing_add(command);
     argument_add(command, "%s", path);
     int result = command_run(command, NULL);
@@ -338,7 +348,7 @@ bool crn_deliver_judged(const char *path, bool is_said, bool fallback)
     argument_add(command, "%s", "--quiet");
     argument_add(command, "%s", "--error-exitcode=1");
     if (is_said)
-        argument_add(command, "%s", "--deliver");
+        delivery_make(command);
     if (!is_said)
         argument_add(command, "%s", "--output=/dev/null");
     else if (crn_shim.options.output[0] != 0 && strcmp(crn_shim.options.format, "text") == 0)

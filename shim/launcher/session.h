@@ -8,8 +8,9 @@
  * lives on finds it gone and reports by itself, and nothing can arrive unseen.
  *
  * The directory is held open, and what is in it is reached by that descriptor.  As long as the
- * launcher, or the child that renders for it, is there, the file `lock` (base/session.h) is locked;
- * so whoever gets the lock knows that the launcher is gone, whatever process has its number now.
+ * launcher, or the child that renders for it, is there, the file `launcher.lock` (base/session.h)
+ * is locked; so whoever gets the lock knows that the launcher is gone, whatever process has its
+ * number now.
  */
 #include "base/base.h"
 

@@ -1,12 +1,19 @@
 /*
  * A signal that somebody sends to the launcher is for the program; sent again, to the launcher or to
- * both, it costs no report.  A timer that was set before the launcher was started is the program's.
+ * both, it costs no report; nor does one to the whole group of a plain preload.  A timer that was set
+ * before the launcher was started is the program's.
  *
  * BUILD: once
  * RUN:    mkfifo ready; coroner run -f json -o report.json $CASE lose 3>ready & run=$!; \
  *         read line <ready; while kill -TERM $run 2>/dev/null; do :; done; wait $run
  * EXPECT: lost       blocks=1 bytes=455 allocated_in=make_plan
  * EXPECT: process    exit.signal=15
+ * EXPECT: exit       status=23
+ *
+ * RUN:    mkfifo ready; LD_PRELOAD=$SHIM CORONER_OPTIONS=format=json:output=report.json \
+ *         setsid $CASE lose 3>ready & run=$!; read line <ready; \
+ *         trap "kill -KILL $run 2>/dev/null" EXIT; while kill -TERM -- -$run 2>/dev/null; do :; done; wait $run
+ * EXPECT: lost       blocks=1 bytes=455 allocated_in=make_plan
  * EXPECT: exit       status=23
  *
  * RUN:    for signal in ALRM USR2 RTMIN+9; do mkfifo $signal; \
