@@ -4,9 +4,13 @@
 #include "report/suppressions.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "report/pattern.h"
 #include "sym/store.h"
@@ -162,13 +166,38 @@ struct crn_suppressions *crn_suppressions_of_text(const char *text, char *messag
     return suppressions;
 }
 
+/*
+ * Opens the file, as fopen() would.  A program may name one, too, and what lies there may be a pipe
+ * that nobody writes to; somebody may also be about to.
+ */
+static FILE *list_open(const char *path)
+{
+    enum { PATIENCE_MS = 10000 };
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return NULL;
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) &&
+        poll(&waiting, 1, PATIENCE_MS) == 0) {
+        close(fd);
+        errno = ETIMEDOUT;
+        return NULL;
+    }
+    fcntl(fd, F_SETFL, 0); /* from here on it may wait */
+    FILE *file = fdopen(fd, "r");
+    if (file == NULL)
+        close(fd);
+    return file;
+}
+
 enum crn_status crn_suppressions_read(struct crn_suppressions *suppressions, const char *path,
                                       char *message, size_t message_bytes)
 {
     enum crn_status status = CRN_OK;
     char *line = NULL;
     size_t room = 0;
-    FILE *file = fopen(path, "re");
+    FILE *file = list_open(path);
     if (message_bytes > 0)
         *message = 0;
     errno = file != NULL ? 0 : errno;

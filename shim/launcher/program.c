@@ -178,7 +178,7 @@ static const char *elf_obstacle(int fd, const unsigned char *head)
 static const char *obstacle_at(const char *path, int depth)
 {
     _Alignas(Elf64_Ehdr) unsigned char head[HEAD_BYTES + 1] = {0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     const char *obstacle = NULL;
     if (fd < 0)
         return NULL;
@@ -203,7 +203,7 @@ const char *crn_program_obstacle(const char *path)
 bool crn_program_is_script(const char *path)
 {
     char head[HEAD_BYTES];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     ssize_t have = fd >= 0 ? read(fd, head, sizeof head) : -1;
     if (fd >= 0)
         close(fd);

@@ -143,7 +143,9 @@ static void files_list(int fd, const char *path, struct crn_session_files *files
     memset(files, 0, sizeof *files);
     while (directory != NULL && (entry = readdir(directory)) != NULL) {
         struct crn_session_file file;
-        if (!name_read(entry->d_name, &file))
+        struct stat status; /* whatever else has such a name could let its reader wait for ever */
+        if (!name_read(entry->d_name, &file) || fstatat(fd, entry->d_name, &status, 0) != 0 ||
+            !S_ISREG(status.st_mode))
             continue;
         if (asprintf(&file.path, "%s/%s", path, entry->d_name) < 0)
             crn_out_of_memory();

@@ -2,6 +2,7 @@
  * A recording names modules, and those name files with their debugging information.  Whatever lies
  * there now is opened only if it is a plain file, and opening it does not wait: not for who would
  * write into a pipe.  No server is asked unless that was wanted, and never at a plain preload's end.
+ * So it is with what lies where recordings do, and with the interpreter of a script.
  *
  * BUILD: once
  * RUN:    cp $CASE p; objcopy --only-keep-debug p p.debug; strip p; \
@@ -58,6 +59,21 @@
  * NEEDS:  ldconfig -p | grep -q libdebuginfod # no debuginfod client
  * EXPECT: lost         blocks=1 bytes=180
  * EXPECT: stdout       /^0\nyes\n$/
+ *
+ * RUN:    TMPDIR=$PWD timeout -s KILL 20 coroner run --format=json --output=report.json sh -c \
+ *         'for each in coroner-*; do mkfifo $each/1.0.crn; done; exec "$0"' $CASE
+ * EXPECT: lost         blocks=1 bytes=180 allocated_in=make_unseen
+ * EXPECT: exit         status=23
+ *
+ * RUN:    mkfifo sh; chmod +x sh; printf '#!%s\n' $PWD/sh >script; chmod +x script; \
+ *         timeout -s KILL 20 coroner run ./script
+ * EXPECT: stderr       /cannot be executed/
+ * EXPECT: exit         status=126
+ *
+ * RUN:    coroner run --suppressions=<(echo leak:make_unseen) --format=json \
+ *         --output=report.json $CASE
+ * EXPECT: none
+ * EXPECT: exit         status=0
  */
 #include "case.h"
 
