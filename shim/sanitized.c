@@ -23,7 +23,6 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -212,8 +211,7 @@ static void leave_say(const char *program, const struct crn_sanitizer *sanitizer
     size_t begin = text_add(line, 0, sizeof line, "coroner: ");
     size_t at = text_add(line, begin, sizeof line - 128, program);
     line[at] = 0;
-    crn_text_tame(line + begin);
-    at = begin + strlen(line + begin);
+    at = begin + crn_text_tame(line + begin);
     at = text_add(line, at, sizeof line, " cannot be watched: ");
     at = text_add(line, at, sizeof line, sanitizer->obstacle);
     at = text_add(line, at, sizeof line, "; running it without Coroner\n");

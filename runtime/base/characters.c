@@ -51,9 +51,9 @@ bool crn_character_is_unwelcome(const char *text, unsigned bytes)
     return false;
 }
 
-void crn_text_tame(char *text)
+size_t crn_text_tame(char *text)
 {
-    char *to = text;
+    char *const begin = text, *to = text;
     while (*text != 0) {
         unsigned bytes = crn_character_bytes(text);
         if (bytes == 0 || crn_character_is_unwelcome(text, bytes)) {
@@ -65,4 +65,5 @@ void crn_text_tame(char *text)
             *to++ = *text++;
     }
     *to = 0;
+    return (size_t)(to - begin);
 }

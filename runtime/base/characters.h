@@ -18,7 +18,10 @@ unsigned crn_character_bytes(const char *p);
 /* Whether the character at `p`, which is `bytes` long, is unwelcome. */
 bool crn_character_is_unwelcome(const char *p, unsigned bytes);
 
-/* Puts one '?' for each unwelcome character, and for each byte that is no UTF-8, in place. */
-void crn_text_tame(char *text);
+/*
+ * Puts one '?' for each unwelcome character, and for each byte that is no UTF-8, in place; answers
+ * the length that is left.  Calls nobody, so it serves before the program's libc is there.
+ */
+size_t crn_text_tame(char *text);
 
 #endif

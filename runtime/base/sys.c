@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <errno.h>
 #include <sys/uio.h>
-#include <string.h>
 #include <time.h>
 
 int (*crn_log_where)(void);
@@ -135,10 +134,8 @@ void crn_log(const char *format, ...)
     int count = vsnprintf(line + PREFIX, sizeof line - PREFIX - 1, format, arguments);
     va_end(arguments);
     size_t length = PREFIX;
-    if (count > 0) {
-        crn_text_tame(line + PREFIX);
-        length += strlen(line + PREFIX);
-    }
+    if (count > 0)
+        length += crn_text_tame(line + PREFIX);
     line[length++] = '\n';
     int fd = crn_log_where != NULL ? crn_log_where() : 2;
     if (fd >= 0)
