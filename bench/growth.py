@@ -3,9 +3,9 @@
 
 usage: growth.py BUILD [--before BUILD] [--rounds N] [--only REGEX]
 
---before names another build of Coroner, which then is a version of the same run.  A round runs
-A B C A B C …, never A A B B, so that what else the machine does strikes all alike; round 0 is the
-warm-up and does not count.  README.md says what each figure means.
+--before names another build of Coroner, which then is a version of the same run.  A row runs
+A B C A B C …, never A A B B, so that what else the machine does strikes all alike; the first round
+is the warm-up and does not count.  README.md says what each figure means.
 """
 import argparse
 import json
@@ -28,7 +28,7 @@ ROWS = (
     ("forks 1000000", "printed"),
     ("forks 5000000", "printed"),
     ("forks 5000000 busy", "printed"),
-    ("forks 5000000 leaky", "printed"),
+    ("forks 1000000 leaky", "printed"),
     ("slabs 32768 1", "printed"),
     ("slabs 32768 2", "printed"),
     ("slabs 32768 64", "printed"),
@@ -122,10 +122,11 @@ def median(values):
     return middle, "~" if spread > NOISY * middle else ""
 
 
-def table(samples, rows, versions):
-    """The medians of all, and ratios."""
+def table(samples, rows, versions, has_head):
+    """The medians of some rows, and ratios."""
     labels = [version.name for version in versions]
-    yield f"{'row':<24}{'of':<9}{'unit':<5}" + "".join(f"{label:>11}" for label in labels) + \
+    if has_head:
+        yield f"{'row':<24}{'of':<9}{'unit':<5}" + "".join(f"{label:>11}" for label in labels) + \
         f"{'now/plain':>11}" + (f"{'before/now':>12}" if "before" in labels else "")
     for row, source in rows:
         figures = {label: median(values) for label in labels
@@ -160,13 +161,14 @@ def main():
     load_before, began = os.getloadavg()[0], time.monotonic()
     with tempfile.TemporaryDirectory() as work:
         os.chmod(work, 0o777)
-        for turn in range(options.rounds + 1):
-            for row, source in rows:
+        for row, source in rows:
+            for turn in range(options.rounds + 1):
                 for version in versions:
                     figure = sample(build, version, row, source, pathlib.Path(work))
                     if turn > 0 and figure is not None:
                         samples[row, source, version.name].append(figure)
-    print("\n".join(table(samples, rows, versions)))
+            print("\n".join(table(samples, [(row, source)], versions, row is rows[0][0])),
+                  flush=True)
     print(f"\nMedians of {options.rounds} rounds in {(time.monotonic() - began) / 60:.0f} min; load "
           f"{load_before:.1f} before, {os.getloadavg()[0]:.1f} after. ~ marks samples that spread "
           f"over more than {NOISY:.0%}.")

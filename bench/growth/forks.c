@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILDREN = 20, BLOCK_BYTES = 40, PASSING = 300 };
+enum { CHILDREN = 20, LEAKY_CHILDREN = 3, BLOCK_BYTES = 40, PASSING = 300 };
 
 static void **blocks;
 static const char *how = "";
@@ -29,13 +29,14 @@ static void child_work(void)
 
 int main(int argc, char **argv)
 {
+    int children = argc > 2 && strcmp(argv[2], "leaky") == 0 ? LEAKY_CHILDREN : CHILDREN;
     size_t count = argc > 1 ? (size_t)atol(argv[1]) : 1000000;
     how = argc > 2 ? argv[2] : "";
     blocks = malloc(count * sizeof *blocks);
     for (size_t i = 0; i < count; i++)
         blocks[i] = malloc(BLOCK_BYTES);
     double began = cpu_ms();
-    for (int i = 0; i < CHILDREN; i++) {
+    for (int i = 0; i < children; i++) {
         int status;
         pid_t child = fork();
         if (child == 0) {
@@ -44,6 +45,6 @@ int main(int argc, char **argv)
         }
         REQUIRE(waitpid(child, &status, 0) == child && status == 0);
     }
-    printf("forks %.3f ms\n", (cpu_ms() - began) / CHILDREN);
+    printf("forks %.3f ms\n", (cpu_ms() - began) / children);
     return 0;
 }
