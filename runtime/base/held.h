@@ -42,6 +42,15 @@ int crn_proc_open(const char *name);
 int crn_proc_open_directory(const char *name);
 void crn_proc_close(int fd);
 
+/*
+ * The same file as text, read by a child that has descriptors of its own: for a process that has
+ * used all of them up.  Answers the text, `*bytes` of it, for crn_proc_text_free; NULL: it cannot
+ * be had.
+ */
+#define CRN_PROC_TEXT_BYTES ((size_t)64 << 20)
+char *crn_proc_read_apart(const char *name, size_t *bytes);
+void crn_proc_text_free(char *text);
+
 /* Likewise stat(2); 0 or a negative errno. */
 long crn_proc_stat(const char *name, struct stat *status);
 

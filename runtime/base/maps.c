@@ -5,6 +5,7 @@
 #include "base/held.h"
 #include "base/sys.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -144,15 +145,47 @@ static bool line_take(struct walk *walk, const char *line)
     return true;
 }
 
+/* Where the lines come from: a file, or text that was read apart from us. */
+struct source {
+    int fd;
+    char *text; /* NULL: the file */
+    size_t bytes, at;
+};
+
+static bool source_open(struct source *source, const char *file)
+{
+    *source = (struct source){.fd = crn_proc_open(file)};
+    if (source->fd == -EMFILE || source->fd == -ENFILE)
+        source->text = crn_proc_read_apart(file, &source->bytes);
+    return source->fd >= 0 || source->text != NULL;
+}
+
+static long source_read(struct source *source, char *buffer, size_t bytes)
+{
+    if (source->text == NULL)
+        return crn_syscall3(SYS_read, source->fd, buffer, bytes);
+    size_t left = source->bytes - source->at;
+    bytes = bytes < left ? bytes : left;
+    memcpy(buffer, source->text + source->at, bytes);
+    source->at += bytes;
+    return (long)bytes;
+}
+
+static void source_close(struct source *source)
+{
+    crn_proc_close(source->fd);
+    crn_proc_text_free(source->text);
+}
+
 static bool lines_walk(struct walk *walk, const char *file)
 {
     char buffer[6144];
     size_t used = 0;
-    int fd = crn_proc_open(file);
-    if (fd < 0)
+    struct source source;
+    if (!source_open(&source, file))
         return false;
     for (;;) {
-        long count = crn_syscall3(SYS_read, fd, buffer + used, sizeof buffer - 1 - used);
+        long count = source_read(&source, buffer + used, sizeof buffer - 1 - used);
         if (count <= 0)
             break;
         used += (size_t)count;
@@ -161,7 +194,7 @@ static bool lines_walk(struct walk *walk, const char *file)
         while ((newline = memchr(line, '\n', used - (size_t)(line - buffer))) != NULL) {
             *newline = 0;
             if (!line_take(walk, line)) {
-                crn_proc_close(fd);
+                source_close(&source);
                 return true;
             }
             line = newline + 1;
@@ -171,7 +204,7 @@ static bool lines_walk(struct walk *walk, const char *file)
         if (used == sizeof buffer - 1)
             used = 0; /* one line longer than PATH_MAX: no such thing */
     }
-    crn_proc_close(fd);
+    source_close(&source);
     return true;
 }
 

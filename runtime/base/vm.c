@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/random.h>
@@ -225,10 +226,57 @@ static uintptr_t area_map(enum area_kind kind, size_t bytes, bool is_usable)
     return 0;
 }
 
+/* One check's memory, handed out upwards, and all of it anew when everything has come back. */
+static struct {
+    _Atomic uintptr_t start; /* 0: there is none */
+    size_t bytes;
+    _Atomic size_t used;
+    _Atomic uint32_t pieces; /* that have not come back */
+} pool;
+
+void crn_vm_pool_take(void)
+{
+    enum { BYTES_MOST = 32 << 20, BYTES_LEAST = 2 << 20 };
+    static _Atomic bool is_taken;
+    if (atomic_exchange(&is_taken, true))
+        return;
+    for (size_t bytes = BYTES_MOST; bytes >= BYTES_LEAST && pool.start == 0; bytes /= 2) {
+        pool.bytes = bytes;
+        pool.start = area_map(AREA_MAPPED, bytes, true);
+    }
+}
+
+static uintptr_t pool_get(size_t bytes)
+{
+    size_t seen = pool.used;
+    if (pool.start == 0)
+        return 0;
+    do {
+        if (bytes > pool.bytes - seen)
+            return 0;
+    } while (!atomic_compare_exchange_weak(&pool.used, &seen, seen + bytes));
+    pool.pieces++;
+    return pool.start + seen;
+}
+
+/* Takes a piece back; false: it is none of the pool's. */
+static bool pool_put(uintptr_t start, size_t bytes)
+{
+    if (pool.start == 0 || start < pool.start || start >= pool.start + pool.bytes)
+        return false;
+    if (crn_syscall3(SYS_madvise, start, bytes, MADV_DONTNEED) != 0)
+        memset((void *)start, 0, bytes);
+    if (--pool.pieces == 0)
+        pool.used = 0;
+    return true;
+}
+
 void *crn_vm_map(size_t bytes)
 {
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
     uintptr_t start = area_map(AREA_MAPPED, bytes, true);
+    if (start == 0)
+        start = pool_get(bytes);
     if (start != 0)
         used_add(bytes);
     return (void *)start;
@@ -243,7 +291,8 @@ void crn_vm_unmap(void *start, size_t bytes)
 {
     bytes = crn_align_up(bytes, CRN_PAGE_BYTES);
     used_remove(bytes);
-    crn_syscall2(SYS_munmap, start, bytes);
+    if (!pool_put((uintptr_t)start, bytes))
+        crn_syscall2(SYS_munmap, start, bytes);
 }
 
 uintptr_t crn_vm_claim(size_t bytes)
@@ -291,11 +340,29 @@ static bool touches_passing_span(uintptr_t start, uintptr_t end)
     return false;
 }
 
+/* Where nothing can be mapped: a span of the pool's, all of it there from the start. */
+static bool span_of_pool(struct crn_span *span, size_t bytes)
+{
+    const size_t most = (size_t)1 << 20;
+    bytes = crn_align_up(bytes < most ? bytes : most, CRN_PAGE_BYTES);
+    span->base = (char *)crn_vm_map(STEP_BYTES);
+    if (span->base != NULL)
+        crn_vm_unmap(span->base, STEP_BYTES);
+    if (span->base != NULL && (uintptr_t)span->base - pool.start >= pool.bytes)
+        return false; /* the kernel does map */
+    span->base = (char *)crn_vm_map(bytes);
+    span->reserved = span->base != NULL ? bytes : 0;
+    span->committed = span->reserved;
+    return span->base != NULL;
+}
+
 bool crn_span_init_passing(struct crn_span *span, size_t bytes)
 {
     enum { TRIES_MAX = 4 * PASSING_MAX };
     unsigned row = 0;
     uintptr_t expected = 0;
+    if (CRN_UNLIKELY(pool.start != 0) && span_of_pool(span, bytes))
+        return true;
     span->committed = 0;
     span->reserved = crn_align_up(bytes, STEP_BYTES);
     span->base = NULL;

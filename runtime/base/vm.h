@@ -47,6 +47,12 @@ CRN_INLINE void crn_vm_note_mapping(void)
         crn_vm_reserve_take();
 }
 
+/*
+ * Takes a pool of some megabytes, for a process that may not map any more: what cannot be mapped
+ * comes from there, as long as it lasts.  Untouched it takes addresses only.
+ */
+void crn_vm_pool_take(void);
+
 /* Claims addresses for ever, a multiple of 2 MiB apart from each other's start.  May be 0. */
 uintptr_t crn_vm_claim(size_t bytes);
 

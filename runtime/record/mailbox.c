@@ -60,6 +60,13 @@ static bool mapping_reach(size_t bytes)
     return true;
 }
 
+void crn_mailbox_prepare(void)
+{
+    enum { USUAL_BYTES = 4 << 20 };
+    if (mailbox != NULL && USUAL_BYTES <= file_bytes)
+        mapping_reach(USUAL_BYTES);
+}
+
 /* Where the disk is full, or the memory, this fails; a store would be a SIGBUS. */
 static bool pages_get(char *start, size_t bytes)
 {
@@ -67,6 +74,8 @@ static bool pages_get(char *start, size_t bytes)
     uintptr_t to = crn_align_up((uintptr_t)start + bytes, CRN_PAGE_BYTES);
     long result = crn_syscall3(SYS_madvise, from, to - from, MADV_POPULATE_WRITE);
     bool is_unknown = result == -EINVAL; /* before Linux 5.14 */
+    if (crn_call_is_forbidden(SYS_madvise))
+        return true; /* there is no way to know */
     for (uintptr_t page = from; is_unknown && page < to; page += CRN_PAGE_BYTES) {
         static const char nothing;
         if (!crn_memory_write(page, &nothing, 1))

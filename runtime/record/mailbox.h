@@ -41,6 +41,9 @@ struct crn_draft;
 /* Maps the mailbox of a session's directory; the constructor calls it.  Without one all goes on. */
 void crn_mailbox_open(const char *session);
 
+/* Maps so much of it that later no system call is needed for a recording of usual size. */
+void crn_mailbox_prepare(void);
+
 /*
  * Puts a recording there; false: it cannot be, or the launcher does not wait for it any more. Needs
  * no descriptor, and no system call but mremap(2) and madvise(2).
