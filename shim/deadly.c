@@ -12,6 +12,8 @@
 
 enum { PID_OF_INIT = 1 };
 
+static bool is_retired;
+
 static void default_set(int signal)
 {
     struct sigaction action;
@@ -49,8 +51,9 @@ bool crn_deadly_is_ours(const struct sigaction *action)
 bool crn_deadly_stands_in(int signal)
 {
     int pid = crn_sys_getpid();
-    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL && !crn_shim.process.is_silenced &&
-           crn_shim.phase != CRN_SHIM_OFF && pid == crn_shim.process.pid && pid != PID_OF_INIT;
+    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL && !is_retired &&
+           !crn_shim.process.is_silenced && crn_shim.phase != CRN_SHIM_OFF &&
+           pid == crn_shim.process.pid && pid != PID_OF_INIT;
 }
 
 void crn_deadly_install(int signal)
@@ -71,19 +74,27 @@ void crn_deadly_install(int signal)
 void crn_deadly_start(void)
 {
     struct sigaction current;
+    is_retired = false;
     for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
         if (crn_deadly_stands_in(signal) && crn_sigaction_real(signal, NULL, &current) == 0 &&
             current.sa_handler == SIG_DFL)
             crn_deadly_install(signal);
 }
 
-void crn_deadly_after_fork(int parent_pid)
+void crn_deadly_retire(void)
 {
     struct sigaction current;
+    for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
+        if (crn_sigaction_real(signal, NULL, &current) == 0 && crn_deadly_is_ours(&current))
+            default_set(signal);
+    is_retired = true;
+}
+
+void crn_deadly_after_fork(int parent_pid)
+{
     if (crn_shim.process.pid == PID_OF_INIT) {
-        for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
-            if (crn_sigaction_real(signal, NULL, &current) == 0 && crn_deadly_is_ours(&current))
-                default_set(signal);
+        crn_deadly_retire();
+        is_retired = false;
     } else if (parent_pid == PID_OF_INIT) {
         crn_deadly_start();
     }

@@ -14,6 +14,9 @@
 /* Puts our handler where the default disposition is; the constructor calls it. */
 void crn_deadly_start(void);
 
+/* Puts the default dispositions back: the process will not be able to end by the signal itself. */
+void crn_deadly_retire(void);
+
 /* In a forked child, which may be pid 1 of a namespace where its parent was not, or the reverse. */
 void crn_deadly_after_fork(int parent_pid);
 

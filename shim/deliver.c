@@ -55,19 +55,24 @@ void crn_deliver_start(void)
     own_directory[used + length] = 0;
 }
 
+static bool is_executable(const char *path)
+{
+    return crn_syscall3(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
+}
+
 /* The coroner command: as the launcher told us, beside this library, or where both are installed.
  */
 static bool launcher_find(char *path, size_t path_bytes)
 {
     static const char *const beside[] = {"", "../" CORONER_BINDIR "/", "../../" CORONER_BINDIR "/",
                                          "../../../" CORONER_BINDIR "/"};
-    if (crn_shim.launcher != NULL && access(crn_shim.launcher, X_OK) == 0) {
+    if (crn_shim.launcher != NULL && is_executable(crn_shim.launcher)) {
         snprintf(path, path_bytes, "%s", crn_shim.launcher);
         return true;
     }
     for (unsigned i = 0; i < CRN_COUNT_OF(beside) && own_directory[0] != 0; i++) {
         snprintf(path, path_bytes, "%s%scoroner", own_directory, beside[i]);
-        if (access(path, X_OK) == 0)
+        if (is_executable(path))
             return true;
     }
     return false;

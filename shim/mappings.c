@@ -1,5 +1,5 @@
 /*
- * mmap, munmap, mremap and mprotect.
+ * mmap, munmap, mremap, mprotect and madvise.
  *
  * jemalloc's calls are served from the region, so that all its memory lies in one range; everybody
  * else's go to the kernel as ever.  munmap also tells of coroutine stacks that go away.
@@ -136,7 +136,9 @@ CRN_EXPORT CRN_REALIGNED int munmap(void *address, size_t bytes)
         return 0;
     }
     stacks_gone(address, bytes);
-    long result = crn_syscall2(SYS_munmap, address, bytes);
+    long result = is_jemalloc
+                      ? crn_syscall2(SYS_munmap, address, bytes)
+                      : crn_syscall_always(SYS_munmap, (long)address, (long)bytes, 0, 0, 0, 0);
     if (crn_sys_failed(result)) {
         errno = (int)-result;
         return -1;
@@ -158,7 +160,8 @@ CRN_EXPORT CRN_REALIGNED void *mremap(void *old, size_t old_bytes, size_t bytes,
         wanted = va_arg(arguments, void *);
         va_end(arguments);
     }
-    void *start = result_of(crn_syscall6(SYS_mremap, old, old_bytes, bytes, flags, wanted, 0));
+    void *start = result_of(crn_syscall_always(SYS_mremap, (long)old, (long)old_bytes, (long)bytes,
+                                               flags, (long)wanted, 0));
     if (start == MAP_FAILED)
         return start;
     size_t kept = start == old ? crn_align_up(bytes, CRN_PAGE_BYTES) : 0;
@@ -172,7 +175,7 @@ CRN_EXPORT CRN_REALIGNED void *mremap(void *old, size_t old_bytes, size_t bytes,
 /* Guard pages split what looked like one stack. */
 CRN_EXPORT CRN_REALIGNED int mprotect(void *address, size_t bytes, int protection)
 {
-    long result = crn_syscall3(SYS_mprotect, address, bytes, protection);
+    long result = crn_syscall_always(SYS_mprotect, (long)address, (long)bytes, protection, 0, 0, 0);
     if (crn_sys_failed(result)) {
         errno = (int)-result;
         return -1;
@@ -190,4 +193,20 @@ CRN_EXPORT CRN_REALIGNED int mprotect(void *address, size_t bytes, int protectio
     }
     crn_calm_end(&calm);
     return 0;
+}
+
+/*
+ * jemalloc gives pages back, and lives with a refusal; a sandbox that glibc's malloc would be happy
+ * in may kill for it.
+ */
+CRN_EXPORT CRN_REALIGNED int madvise(void *address, size_t bytes, int advice)
+{
+    long result =
+        crn_is_jemalloc(__builtin_return_address(0))
+            ? crn_syscall3(SYS_madvise, address, bytes, advice)
+            : crn_syscall_always(SYS_madvise, (long)address, (long)bytes, advice, 0, 0, 0);
+    if (!crn_sys_failed(result))
+        return 0;
+    errno = (int)-result;
+    return -1;
 }

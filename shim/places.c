@@ -7,13 +7,19 @@
  * gets it.
  */
 #include "shim/places.h"
+#include "shim/sandbox.h"
 #include "shim/state.h"
 #include "base/held.h"
 #include "base/sys.h"
+#include "base/vm.h"
+#include "record/mailbox.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -31,10 +37,15 @@ enum leaving {
     LEAVES_FILES = 3, /* no file may be opened */
 };
 
+static bool is_watched(void)
+{
+    return crn_shim.phase == CRN_SHIM_ON && crn_shim.options.detect_leaks &&
+           !crn_shim.process.is_silenced && crn_sys_getpid() == crn_shim.process.pid;
+}
+
 static void leave(enum leaving what)
 {
-    if (crn_shim.phase == CRN_SHIM_ON && crn_shim.options.detect_leaks &&
-        !crn_shim.process.is_silenced && crn_sys_getpid() == crn_shim.process.pid)
+    if (is_watched())
         crn_held_take(what == LEAVES_ROOT);
 }
 
@@ -76,12 +87,38 @@ static void leave(enum leaving what)
     }
 LEAVING_CALLS(LEAVING_DEFINE)
 
-/* Only where files are concerned, and so few that we could not have one. */
+/* What of /proc/self/statm counts for the limit, in bytes; see proc(5). */
+static rlim_t memory_used(int which)
+{
+    enum { FIELD_OF_DATA = 5 };
+    char text[256];
+    int fd = crn_proc_open("self/statm");
+    long count = fd < 0 ? 0 : crn_sys_read_all(fd, text, sizeof text - 1);
+    crn_proc_close(fd);
+    text[count > 0 ? count : 0] = 0;
+    const char *field = text;
+    for (unsigned i = 0; which == RLIMIT_DATA && i < FIELD_OF_DATA && field != NULL; i++) {
+        field = strchr(field, ' ');
+        field = field != NULL ? field + 1 : NULL;
+    }
+    return field != NULL ? (rlim_t)strtoull(field, NULL, 10) * CRN_PAGE_BYTES : 0;
+}
+
+/*
+ * A limit below what is in use: the program will get nothing more, and neither shall we.  A higher
+ * one it may use up, as without us; then there is no pool.
+ */
 static void limit_note(int which, const struct rlimit *limit)
 {
     enum { FEW = 64 };
-    if (which == RLIMIT_NOFILE && limit != NULL && limit->rlim_cur < FEW)
+    if (limit == NULL || !is_watched())
+        return;
+    if (which == RLIMIT_NOFILE && limit->rlim_cur < FEW)
         leave(LEAVES_FILES);
+    if ((which == RLIMIT_AS || which == RLIMIT_DATA) && limit->rlim_cur < memory_used(which)) {
+        crn_vm_pool_take();
+        crn_mailbox_prepare();
+    }
 }
 
 CRN_EXPORT CRN_REALIGNED int setrlimit(__rlimit_resource_t which, const struct rlimit *limit)
@@ -109,8 +146,43 @@ static void prctl_note(int option, unsigned long value)
 {
     if (option == PR_SET_DUMPABLE && value == 0)
         leave(LEAVES_USER);
-    else if (option == PR_SET_SECCOMP)
-        leave(LEAVES_FILES);
+}
+
+static long libc_result(long result)
+{
+    if (!crn_sys_failed(result))
+        return result;
+    errno = (int)-result;
+    return -1;
+}
+
+/* The program goes into a sandbox; answers as the call does. */
+static long sandbox_prctl(const unsigned long values[4])
+{
+    struct crn_sandbox sandbox = {.is_strict = values[0] == SECCOMP_MODE_STRICT,
+                                  .filter = {CRN_FILTER_PRCTL, (const void *)values[1]}};
+    bool is_prepared = is_watched();
+    if (is_prepared)
+        crn_sandbox_prepare(&sandbox);
+    long result = crn_syscall_always(SYS_prctl, PR_SET_SECCOMP, (long)values[0], (long)values[1],
+                                     (long)values[2], (long)values[3], 0);
+    if (is_prepared && result != 0)
+        crn_sandbox_failed(&sandbox);
+    return libc_result(result);
+}
+
+static long sandbox_seccomp(const long *values)
+{
+    struct crn_sandbox sandbox = {.is_strict = values[0] == SECCOMP_SET_MODE_STRICT,
+                                  .filter = {CRN_FILTER_SECCOMP, (const void *)values[2]}};
+    bool is_entered = values[0] == SECCOMP_SET_MODE_STRICT || values[0] == SECCOMP_SET_MODE_FILTER;
+    bool is_prepared = is_entered && is_watched();
+    if (is_prepared)
+        crn_sandbox_prepare(&sandbox);
+    long result = crn_syscall_always(SYS_seccomp, values[0], values[1], values[2], 0, 0, 0);
+    if (is_prepared && crn_sys_failed(result))
+        crn_sandbox_failed(&sandbox);
+    return libc_result(result);
 }
 
 CRN_EXPORT CRN_REALIGNED int prctl(int option, ...)
@@ -123,6 +195,8 @@ CRN_EXPORT CRN_REALIGNED int prctl(int option, ...)
         values[i] = va_arg(arguments, unsigned long);
     va_end(arguments);
     prctl_note(option, values[0]);
+    if (option == PR_SET_SECCOMP)
+        return (int)sandbox_prctl(values);
     return real(option, values[0], values[1], values[2], values[3]);
 }
 
@@ -158,7 +232,8 @@ static long range_close(unsigned from, unsigned to, int flags)
     int ours;
     while ((flags & CLOSE_RANGE_CLOEXEC_) == 0 && (ours = crn_held_first(from, to)) >= 0) {
         if ((unsigned)ours > from) {
-            long result = crn_syscall3(SYS_close_range, from, (unsigned)ours - 1, flags);
+            long result =
+                crn_syscall_always(SYS_close_range, from, (unsigned)ours - 1, flags, 0, 0, 0);
             if (result < 0)
                 return result;
         }
@@ -166,15 +241,7 @@ static long range_close(unsigned from, unsigned to, int flags)
             return 0;
         from = (unsigned)ours + 1;
     }
-    return crn_syscall3(SYS_close_range, from, to, flags);
-}
-
-static long libc_result(long result)
-{
-    if (!crn_sys_failed(result))
-        return result;
-    errno = (int)-result;
-    return -1;
+    return crn_syscall_always(SYS_close_range, from, to, flags, 0, 0, 0);
 }
 
 CRN_EXPORT CRN_REALIGNED int close_range(unsigned from, unsigned to, int flags)
@@ -218,7 +285,13 @@ bool crn_note_syscall(struct crn_syscall_arguments *call)
         return false;
     case SYS_prctl:
         prctl_note((int)words[1], (unsigned long)words[2]);
-        return false;
+        if (words[1] != PR_SET_SECCOMP)
+            return false;
+        call->words[0] = sandbox_prctl((const unsigned long *)words + 2);
+        return true;
+    case SYS_seccomp:
+        call->words[0] = sandbox_seccomp(words + 1);
+        return true;
     case SYS_close:
         if (!crn_held_is_ours((int)words[1]))
             return false;

@@ -91,7 +91,8 @@ CRN_EXPORT CRN_REALIGNED int siginterrupt(int number, int interrupts)
 static long one_mask(int how, int number)
 {
     uint64_t bit = (uint64_t)1 << (number - 1), before = 0;
-    long result = crn_syscall4(SYS_rt_sigprocmask, how, &bit, &before, sizeof bit);
+    long result =
+        crn_syscall_always(SYS_rt_sigprocmask, how, (long)&bit, (long)&before, sizeof bit, 0, 0);
     return result < 0 ? result : (before & bit) != 0;
 }
 

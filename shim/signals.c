@@ -250,7 +250,7 @@ CRN_EXPORT CRN_REALIGNED int sigaltstack(const stack_t *restrict wanted, stack_t
     stack_t before, asked = {.ss_flags = SS_DISABLE};
     struct crn_thread *self = crn_shim_thread();
     memset(&before, 0, sizeof before);
-    long result = crn_syscall2(SYS_sigaltstack, wanted, &before);
+    long result = crn_syscall_always(SYS_sigaltstack, (long)wanted, (long)&before, 0, 0, 0, 0);
     if (crn_sys_failed(result)) {
         errno = (int)-result;
         return -1;
@@ -279,7 +279,8 @@ CRN_EXPORT CRN_REALIGNED int sigaltstack(const stack_t *restrict wanted, stack_t
     if (is_enabled && !has_program_stack)
         onstack_give_back();
     if (old != NULL) {
-        result = crn_syscall2(SYS_sigaltstack, NULL, old); /* the kernel says if it is no memory */
+        result = crn_syscall_always(SYS_sigaltstack, 0, (long)old, 0, 0, 0,
+                                    0); /* the kernel says if it is no memory */
         if (!crn_sys_failed(result))
             *old = before;
     }

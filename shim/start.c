@@ -5,6 +5,7 @@
 #include "shim/start.h"
 #include "shim/deliver.h"
 #include "shim/lsan_compat.h"
+#include "shim/sandbox.h"
 #include "shim/secure.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
@@ -167,5 +168,6 @@ __attribute__((constructor)) static void shim_start(void)
     if (crn_shim.options.detect_leaks)
         crn_shim.takes_stacks = crn_shim.options.stacks;
     uint32_t early = CRN_SHIM_EARLY; /* unless another thread found a reason to stand down */
-    atomic_compare_exchange_strong(&crn_shim.phase, &early, CRN_SHIM_ON);
+    if (atomic_compare_exchange_strong(&crn_shim.phase, &early, CRN_SHIM_ON))
+        crn_sandbox_check();
 }

@@ -3,6 +3,7 @@
  */
 #include "shim/signals.h"
 #include "shim/state.h"
+#include "shim/inherited.h"
 #include "shim/sanitized.h"
 #include "shim/secure.h"
 #include "coro/probe.h"
@@ -34,6 +35,8 @@ void crn_shim_start_early(void)
             crn_syscall0(SYS_sched_yield);
         return;
     }
+    if (!crn_process_is_secure())
+        crn_sandbox_find();
     crn_shim.process.pid = crn_sys_getpid();
     crn_jemalloc_find(&crn_shim.real);
     crn_shim.process.trouble = crn_shim_obstacle();

@@ -37,6 +37,12 @@ void crn_end_by_signal(int signal, const ucontext_t *interrupted);
  */
 bool crn_end_now(const struct crn_saved_registers *from);
 
+/*
+ * Says now that the process will not be checked, and why; the host is then silent.  In a plain
+ * preload that is a line, otherwise a recording.
+ */
+void crn_end_give_up(const char *why);
+
 /* The draft of this process's report, which findings of all checks go to. */
 struct crn_draft *crn_process_draft(void);
 

@@ -105,7 +105,7 @@ static int session_open(bool *is_gone)
     struct stat status;
     int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, crn_host.process->session,
                                O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
-    *is_gone = fd == -ENOENT;
+    *is_gone = false; /* out of sight, perhaps; the mailbox knows better */
     if (fd < 0)
         return fd;
     bool is_ours = crn_syscall2(SYS_fstat, fd, &status) == 0 &&

@@ -8,6 +8,7 @@
 #include "snap/kernel.h"
 #include "base/sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -44,8 +45,11 @@ void crn_in_flight_pipe(struct crn_snap_builder *builder, int fd, char *text)
     long count = 0;
     /* What only others can read does not come back; whoever can read it has a reading end. */
     long flags = crn_syscall3(SYS_fcntl, fd, F_GETFL, 0);
-    if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY ||
-        crn_syscall3(SYS_ioctl, fd, FIONREAD, &waiting) != 0 || waiting <= 0)
+    if (flags >= 0 && (flags & O_ACCMODE) == O_WRONLY)
+        return;
+    if (flags == -EPERM || crn_syscall3(SYS_ioctl, fd, FIONREAD, &waiting) == -EPERM)
+        crn_build_unknown_holder(builder, "what waits in a pipe"); /* a sandbox forbids to ask */
+    if (waiting <= 0)
         return;
     char *room = room_for(builder, text, waiting);
     if (room != NULL && crn_syscall2(SYS_pipe2, ends, O_CLOEXEC | O_NONBLOCK) == 0) {
@@ -144,8 +148,12 @@ static bool packets_add(struct crn_snap_builder *builder, int fd, char *text, ui
 void crn_in_flight_socket(struct crn_snap_builder *builder, int fd, char *text)
 {
     int domain = 0, type = 0, offset = -1, waiting = 0, unsent = 0;
-    if (option_get(fd, SO_DOMAIN, &domain) != 0 || option_get(fd, SO_TYPE, &type) != 0 ||
-        !may_be_ours(fd, domain))
+    long result = option_get(fd, SO_DOMAIN, &domain);
+    if (result == 0)
+        result = option_get(fd, SO_TYPE, &type);
+    if (result == -EPERM) /* a sandbox forbids to ask */
+        crn_build_unknown_holder(builder, "what waits in a socket");
+    if (result != 0 || !may_be_ours(fd, domain))
         return;
     /* What has not come through yet cannot be peeked at. */
     if (domain != AF_UNIX && crn_syscall3(SYS_ioctl, fd, TIOCOUTQ, &unsent) == 0 && unsent > 0 &&

@@ -8,6 +8,7 @@
 #include "snap/kernel.h"
 #include "base/held.h"
 #include "base/sys.h"
+#include "snap/take.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,14 +99,23 @@ static void descriptor_add(struct crn_snap_builder *builder, int directory, cons
 }
 
 /* Without /proc nobody says how many there are.  The kernel numbers them from 0 upwards. */
+static bool had_timers;
+
 static bool has_timers(void)
 {
     enum { TRIED = 256 };
     struct itimerspec left;
+    if (crn_call_is_forbidden(SYS_timer_gettime))
+        return had_timers || !crn_call_is_forbidden(SYS_timer_create);
     for (long id = 0; id < TRIED; id++)
         if (crn_syscall2(SYS_timer_gettime, id, &left) != -EINVAL)
             return true;
     return false;
+}
+
+void crn_snap_note_timers(void)
+{
+    had_timers = has_timers();
 }
 
 /*
@@ -117,7 +127,12 @@ static void descriptors_try(struct crn_snap_builder *builder, char *text)
     enum { TRIED = 65536 };
     for (int fd = 0; fd < TRIED; fd++) {
         struct stat status;
-        if (crn_syscall2(SYS_fstat, fd, &status) != 0 || crn_held_is_ours(fd))
+        long result = crn_syscall2(SYS_fstat, fd, &status);
+        if (result != 0 && result != -EBADF) {
+            crn_build_unknown_holder(builder, "one of its descriptors");
+            return;
+        }
+        if (result != 0 || crn_held_is_ours(fd))
             continue;
         if (S_ISFIFO(status.st_mode))
             crn_in_flight_pipe(builder, fd, text);
@@ -133,7 +148,7 @@ void crn_build_kernel(struct crn_snap_builder *builder)
     char *text = crn_arena_alloc(&builder->snap->arena, CRN_KERNEL_TEXT_BYTES);
     char *entries = crn_arena_alloc(&builder->snap->arena, CRN_KERNEL_TEXT_BYTES);
     struct labelled values = {builder, "signal:", '/', crn_build_name(builder, "POSIX timer")};
-    long bytes;
+    long bytes = 0;
     if (text == NULL || entries == NULL)
         return;
     if (!crn_kernel_lines("self/timers", text, labelled_visit, &values) && has_timers())
@@ -150,6 +165,8 @@ void crn_build_kernel(struct crn_snap_builder *builder)
                 descriptor_add(builder, fd, entry->name, text);
         }
     }
+    if (fd >= 0 && bytes < 0)
+        crn_build_unknown_holder(builder, "one of its descriptors");
     crn_proc_close(fd);
 }
 

@@ -245,6 +245,8 @@ static void issue_on_socket(ucontext_t *context, const struct crn_call_row *row,
  */
 static bool may_restart(void)
 {
+    if (crn_calls_are_tried)
+        return !crn_call_is_forbidden(SYS_restart_syscall);
     return crn_syscall1(SYS_prctl, PR_GET_SECCOMP) == seccomp_at_start;
 }
 

@@ -55,4 +55,7 @@ void crn_snap_exclude_module(const void *address_in_it);
  */
 void crn_snap_exclude_tls(const void *start, const void *end);
 
+/* Remembers whether there are timers, for when nobody may ask any more. */
+void crn_snap_note_timers(void);
+
 #endif
