@@ -40,6 +40,7 @@ static struct {
     unsigned unseen_threads;
     bool is_alone;     /* no other thread checks while this one finishes */
     bool tears_down;   /* handlers and destructors run between the two parts */
+    bool has_tried;    /* to check; without a verdict there is a reason to tell */
     bool is_asked;     /* the program asked for its last check before its end */
     bool is_settled;   /* and that has been confirmed */
     bool is_described; /* the draft says what process this is */
@@ -133,6 +134,7 @@ static void begin_alone(const struct crn_saved_registers *registers)
         (crn_host.process->is_forked && !any_born_since(crn_heap.birth_line)))
         return;
     struct pass pass = {&end.first_pass, crn_heap.birth_line, NULL};
+    end.has_tried = true;
     pass_do(&pass, registers);
     end.destroyed_before = crn_coros.destroyed + crn_probes.destroyed;
     for (size_t i = 0; i < end.first_pass.findings.count; i++)
@@ -245,7 +247,7 @@ static void report_do(void *argument, const struct crn_saved_registers *register
     enum crn_recording_place place = crn_recording_write(&end.draft, path, sizeof path);
     bool has_news = end.draft.sections[CRN_SECTION_LEAKS].count > 0 ||
                     (crn_host.process->is_first && check_obstacle() == NULL) ||
-                    crn_host.options->output[0] != 0;
+                    (end.has_tried && !end.first_pass.is_done) || crn_host.options->output[0] != 0;
     int code = ending->exit_code;
     if (place != CRN_RECORDED_LAUNCHER)
         code = crn_host.deliver(path, &end.draft, ending->exit_code, leak_code(ending->exit_code),
@@ -275,7 +277,7 @@ static bool is_silent(void)
     bool is_asked_for = output[0] != 0 && strcmp(output, "/dev/null") != 0;
     return crn_host.process->is_forked && !crn_host.process->is_first &&
            crn_host.process->session == NULL && !is_asked_for &&
-           crn_host.process->trouble == NULL && !end.first_pass.is_done &&
+           crn_host.process->trouble == NULL && !end.has_tried &&
            sections[CRN_SECTION_LEAKS].count + sections[CRN_SECTION_FINDINGS].count == 0;
 }
 
