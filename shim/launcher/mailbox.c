@@ -26,7 +26,7 @@ static char *mailbox_path(const char *directory)
     return path;
 }
 
-void crn_mailbox_make(const char *directory)
+int crn_mailbox_make(const char *directory)
 {
     char *path = mailbox_path(directory);
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -34,11 +34,21 @@ void crn_mailbox_make(const char *directory)
     while (fd >= 0 && bytes > CRN_MAILBOX_HEAD_BYTES && ftruncate(fd, bytes) != 0)
         bytes /= 2;
     /* Both sides store to the head: where the disk is full, that would be a SIGBUS. */
-    if (fd >= 0 && posix_fallocate(fd, 0, CRN_MAILBOX_HEAD_BYTES) != 0)
+    if (fd >= 0 && posix_fallocate(fd, 0, CRN_MAILBOX_HEAD_BYTES) != 0) {
         unlink(path);
-    if (fd >= 0)
         close(fd);
+        fd = -1;
+    }
     free(path);
+    return fd;
+}
+
+int crn_mailbox_find(const char *directory)
+{
+    char *path = mailbox_path(directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    free(path);
+    return fd;
 }
 
 static bool bytes_copy(int from, uint64_t offset, uint64_t bytes, int to)
@@ -74,12 +84,9 @@ static void letter_take(const char *directory, int mailbox, uint32_t pid, uint64
     free(path);
 }
 
-void crn_mailbox_empty(const char *directory)
+void crn_mailbox_empty(int fd, const char *directory)
 {
-    char *path = mailbox_path(directory);
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
-    free(path);
     if (fd < 0)
         return;
     if (fstat(fd, &status) != 0 || status.st_size < CRN_MAILBOX_HEAD_BYTES)

@@ -81,7 +81,7 @@ static int lock_make(int directory)
 /* Makes a session's directory below `parent`, which must be an absolute path. */
 static bool session_make(struct crn_session *session, const char *parent)
 {
-    *session = (struct crn_session){.parent = -1, .fd = -1, .lock = -1};
+    *session = (struct crn_session){.parent = -1, .fd = -1, .lock = -1, .mailbox = -1};
     if (asprintf(&session->directory, "%s/" NAME_BEGINS NAME_RANDOM, parent) < 0)
         crn_out_of_memory();
     session->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -90,7 +90,7 @@ static bool session_make(struct crn_session *session, const char *parent)
         if (session->fd >= 0 && is_ours_alone(session->fd)) {
             session->lock = lock_make(session->fd);
             spares_make(session->fd);
-            crn_mailbox_make(session->directory);
+            session->mailbox = crn_mailbox_make(session->directory);
             return true;
         }
     }
@@ -166,6 +166,20 @@ static void files_free(struct crn_session_files *files)
     memset(files, 0, sizeof *files);
 }
 
+/* Programs clean up in TMPDIR: what came by the mailbox needs a directory all the same. */
+static void directory_renew(struct crn_session *session)
+{
+    struct stat status;
+    if (fstat(session->fd, &status) != 0 || status.st_nlink != 0 ||
+        mkdirat(session->parent, name_of(session), 0700) != 0)
+        return;
+    int fresh = directory_open(session->parent, name_of(session));
+    if (fresh < 0)
+        return;
+    close(session->fd);
+    session->fd = fresh;
+}
+
 void crn_session_close(struct crn_session *session, struct crn_session_files *files)
 {
     char *closed;
@@ -178,7 +192,9 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
     } else {
         free(closed); /* the worst of it: a late recording is not seen */
     }
-    crn_mailbox_empty(session->directory);
+    directory_renew(session);
+    crn_mailbox_empty(session->mailbox, session->directory);
+    session->mailbox = -1;
     files_list(session->fd, session->directory, files);
 }
 
@@ -217,7 +233,7 @@ static bool directory_remove(int parent, const char *name, int fd)
 
 static void descriptors_close(const struct crn_session *session)
 {
-    const int fds[] = {session->lock, session->fd, session->parent};
+    const int fds[] = {session->mailbox, session->lock, session->fd, session->parent};
     for (unsigned i = 0; i < CRN_COUNT_OF(fds); i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -233,7 +249,7 @@ void crn_session_remove(struct crn_session *session, struct crn_session_files *f
     }
     files_free(files);
     free(session->directory);
-    *session = (struct crn_session){.parent = -1, .fd = -1, .lock = -1};
+    *session = (struct crn_session){.parent = -1, .fd = -1, .lock = -1, .mailbox = -1};
 }
 
 /* Whether a name is one that crn_session_open() makes, be it closed. */
@@ -276,7 +292,7 @@ static void session_clear(int parent, const char *parent_path, const char *name)
         lock = openat(fd, CRN_SESSION_LOCK, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     bool is_dead = lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0;
     if (is_dead) {
-        crn_mailbox_empty(path);
+        crn_mailbox_empty(crn_mailbox_find(path), path);
         unlinkat(fd, CRN_MAILBOX_NAME, 0); /* once is enough */
     }
     /* A recording may arrive just now: then the directory is not empty, and we look again. */

@@ -17,7 +17,7 @@
 struct crn_session {
     char *directory; /* its path */
     int parent, fd;  /* descriptors of the directory that it is in, and of itself */
-    int lock;
+    int lock, mailbox; /* -1: there is none */
 };
 
 struct crn_session_file {
