@@ -26,17 +26,30 @@
 
 static bool was_closed[STDERR_FILENO + 1];
 
-void crn_say(const char *format, ...)
+/* The text of a line, tamed; the caller frees it. */
+static char *line_make(const char *format, va_list arguments)
 {
     char *text;
-    va_list arguments;
-    va_start(arguments, format);
     if (vasprintf(&text, format, arguments) < 0)
         crn_out_of_memory();
-    va_end(arguments);
     crn_text_tame(text);
+    return text;
+}
+
+/* At once: the program may be writing there, too. */
+static bool line_print(const char *text)
+{
     crn_progress_hide();
-    fprintf(stderr, "coroner: %s\n", text); /* at once: the program may be writing there, too */
+    return fprintf(stderr, "coroner: %s\n", text) >= 0;
+}
+
+void crn_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = line_make(format, arguments);
+    va_end(arguments);
+    line_print(text);
     free(text);
 }
 
@@ -48,16 +61,11 @@ static bool is_nothing(int fd)
 
 void crn_say_somewhere(const char *format, ...)
 {
-    char *text;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        crn_out_of_memory();
+    char *text = line_make(format, arguments);
     va_end(arguments);
-    crn_text_tame(text);
-    crn_progress_hide();
-    if (was_closed[STDERR_FILENO] || is_nothing(STDERR_FILENO) ||
-        fprintf(stderr, "coroner: %s\n", text) < 0)
+    if (was_closed[STDERR_FILENO] || is_nothing(STDERR_FILENO) || !line_print(text))
         syslog(LOG_USER | LOG_WARNING, "%s", text);
     free(text);
 }
