@@ -2,11 +2,10 @@
  * Finds the sandbox that the process began in.  See inherited.h.
  */
 #include "shim/inherited.h"
+#include "shim/sanitized.h"
 #include "base/sys.h"
 
 #include <string.h>
-
-extern void *__libc_stack_end; /* the loader's: where the kernel put argc */
 
 static int digit_value(char digit)
 {
@@ -20,7 +19,10 @@ static bool told_take(void)
 {
     struct crn_calls_state state;
     unsigned char *bytes = (unsigned char *)&state;
-    char **each = (char **)__libc_stack_end + 1 + *(uintptr_t *)__libc_stack_end + 1;
+    const uintptr_t *words = crn_beginning_find();
+    if (words == NULL)
+        return false;
+    char **each = (char **)(words + 1) + words[0] + 1;
     for (; *each != NULL; each++) {
         if (strncmp(*each, CRN_CALLS_VARIABLE "=", sizeof CRN_CALLS_VARIABLE) != 0)
             continue;

@@ -51,16 +51,16 @@ static const void *dynamic_find(const struct link_map *map, ElfW(Sxword) tag)
 }
 
 /*
- * Whether the executable exports this symbol, as one does that a runtime is linked into (clang).
+ * The symbol of this name that a module exports; NULL: it does not.
  * (The table: https://flapenguin.me/elf-dt-gnu-hash)
  */
-static bool exports_symbol(const struct link_map *map, const char *name)
+static const ElfW(Sym) * symbol_find(const struct link_map *map, const char *name)
 {
     const ElfW(Sym) *symbols = dynamic_find(map, DT_SYMTAB);
     const char *strings = dynamic_find(map, DT_STRTAB);
     const uint32_t *table = dynamic_find(map, DT_GNU_HASH);
     if (symbols == NULL || strings == NULL || table == NULL)
-        return false;
+        return NULL;
     uint32_t bucket_count = table[0], first = table[1], bloom_words = table[2], hash = 5381;
     for (const char *at = name; *at != 0; at++)
         hash = hash * 33 + (unsigned char)*at;
@@ -68,13 +68,26 @@ static bool exports_symbol(const struct link_map *map, const char *name)
     const uint32_t *chains = buckets + bucket_count;
     uint32_t at = bucket_count > 0 ? buckets[hash % bucket_count] : 0;
     if (at < first)
-        return false;
+        return NULL;
     for (;; at++) {
         if ((chains[at - first] | 1) == (hash | 1) && is_equal(strings + symbols[at].st_name, name))
-            return true;
+            return &symbols[at];
         if ((chains[at - first] & 1) != 0)
-            return false;
+            return NULL;
     }
+}
+
+uintptr_t *crn_beginning_find(void)
+{
+    if (__libc_stack_end != NULL)
+        return __libc_stack_end;
+    for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next) {
+        const ElfW(Sym) *symbol =
+            map->l_addr == _r_debug.r_ldbase ? symbol_find(map, "__libc_stack_end") : NULL;
+        if (symbol != NULL)
+            return *(uintptr_t **)(map->l_addr + symbol->st_value);
+    }
+    return NULL;
 }
 
 /* gcc's runtimes, linked into an executable, export malloc and little else: its file says more. */
@@ -106,9 +119,9 @@ static const struct crn_sanitizer *sanitizer_find(void)
     for (const struct link_map *map = program; map != NULL && found == NULL; map = map->l_next)
         found = crn_sanitizer_of_library(map->l_name);
     for (unsigned i = 0; found == NULL && i < CRN_SANITIZER_COUNT; i++)
-        if (exports_symbol(program, crn_sanitizers[i].init))
+        if (symbol_find(program, crn_sanitizers[i].init) != NULL)
             found = &crn_sanitizers[i];
-    if (found == NULL && exports_symbol(program, "malloc"))
+    if (found == NULL && symbol_find(program, "malloc") != NULL)
         found = file_search();
     return found;
 }
@@ -127,13 +140,17 @@ static uintptr_t value_find(const struct beginning *beginning, uintptr_t type)
     return 0;
 }
 
-static struct beginning beginning_find(void)
+/* False: it is not known. */
+static bool beginning_read(struct beginning *beginning)
 {
-    uintptr_t *words = __libc_stack_end;
+    uintptr_t *words = crn_beginning_find();
+    if (words == NULL)
+        return false;
     char **argv = (char **)(words + 1), **environment = argv + words[0] + 1, **end = environment;
     while (*end != NULL)
         end++;
-    return (struct beginning){argv, environment, (const ElfW(auxv_t) *)(end + 1)};
+    *beginning = (struct beginning){argv, environment, (const ElfW(auxv_t) *)(end + 1)};
+    return true;
 }
 
 /* Our own name in LD_PRELOAD, as the loader took it from there. */
@@ -254,12 +271,16 @@ static void nothing(void)
 __attribute__((used)) static void (*first_of_all(void))(void)
 {
     const struct crn_sanitizer *sanitizer = sanitizer_find();
-    struct beginning beginning = beginning_find();
+    struct beginning beginning;
+    bool is_known = beginning_read(&beginning);
     if (sanitizer == NULL) {
-        failing_plan(&beginning);
+        if (is_known)
+            failing_plan(&beginning);
         return nothing;
     }
     trouble = sanitizer->obstacle;
+    if (!is_known)
+        return nothing;
     /* Where the loader was given the program as its argument, it is not what exec would start. */
     if (value_find(&beginning, AT_BASE) != 0 && value_find(&beginning, AT_SECURE) == 0 &&
         environment_cut(beginning.environment))
