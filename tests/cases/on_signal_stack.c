@@ -63,6 +63,7 @@ static volatile sig_atomic_t is_ready, is_in_handler, is_over;
 
 NOINLINE static void stand(volatile sig_atomic_t *flag)
 {
+    wipe_registers();
     *flag = 1;
     while (!is_over)
         __asm__ volatile("" : : : "memory");
@@ -99,6 +100,7 @@ static void work(volatile sig_atomic_t *flag)
 {
     if (said(words, "over")) {
         hold_deeply(8);
+        wipe_registers(); /* clang pushes one that it does not need, to align the stack */
         stand(flag);
     } else {
         hold(flag);
