@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Which costs grow with the process: rows of a size and a larger one, under jemalloc alone and Coroner.
+"""Which costs grow: with the process, or from one state of Coroner to the next.
 
 usage: growth.py BUILD [--before BUILD] [--rounds N] [--only REGEX]
 
@@ -41,6 +41,13 @@ ROWS = (
     ("untouched malloc 1", "wall"),
     ("untouched malloc 200", "wall"),
     ("untouched malloc 200", "rss"),
+    ("churn", "printed"),
+    ("deep_stack", "printed"),
+    ("threads 1", "printed"),
+    ("realloc_growth", "printed"),
+    ("ten_thousand", "printed"),
+    ("ten_thousand", "check_s"),
+    ("empty", "wall"),
 )
 NOISY = 0.15
 LIMIT_S = 180
@@ -86,7 +93,8 @@ class Version:
 def sample(build, version, row, source, work):
     """One figure, with its unit; None: there is none."""
     program, *arguments = row.split()
-    words = [build / "bench/growth" / program, *arguments]
+    folders = (build / "bench/growth", build / "bench")
+    words = [next(path for folder in folders if (path := folder / program).is_file()), *arguments]
     report = work / "report.json" if source == "check_s" else None
     if report:
         report.unlink(missing_ok=True)
