@@ -48,12 +48,22 @@ bool crn_deadly_is_ours(const struct sigaction *action)
     return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == deadly_handler;
 }
 
-bool crn_deadly_stands_in(int signal)
+/* Whether we stand in for any signal in this process. */
+static bool stands_in_here(void)
 {
     int pid = crn_sys_getpid();
-    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL && !is_retired &&
-           !crn_shim.process.is_silenced && crn_shim.phase != CRN_SHIM_OFF &&
+    return !is_retired && !crn_shim.process.is_silenced && crn_shim.phase != CRN_SHIM_OFF &&
            pid == crn_shim.process.pid && pid != PID_OF_INIT;
+}
+
+static bool is_one_of_them(int signal)
+{
+    return crn_signal_is_deadly(signal) && signal != CRN_STOP_SIGNAL;
+}
+
+bool crn_deadly_stands_in(int signal)
+{
+    return is_one_of_them(signal) && stands_in_here();
 }
 
 void crn_deadly_install(int signal)
@@ -75,8 +85,9 @@ void crn_deadly_start(void)
 {
     struct sigaction current;
     is_retired = false;
-    for (int signal = 1; signal <= CRN_SIGNAL_COUNT; signal++)
-        if (crn_deadly_stands_in(signal) && crn_sigaction_real(signal, NULL, &current) == 0 &&
+    bool stands_in = stands_in_here(); /* asked once: every start of a program comes here */
+    for (int signal = 1; signal <= CRN_SIGNAL_COUNT && stands_in; signal++)
+        if (is_one_of_them(signal) && crn_sigaction_real(signal, NULL, &current) == 0 &&
             current.sa_handler == SIG_DFL)
             crn_deadly_install(signal);
 }
