@@ -279,20 +279,25 @@ static void nobodies_note(struct roll *roll)
     }
 }
 
+/* Whether a thread that was called is left, and somebody; then *state tells what it does. */
+static bool is_left(struct roll *roll, int tid, struct crn_task_state *state)
+{
+    if (roll->states[tid] != CALLED)
+        return false;
+    thread_look(tid, state);
+    if (state->is_nobody)
+        roll->states[tid] = NOBODY;
+    return !state->is_nobody;
+}
+
 /* Whether any of those that are left would come if it got a processor. */
 static bool is_any_starved(struct roll *roll)
 {
-    for (uint32_t i = 0; i < roll->count; i++) {
-        struct crn_task_state state;
-        int tid = called_at(i);
-        if (roll->states[tid] != CALLED)
-            continue;
-        thread_look(tid, &state);
-        if (state.is_nobody)
-            roll->states[tid] = NOBODY;
-        else if (state.letter == 'R' && state.is_mask_known && !state.blocks)
+    struct crn_task_state state;
+    for (uint32_t i = 0; i < roll->count; i++)
+        if (is_left(roll, called_at(i), &state) && state.letter == 'R' && state.is_mask_known &&
+            !state.blocks)
             return true;
-    }
     return false;
 }
 
@@ -331,21 +336,17 @@ static void unseen_add(struct crn_stopped_list *list, int tid)
     list->unseen++;
 }
 
-static void unseen_note(const struct roll *roll, struct crn_stopped_list *list)
+static void unseen_note(struct roll *roll, struct crn_stopped_list *list)
 {
+    struct crn_task_state state;
     for (unsigned i = 0; i < roll->stuck_count; i++)
         if (roll->states[roll->stuck[i]] == STUCK)
             unseen_add(list, roll->stuck[i]);
     for (uint32_t i = 0; i < roll->count; i++) {
-        struct crn_task_state state;
-        int tid = called_at(i);
-        if (roll->states[tid] != CALLED)
+        if (!is_left(roll, called_at(i), &state))
             continue;
-        thread_look(tid, &state);
-        if (state.is_nobody)
-            continue;
-        stuck_remember(tid, &state);
-        unseen_add(list, tid);
+        stuck_remember(called_at(i), &state);
+        unseen_add(list, called_at(i));
     }
 }
 
