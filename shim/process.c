@@ -16,6 +16,7 @@
 #include "coro/probe.h"
 #include "base/held.h"
 #include "base/sys.h"
+#include "record/door.h"
 #include "record/modules.h"
 #include "snap/stop.h"
 #include "stack/unwind.h"
@@ -269,7 +270,7 @@ static char *preload_without_us(const char *variable)
 static void environment_clean(void)
 {
     static const char *const ours[] = {"LD_PRELOAD=", "CORONER_SESSION=", "CORONER_LAUNCHER=",
-                                       "CORONER_FIRST="};
+                                       "CORONER_FIRST=", CRN_DOOR_VARIABLE "="};
     char **to = environ;
     for (char **from = environ; from != NULL && *from != NULL; from++) {
         char *variable = *from;

@@ -19,6 +19,7 @@
 #include "base/characters.h"
 #include "base/sanitizers.h"
 #include "base/sys.h"
+#include "record/door.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -189,7 +190,8 @@ static bool list_cut(char *list)
 /* The environment without us, in place.  False: we do not come from there, and nothing changed. */
 static bool environment_cut(char **environment)
 {
-    static const char *const ours[] = {"CORONER_SESSION=", "CORONER_LAUNCHER=", "CORONER_FIRST="};
+    static const char *const ours[] = {
+        "CORONER_SESSION=", "CORONER_LAUNCHER=", "CORONER_FIRST=", CRN_DOOR_VARIABLE "="};
     static const char preload[] = "LD_PRELOAD=";
     bool is_cut = false;
     for (char **each = environment; *each != NULL; each++)

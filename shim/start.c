@@ -11,6 +11,7 @@
 #include "shim/stderr.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
+#include "record/door.h"
 #include "record/mailbox.h"
 #include "snap/registers.h"
 #include "snap/take.h"
@@ -152,7 +153,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_shim_thread_watch_init();
     crn_deliver_start();
     if (crn_shim.process.session != NULL)
-        crn_mailbox_open(crn_shim.process.session);
+        crn_mailbox_open(crn_shim.process.session, getenv(CRN_DOOR_VARIABLE));
     crn_stderr_note();
     crn_log_where = crn_stderr_find;
     crn_process_start();

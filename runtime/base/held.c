@@ -2,6 +2,7 @@
  * Holds files of /proc.  See held.h; proc(5), unix(7).
  */
 #include "base/held.h"
+#include "base/message.h"
 #include "base/sys.h"
 #include "base/vm.h"
 
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #ifndef SYS_open_tree
@@ -65,34 +65,11 @@ static void let_go(struct holding *holding)
     holding->fd = -1;
 }
 
-/* Descriptors in a message, laid out as the kernel wants it (cmsg(3)). */
-struct message {
-    struct msghdr header;
-    struct iovec part;
-    char byte;
-    union {
-        struct cmsghdr control;
-        char room[CMSG_SPACE(QUEUED_COUNT * sizeof(int))];
-    } fds;
-};
-
-static void message_init(struct message *message, unsigned count)
-{
-    memset(message, 0, sizeof *message);
-    message->part = (struct iovec){&message->byte, 1};
-    message->header.msg_iov = &message->part;
-    message->header.msg_iovlen = 1;
-    message->header.msg_control = &message->fds;
-    message->header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-    message->fds.control.cmsg_level = SOL_SOCKET;
-    message->fds.control.cmsg_type = SCM_RIGHTS;
-    message->fds.control.cmsg_len = CMSG_LEN(count * sizeof(int));
-}
-
 /* Puts the files into a socket of their own, and closes them here. */
 static void queue_fill(const int files[QUEUED_COUNT])
 {
-    struct message message;
+    struct crn_message message;
+    char byte = 0;
     int given[QUEUED_COUNT], ends[2] = {-1, -1};
     unsigned count = 0;
     queued = 0;
@@ -102,8 +79,8 @@ static void queue_fill(const int files[QUEUED_COUNT])
         given[count++] = files[i];
         queued |= 1u << i;
     }
-    message_init(&message, count);
-    memcpy(CMSG_DATA(&message.fds.control), given, count * sizeof(int));
+    crn_message_init(&message, &byte, 1);
+    crn_message_carry(&message, given, count);
     if (count > 0 &&
         crn_syscall4(SYS_socketpair, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0) {
         if (crn_syscall3(SYS_sendmsg, ends[0], &message.header, MSG_NOSIGNAL | MSG_DONTWAIT) != 1)
@@ -121,7 +98,8 @@ static void queue_fill(const int files[QUEUED_COUNT])
 /* A descriptor of one of the files in the queue, where they stay; -1: it is not there. */
 static int queue_look(unsigned which)
 {
-    struct message message;
+    struct crn_message message;
+    char byte;
     int files[QUEUED_COUNT];
     unsigned count = 0, at = 0;
     int found = -1;
@@ -131,13 +109,14 @@ static int queue_look(unsigned which)
         at = i == which ? count : at;
         count += queued >> i & 1;
     }
-    message_init(&message, count);
+    crn_message_init(&message, &byte, 1);
+    crn_message_carry(&message, NULL, count);
     if (crn_syscall3(SYS_recvmsg, queue.fd, &message.header,
                      MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1 ||
-        message.fds.control.cmsg_len < CMSG_LEN(sizeof(int)))
+        message.control.cmsg_len < CMSG_LEN(sizeof(int)))
         return -1;
-    size_t got = (message.fds.control.cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    memcpy(files, CMSG_DATA(&message.fds.control), got * sizeof(int));
+    size_t got = (message.control.cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    memcpy(files, CMSG_DATA(&message.control), got * sizeof(int));
     for (unsigned i = 0; i < got; i++) {
         if (i == at && got == count)
             found = files[i];

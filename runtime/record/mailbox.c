@@ -4,6 +4,7 @@
 #include "record/mailbox.h"
 #include "base/sys.h"
 #include "base/vm.h"
+#include "record/door.h"
 #include "record/draft.h"
 
 #include <errno.h>
@@ -19,12 +20,19 @@ static struct crn_mailbox *mailbox;
 static size_t file_bytes;
 static _Atomic size_t mapped_bytes; /* from its start; addresses for all of it are claimed */
 
-void crn_mailbox_open(const char *session)
+/* By its name, where that is in sight and ours; otherwise by the door. */
+static int file_open(const char *session, const char *door)
 {
     char path[4096];
-    struct stat status;
     snprintf(path, sizeof path, "%s/" CRN_MAILBOX_NAME, session);
     int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    return fd < 0 && door != NULL ? crn_door_ask(door) : fd;
+}
+
+void crn_mailbox_open(const char *session, const char *door)
+{
+    struct stat status;
+    int fd = file_open(session, door);
     if (fd < 0)
         return;
     if (crn_syscall2(SYS_fstat, fd, &status) == 0 && S_ISREG(status.st_mode) &&

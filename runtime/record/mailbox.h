@@ -13,6 +13,7 @@
  *
  *     writer    FREE --claims bytes--> WRITING --all is there--> DONE
  *     launcher                         WRITING --session ends--> REFUSED   the writer keeps it
+ *                                                                DONE --> TAKEN
  */
 #include "base/base.h"
 
@@ -20,7 +21,13 @@
 enum { CRN_MAILBOX_HEAD_BYTES = 64 * 1024, CRN_LETTERS_MAX = 2000 };
 enum { CRN_MAILBOX_BYTES = 256 << 20 }; /* of the file; most of it is a hole for ever */
 
-enum crn_letter_state { CRN_LETTER_FREE, CRN_LETTER_WRITING, CRN_LETTER_DONE, CRN_LETTER_REFUSED };
+enum crn_letter_state {
+    CRN_LETTER_FREE,
+    CRN_LETTER_WRITING,
+    CRN_LETTER_DONE,
+    CRN_LETTER_TAKEN,
+    CRN_LETTER_REFUSED
+};
 
 struct crn_letter {
     _Atomic uint32_t state; /* enum crn_letter_state */
@@ -38,8 +45,11 @@ struct crn_mailbox {
 
 struct crn_draft;
 
-/* Maps the mailbox of a session's directory; the constructor calls it.  Without one all goes on. */
-void crn_mailbox_open(const char *session);
+/*
+ * Maps the mailbox of a session's directory, or one that is to be had at the door (door.h; NULL:
+ * there is none).  The constructor calls it.  Without one all goes on.
+ */
+void crn_mailbox_open(const char *session, const char *door);
 
 /* Maps so much of it that later no system call is needed for a recording of usual size. */
 void crn_mailbox_prepare(void);

@@ -13,7 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "record/door.h"
+#include "shim/launcher/door.h"
 #include "shim/launcher/output.h"
+#include "shim/launcher/session.h"
 
 static const char shim_name[] = "libcoroner.so";
 
@@ -173,13 +176,14 @@ static char *options_compose(const struct crn_options *options)
 }
 
 bool crn_handoff_init(struct crn_handoff *handoff, const struct crn_options *options,
-                      const char *session_directory)
+                      const struct crn_session *session)
 {
     char *shim = NULL;
     memset(handoff, 0, sizeof *handoff);
     if (!shim_find(&handoff->launcher, &shim))
         return false;
-    handoff->session = strdup(session_directory);
+    handoff->session = strdup(session->directory);
+    handoff->door = session->door;
     handoff->preload = preload_compose(shim);
     handoff->options = options_compose(options);
     free(shim);
@@ -212,6 +216,7 @@ void crn_handoff_apply(const struct crn_handoff *handoff)
 {
     variable_set("LD_PRELOAD", handoff->preload);
     variable_set("CORONER_SESSION", handoff->session);
+    variable_set(CRN_DOOR_VARIABLE, handoff->door != NULL ? crn_door_value(handoff->door) : NULL);
     variable_set("CORONER_LAUNCHER", handoff->launcher);
     variable_set("CORONER_OPTIONS", handoff->options);
 }

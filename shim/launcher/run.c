@@ -178,7 +178,7 @@ static void program_take_unseen(struct run *run)
     else if (has_become_another(run))
         snprintf(why, sizeof why,
                  "not checked: it left no recording; the program it last became could not be "
-                 "watched (%s)",
+                 "watched (%s), or had no way to here and reported by itself",
                  run->ending.last_name);
     else
         snprintf(why, sizeof why,
@@ -326,7 +326,7 @@ static int run_and_report(struct run *run)
         crn_say("%s cannot be watched: %s; running it without Coroner", run->path, run->obstacle);
     late_reports_place(run);
     if (!crn_session_open(&run->session) ||
-        !crn_handoff_init(&run->handoff, &run->options, run->session.directory))
+        !crn_handoff_init(&run->handoff, &run->options, &run->session))
         return CRN_EXIT_USAGE;
     int error = crn_watch(run->path, run->argv, run->obstacle == NULL ? &run->handoff : NULL, NULL,
                           streams_let_go, run, &run->ending);

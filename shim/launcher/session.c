@@ -16,6 +16,7 @@
 
 #include "base/session.h"
 #include "record/mailbox.h"
+#include "shim/launcher/door.h"
 #include "shim/launcher/mailbox.h"
 #include "shim/launcher/output.h"
 #include "shim/launcher/rescue.h"
@@ -91,6 +92,7 @@ static bool session_make(struct crn_session *session, const char *parent)
             session->lock = lock_make(session->fd);
             spares_make(session->fd);
             session->mailbox = crn_mailbox_make(session->directory);
+            session->door = crn_door_open(session->directory, session->fd);
             return true;
         }
     }
@@ -195,6 +197,8 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
     directory_renew(session);
     crn_mailbox_empty(session->mailbox, session->directory);
     session->mailbox = -1;
+    crn_door_close(session->door, session->directory, session->fd);
+    session->door = NULL;
     files_list(session->fd, session->directory, files);
 }
 
@@ -245,6 +249,7 @@ void crn_session_remove(struct crn_session *session, struct crn_session_files *f
     if (session->directory != NULL) {
         if (!keeps_files)
             directory_remove(session->parent, name_of(session), session->fd);
+        crn_door_close(session->door, session->directory, session->fd);
         descriptors_close(session);
     }
     files_free(files);

@@ -14,10 +14,13 @@
  */
 #include "base/base.h"
 
+struct crn_door;
+
 struct crn_session {
     char *directory; /* its path */
     int parent, fd;  /* descriptors of the directory that it is in, and of itself */
     int lock, mailbox; /* -1: there is none */
+    struct crn_door *door; /* NULL: there is none */
 };
 
 struct crn_session_file {

@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/signals.h"
 #include "shim/launcher/attend.h"
+#include "shim/launcher/door.h"
 #include "shim/launcher/output.h"
 #include "shim/launcher/program.h"
 
@@ -116,13 +118,18 @@ static void last_name_read(pid_t pid, char name[CRN_LAST_NAME_BYTES])
 }
 
 /*
- * Waits until the child has ended, and only then takes it away: until its number is free, nothing
- * is passed on to it any more, and it can be asked for its name.
+ * Waits until the child has ended, serving at the door meanwhile, and only then takes it away:
+ * until its number is free, nothing is passed on to it any more, and it can be asked for its name.
  */
-static int child_await(pid_t pid, struct rusage *usage, char last_name[CRN_LAST_NAME_BYTES])
+static int child_await(pid_t pid, struct crn_door *door, struct rusage *usage,
+                       char last_name[CRN_LAST_NAME_BYTES])
 {
     siginfo_t ended;
-    int status = 0;
+    int status = 0, pidfd = door != NULL ? pidfd_open(pid, 0) : -1;
+    if (pidfd >= 0) {
+        crn_door_attend(door, pidfd);
+        close(pidfd);
+    }
     while (waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) < 0 && errno == EINTR)
         continue;
     child_pid = 0;
@@ -201,7 +208,7 @@ int crn_watch(const char *path, char **argv, const struct crn_handoff *handoff, 
         error = exec_error(pipe_fds[0]);
         if (error == 0 && started != NULL)
             started(user);
-        status = child_await(pid, &usage, last_name);
+        status = child_await(pid, handoff != NULL ? handoff->door : NULL, &usage, last_name);
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
     if (started != NULL && error == 0)

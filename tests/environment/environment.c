@@ -249,6 +249,29 @@ static void fault_chroot_setuid(void)
     user_drop();
 }
 
+/* All of the system is there, but the places where files for a short time lie. */
+static void fault_other_root(void)
+{
+    static const char *const hidden[] = {"/tmp", "/dev/shm"};
+    char path[4200];
+    require(mkdir("root", 0755) == 0, "mkdir");
+    mounts_part();
+    require(mount("/", "root", NULL, MS_BIND | MS_REC, NULL) == 0, "bind");
+    for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        snprintf(path, sizeof path, "root%s", hidden[i]);
+        folder_mount(path, "size=1m", 0);
+    }
+    snprintf(path, sizeof path, "root%s", temporary());
+    folder_mount(path, "size=1m", 0);
+    require(chroot("root") == 0 && chdir("/") == 0, "chroot");
+}
+
+static void fault_other_root_setuid(void)
+{
+    fault_other_root();
+    user_drop();
+}
+
 static void fault_no_proc(void)
 {
     mounts_part();
@@ -462,6 +485,8 @@ static const struct {
     {"chroot", fault_chroot},
     {"setuid", fault_setuid},
     {"chroot_setuid", fault_chroot_setuid},
+    {"other_root", fault_other_root},
+    {"other_root_setuid", fault_other_root_setuid},
     {"no_proc", fault_no_proc},
     {"umask_777", fault_umask},
     {"not_dumpable", fault_not_dumpable},
@@ -583,10 +608,14 @@ static int (*ending_find(const char *name))(void)
     return NULL;
 }
 
+/* Who has become another user may not be able to read a build. */
 static void program_become(char **words)
 {
     for (; strchr(*words, '=') != NULL; words++)
         putenv(*words);
+    const char *preload = getenv("LD_PRELOAD");
+    require(access(words[0], X_OK) == 0 && (preload == NULL || access(preload, R_OK) == 0),
+            words[0]);
     execv(words[0], words);
     require(false, words[0]);
 }

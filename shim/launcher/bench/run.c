@@ -158,7 +158,7 @@ static int run_watched(const char *path, char **argv, const struct crn_options *
     if (!crn_session_open(&session))
         return CRN_EXIT_USAGE;
     int status = CRN_EXIT_USAGE;
-    if (crn_handoff_init(&handoff, options, session.directory)) {
+    if (crn_handoff_init(&handoff, options, &session)) {
         int error = crn_watch(path, argv, &handoff, streams, NULL, NULL, ending);
         status = error == 0 ? 0 : start_failed(path, error);
         crn_session_close(&session, &files);
@@ -216,7 +216,8 @@ char *crn_bench_jemalloc_find(void)
     size_t room = 0;
     pid_t loader = -1;
     crn_options_init(&options);
-    FILE *file = crn_handoff_init(&handoff, &options, "") ? loader_ask(&handoff, &loader) : NULL;
+    const struct crn_session none = {.directory = (char *)""};
+    FILE *file = crn_handoff_init(&handoff, &options, &none) ? loader_ask(&handoff, &loader) : NULL;
     while (file != NULL && getline(&line, &room, file) > 0) {
         char *path = strstr(line, "=> /"), *end = path != NULL ? strstr(path, " (0x") : NULL;
         if (found != NULL || end == NULL || strstr(line, "libjemalloc") == NULL)
