@@ -20,10 +20,13 @@ MECHANISMS = ("ucontext", "setjmp", "fcontext", "switch", "c++20", "probe", "ann
 NUMBER = (int, float)
 
 REPORT = {"schema": str, "coroner": str, "warnings": list, "processes": list}
-PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NULL), "exit": dict,
-           "duration_s": (*NUMBER, NULL), "sample_bytes": (int, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
+PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NULL),
+           "exit": (dict, NULL), "duration_s": (*NUMBER, NULL), "check": (dict, NULL), "sample_bytes": (int, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
            "coroutines": list}
 EXIT = {"code": (int, NULL), "signal": (int, NULL)}
+CHECKS = ("end", "live", "demand", "scope")
+CHECK = {"kind": str, "number": int, "uptime_s": NUMBER, "predicted_pause_s": (*NUMBER, NULL),
+         "copied_bytes": int}
 SUMMARY = {"leaked_blocks": int, "leaked_bytes": int, "likely_blocks": int, "likely_bytes": int,
            "by_class": dict, "suppressed_blocks": int, "suppressed_bytes": int, "live_blocks": int,
            "live_bytes": int, "allocations": int, "frees": int, "peak_bytes": int,
@@ -117,6 +120,25 @@ def samples(where, leak, sample_bytes):
         yield from stack(f"{where}.indirect_stacks[{index}].alloc_stack", behind["alloc_stack"])
 
 
+def occasion(where, process):
+    """When the check ran; whoever goes on has not ended."""
+    ended, made = process["exit"], process["check"]
+    if ended is not None:
+        yield from keys(f"{where}.exit", ended, EXIT)
+    if (made is None) != (process["summary"] is None):
+        yield f"{where}: one of check and summary is null"
+    if made is None:
+        return
+    broken = list(keys(f"{where}.check", made, CHECK))
+    yield from broken
+    if broken:
+        return
+    if made["kind"] not in CHECKS or made["number"] < 1:
+        yield f"{where}.check is {json.dumps(made)}"
+    if (made["kind"] == "end") != (ended is not None):
+        yield f"{where}: a check of kind {made['kind']}, and exit is {json.dumps(ended)}"
+
+
 def leaks(where, process):
     for index, leak in enumerate(process["leaks"]):
         here = f"{where}.leaks[{index}]"
@@ -174,7 +196,7 @@ def check(report):
         where = f"processes[{index}]"
         wrong = list(keys(where, process, PROCESS))
         if not wrong:
-            wrong += keys(f"{where}.exit", process["exit"], EXIT)
+            wrong += occasion(where, process)
             wrong += leaks(where, process)
             for at, entry in enumerate(process["coroutines"]):
                 wrong += coroutine(f"{where}.coroutines[{at}]", entry, LISTED)

@@ -18,10 +18,10 @@ import subprocess
 import sys
 import tempfile
 
-VERSION = 3
+VERSION = 4
 MOST = (1 << 64) - 1
 SECTIONS = ("process", "strings", "argv", "warnings", "modules", "nodes", "coros", "leaks", "links",
-            "findings", "objects", "samples")
+            "findings", "objects", "samples", "live", "memory")
 ABANDONED, LOST = 4, 5
 
 
@@ -36,10 +36,11 @@ def checksum(data):
     return value
 
 
-def process(exe=0, exit_code=0, signal=0, number=0, sample_bytes=0, options=0, suppressions=0):
+def process(exe=0, exit_code=0, signal=0, number=0, sample_bytes=0, options=0, suppressions=0,
+            flags=1, kind=0):
     """`number` is every count and time of it."""
-    return struct.pack("<4I2i8Q7Q7QII", 4711, 1, exe, 1, exit_code, signal, *[number] * 21,
-                       sample_bytes, options, suppressions)
+    return struct.pack("<4I2i2Q2I2Q6Q7Q6QQII", 4711, 1, exe, flags, exit_code, signal, number,
+                       number, kind, 1, *[number] * 21, sample_bytes, options, suppressions)
 
 
 def node(pc, parent):
@@ -65,6 +66,14 @@ def module(start, end, path):
 
 def sample(of, stack, size, blocks, is_indirect):
     return struct.pack("<IIQII", of, stack, size, blocks, is_indirect)
+
+
+def live(stack=0, shape=0, first=0, links=0, number=1):
+    return struct.pack("<4I7Q16Q", stack, shape, first, links, *[number] * 23)
+
+
+def memory(number=1, limit=1):
+    return struct.pack("<9Q2I", *[number] * 9, limit, 0)
 
 
 def texts(words):
@@ -142,6 +151,18 @@ def numbers_are_as_large_as_can_be():
                                                     for size in (0, 1, MOST >> 1, 1 << 63, MOST))])
 
 
+def a_live_check_of_large_numbers():
+    return recording(process=process(number=MOST, flags=1 | 16, kind=1),
+                     links=[link(0), link(3)],
+                     live=[live(shape=i % 4, links=2 * (i == 0), number=MOST >> i)
+                           for i in range(60)],
+                     memory=[memory(MOST)])
+
+
+def live_rows_share_links():
+    return recording(links=[link(1)] * 100, live=[live(links=100)] * 2)
+
+
 def many_paths_of_one_file():
     section, places = texts(b"/usr/bin/" + b"./" * (i % 50) + b"/" * (i // 50) + b"python3"
                             for i in range(5000))
@@ -183,10 +204,11 @@ def very_many_empty_arguments():
 
 
 FORGED = (every_node_is_a_stack, every_node_is_sampled, many_share_deep_stacks, chains_share_links,
-          one_long_chain, numbers_are_as_large_as_can_be, many_paths_of_one_file,
+          one_long_chain, numbers_are_as_large_as_can_be, a_live_check_of_large_numbers,
+          live_rows_share_links, many_paths_of_one_file,
           patterns_of_many_stars, one_long_name, suffixes_as_names, very_many_warnings,
           very_many_empty_arguments)
-REFUSED = (chains_share_links, suffixes_as_names)
+REFUSED = (chains_share_links, live_rows_share_links, suffixes_as_names)
 UNWELCOME = {*range(0x20), *range(0x7f, 0xa0), 0x61c, 0x200e, 0x200f, *range(0x2028, 0x202f),
              *range(0x2066, 0x206a)} - {0x0a}
 

@@ -17,6 +17,7 @@ enum { STACK_BYTES = 512 * 1024, REGISTRY_LIMIT_MS = 200 };
 
 static struct crn_lock one_at_a_time;
 static uint32_t gone_said; /* lines: see gone_say */
+static uint32_t performed; /* checks */
 
 bool crn_checks_begin(int tid, unsigned limit_ms)
 {
@@ -30,7 +31,7 @@ void crn_checks_end(void)
 
 void crn_checks_after_fork(void)
 {
-    gone_said = 0;
+    gone_said = performed = 0;
     crn_guard_after_fork();
     crn_lock_init(&one_at_a_time);
 }
@@ -170,6 +171,7 @@ void crn_check_perform(struct crn_check *check)
     struct crn_thread *self = crn_host.thread();
     if (self == NULL)
         return;
+    check->number = ++performed;
     size_t used_before = crn_vm_used_bytes();
     crn_vm_peak_reset();
     uint64_t mask_before = crn_signals_hold();

@@ -24,7 +24,8 @@ struct crn_check {
     uint64_t line;                               /* of births, then: see crn_mark_run_again */
     bool only_new;                               /* findings that no earlier check told */
 
-    bool is_done; /* there is a verdict; the rest is filled in then */
+    uint32_t number; /* of the checks of this process, from 1 */
+    bool is_done;    /* there is a verdict; the rest is filled in then */
     struct crn_snap snap;
     struct crn_mark mark;
     struct crn_check_leaks leaks;

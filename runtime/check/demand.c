@@ -168,6 +168,8 @@ static bool check_write(struct crn_check *check, char *path, size_t path_bytes)
     crn_recording_describe(check->draft);
     process->flags |= CRN_PROCESS_CHECKED;
     process->exit_code = -1;
+    process->check_kind = check->occasion.scope != 0 ? CRN_CHECK_SCOPE : CRN_CHECK_DEMAND;
+    process->check_number = check->number;
     process->check_pause_ns = check->pause_ns;
     process->check_ns = check->check_ns;
     process->check_bytes = check->own_bytes;

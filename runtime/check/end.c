@@ -218,6 +218,7 @@ static void draft_complete(int exit_code, int exit_signal)
                                        .check_bytes = end.check_bytes,
                                        .unseen_threads = end.unseen_threads,
                                        .coros_destroyed = end.destroyed_before,
+                                       .check_number = end.first_pass.number,
                                    });
 }
 

@@ -32,6 +32,8 @@ void crn_recording_fill(struct crn_draft *draft, const struct crn_recording_fact
     process->exit_signal = facts->exit_signal;
     process->started_unix_ns = crn_host.process->started_unix_ns;
     process->duration_ns = crn_now_ns() - crn_host.process->started_ns;
+    process->check_kind = CRN_CHECK_END;
+    process->check_number = facts->check_number > 0 ? facts->check_number : 1;
     process->unseen_threads = facts->unseen_threads;
     process->double_frees = crn_heap.bad_frees;
     process->check_pause_ns = facts->pause_ns;

@@ -14,6 +14,7 @@ struct crn_recording_facts {
     size_t check_bytes;          /* of the one that took most */
     unsigned unseen_threads;
     uint64_t coros_destroyed;
+    uint32_t check_number; /* 0: nothing was left to check */
 };
 
 /* Fills in the process row, with warnings about what was not checked.  Once a draft. */

@@ -40,6 +40,7 @@ void crn_draft_init(struct crn_draft *draft)
 {
     static const struct crn_record_node root;
     memset(draft, 0, sizeof *draft);
+    draft->process.predicted_pause_ns = UINT64_MAX;
     for (unsigned i = 0; i < CRN_SECTION_COUNT; i++)
         draft->sections[i].row_bytes = crn_record_row_bytes(i);
     crn_draft_rows(draft, CRN_SECTION_STRINGS, "", 1);
@@ -57,9 +58,9 @@ struct crn_draft_place crn_draft_place_get(const struct crn_draft *draft)
 /* Strings and nodes stay: others may be led to them. */
 void crn_draft_rewind(struct crn_draft *draft, const struct crn_draft_place *place)
 {
-    static const enum crn_record_section dropped[] = {CRN_SECTION_COROS,    CRN_SECTION_LEAKS,
-                                                      CRN_SECTION_LINKS,    CRN_SECTION_FINDINGS,
-                                                      CRN_SECTION_OBJECTS,  CRN_SECTION_SAMPLES};
+    static const enum crn_record_section dropped[] = {
+        CRN_SECTION_COROS,   CRN_SECTION_LEAKS,   CRN_SECTION_LINKS, CRN_SECTION_FINDINGS,
+        CRN_SECTION_OBJECTS, CRN_SECTION_SAMPLES, CRN_SECTION_LIVE,  CRN_SECTION_MEMORY};
     for (unsigned i = 0; i < CRN_COUNT_OF(dropped); i++)
         draft->sections[dropped[i]].count = place->counts[dropped[i]];
 }

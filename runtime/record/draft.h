@@ -40,8 +40,8 @@ void crn_draft_leak(struct crn_draft *draft, const struct crn_record_leak *leak)
 void crn_draft_warning(struct crn_draft *draft, const char *format, ...) CRN_PRINTF(2, 3);
 
 /*
- * Where a draft stands, and back to there: what was added of leaks, coroutines, chains and findings is
- * dropped.
+ * Where a draft stands, and back to there: what was added of leaks, coroutines, chains, findings
+ * and the live heap is dropped.
  */
 struct crn_draft_place {
     size_t counts[CRN_SECTION_COUNT];

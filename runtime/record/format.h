@@ -7,7 +7,7 @@
  * of fixed width; addresses are raw, so that the target needs no symbols:
  *
  *     header | process | strings | modules | nodes | coroutines | leaks | links | findings |
- *                objects | samples    the sections, in the order of the directory
+ *                objects | samples | live | memory    the sections, in the order of the directory
  *
  * Rows refer to each other by index.  A `string` is an offset into the strings section, where
  * each text ends with a NUL; offset 0 is the empty text and stands for "unknown".
@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define CRN_RECORD_MAGIC "CORONER\x1a"
-enum { CRN_RECORD_VERSION = 3 };
+enum { CRN_RECORD_VERSION = 4 };
 
 enum crn_record_section {
     CRN_SECTION_PROCESS,  /* one struct crn_record_process */
@@ -38,10 +38,12 @@ enum crn_record_section {
     CRN_SECTION_NODES,    /* struct crn_record_node; row 0 is the root (no frame) */
     CRN_SECTION_COROS,    /* struct crn_record_coro */
     CRN_SECTION_LEAKS,    /* struct crn_record_leak */
-    CRN_SECTION_LINKS,    /* struct crn_record_link: the chains of the leaks and findings */
+    CRN_SECTION_LINKS,    /* struct crn_record_link: the chains of leaks, findings and live rows */
     CRN_SECTION_FINDINGS, /* struct crn_record_finding */
     CRN_SECTION_OBJECTS,  /* struct crn_record_object: every leaked block, if that was asked for */
     CRN_SECTION_SAMPLES,  /* struct crn_record_sample: leaked blocks whose stacks were sampled */
+    CRN_SECTION_LIVE, /* struct crn_record_live: the heap that is not leaked, if it was asked for */
+    CRN_SECTION_MEMORY, /* struct crn_record_memory; none: nobody looked */
     CRN_SECTION_COUNT
 };
 
@@ -60,10 +62,20 @@ struct crn_record_header {
 };
 
 enum crn_process_flags {
-    CRN_PROCESS_CHECKED = 1,     /* a check ran: the summary and the leaks are facts */
-    CRN_PROCESS_FIRST = 2,       /* the first process of a plain preload, or PROGRAM itself */
-    CRN_PROCESS_FORKED = 4,      /* forked without exec: only its own blocks were judged */
-    CRN_PROCESS_INCOMPLETE = 8,  /* Coroner stood down; the warnings say why */
+    CRN_PROCESS_CHECKED = 1,    /* a check ran: the summary and the leaks are facts */
+    CRN_PROCESS_FIRST = 2,      /* the first process of a plain preload, or PROGRAM itself */
+    CRN_PROCESS_FORKED = 4,     /* forked without exec: only its own blocks were judged */
+    CRN_PROCESS_INCOMPLETE = 8, /* Coroner stood down; the warnings say why */
+    CRN_PROCESS_LIVE = 16,      /* the live rows are all that is not leaked; else nobody looked */
+};
+
+/* When a check ran, and why. */
+enum crn_check_kind {
+    CRN_CHECK_END,    /* the process ended */
+    CRN_CHECK_LIVE,   /* somebody outside asked, or a signal, a clock, a size: in a snapshot */
+    CRN_CHECK_DEMAND, /* the program asked */
+    CRN_CHECK_SCOPE,  /* the same, about a scope */
+    CRN_CHECK_KIND_COUNT
 };
 
 struct crn_record_process {
@@ -73,7 +85,11 @@ struct crn_record_process {
     int32_t exit_code;   /* -1: unknown */
     int32_t exit_signal; /* 0: none */
     uint64_t started_unix_ns;
-    uint64_t duration_ns;
+    uint64_t duration_ns;        /* until it ended, or until the check if it goes on */
+    uint32_t check_kind;         /* enum crn_check_kind; only CRN_CHECK_END says how it ended */
+    uint32_t check_number;       /* of this process's checks, from 1 */
+    uint64_t predicted_pause_ns; /* as it was foreseen; UINT64_MAX: it was not */
+    uint64_t copied_bytes; /* that the program wrote while a snapshot stood, hence were copied */
     uint64_t live_blocks, live_bytes;
     uint64_t allocations, frees, peak_bytes;
     uint64_t coroutines_seen;
@@ -180,6 +196,61 @@ struct crn_record_sample {
     uint32_t is_indirect; /* not direct blocks of the leak, but held by those */
 };
 
+/* How the live bytes of a stack lie over time: see runtime/check/growth.h. */
+enum crn_growth_shape {
+    CRN_GROWTH_UNKNOWN, /* too young, or too few blocks, to tell */
+    CRN_GROWTH_STARTUP, /* all born early; it does not grow */
+    CRN_GROWTH_CHURN,   /* born lately, and soon gone again */
+    CRN_GROWTH_STEADY,  /* as many of every age, since a moment: it grows */
+    CRN_GROWTH_SHAPE_COUNT
+};
+
+enum { CRN_AGE_COUNT = 8 };
+struct crn_record_age {
+    uint64_t blocks, bytes;
+};
+
+/* The seconds up to which the blocks of an age are old; the last has no end. */
+static inline uint64_t crn_age_up_to_s(unsigned age)
+{
+    static const uint64_t up_to_s[CRN_AGE_COUNT] = {1, 10, 60, 600, 3600, 21600, 86400, UINT64_MAX};
+    return up_to_s[age];
+}
+
+/* Blocks of one allocation stack that are alive and not leaked. */
+struct crn_record_live {
+    uint32_t alloc_node; /* row; 0: their stacks are not known */
+    uint32_t shape;      /* enum crn_growth_shape */
+    uint32_t first_link,
+        link_count;         /* from a root to one of the older blocks, which it ends with */
+    uint64_t blocks, bytes; /* exact: of sampled stacks, only of those that samples fell on */
+    uint64_t estimated_blocks, estimated_bytes; /* what samples stand for; 0: not sampled */
+    uint64_t retained_bytes;                    /* UINT64_MAX: unknown */
+    uint64_t bytes_per_hour;                    /* how fast it grows; UINT64_MAX: unknown */
+    uint64_t since_ns; /* how long before the check that began; UINT64_MAX: unknown */
+    struct crn_record_age ages[CRN_AGE_COUNT]; /* sums up to blocks and bytes */
+};
+
+enum crn_limit_kind {
+    CRN_LIMIT_UNKNOWN,
+    CRN_LIMIT_CGROUP,  /* of the tightest control group that the process is in */
+    CRN_LIMIT_MACHINE, /* what there is */
+    CRN_LIMIT_KIND_COUNT
+};
+
+/* Resident memory of the process, bytes; UINT64_MAX: unknown. */
+struct crn_record_memory {
+    uint64_t resident_bytes; /* all of it */
+    uint64_t heap_bytes;     /* the allocator's, that of its free blocks included */
+    uint64_t stacks_bytes, idle_stacks_bytes; /* of coroutines; idle: nobody is on them */
+    uint64_t thread_stacks_bytes;
+    uint64_t mappings_bytes;          /* what the program mapped itself, stacks left out */
+    uint64_t own_bytes;               /* Coroner's */
+    uint64_t limit_bytes, left_bytes; /* where it is killed or refused, and how far off that is */
+    uint32_t limit_kind;              /* enum crn_limit_kind */
+    uint32_t reserved;
+};
+
 enum crn_finding_kind {
     CRN_FINDING_OUTLIVED,
     CRN_FINDING_ZOMBIE,
@@ -205,6 +276,8 @@ static inline uint64_t crn_record_row_bytes(unsigned section)
         [CRN_SECTION_FINDINGS] = sizeof(struct crn_record_finding),
         [CRN_SECTION_OBJECTS] = sizeof(struct crn_record_object),
         [CRN_SECTION_SAMPLES] = sizeof(struct crn_record_sample),
+        [CRN_SECTION_LIVE] = sizeof(struct crn_record_live),
+        [CRN_SECTION_MEMORY] = sizeof(struct crn_record_memory),
     };
     return row_bytes[section];
 }

@@ -28,6 +28,7 @@ static const char *const section_names[CRN_SECTION_COUNT] = {
     [CRN_SECTION_COROS] = "coroutines", [CRN_SECTION_LEAKS] = "leaks",
     [CRN_SECTION_LINKS] = "links",      [CRN_SECTION_FINDINGS] = "findings",
     [CRN_SECTION_OBJECTS] = "objects",  [CRN_SECTION_SAMPLES] = "samples",
+    [CRN_SECTION_LIVE] = "live rows",   [CRN_SECTION_MEMORY] = "memory",
 };
 
 enum { CHECKSUM_FROM = 32, CHUNK_BYTES = 1 << 20 };
@@ -184,6 +185,8 @@ static enum crn_status sections_map(struct crn_recording *recording,
     recording->findings = rows[CRN_SECTION_FINDINGS];
     recording->objects = rows[CRN_SECTION_OBJECTS];
     recording->samples = rows[CRN_SECTION_SAMPLES];
+    recording->live = rows[CRN_SECTION_LIVE];
+    recording->memory = recording->counts[CRN_SECTION_MEMORY] > 0 ? rows[CRN_SECTION_MEMORY] : NULL;
     return CRN_OK;
 }
 
@@ -231,7 +234,9 @@ static bool texts_are_valid(const struct crn_recording *r)
         !list_is_valid(r, r->warnings, r->counts[CRN_SECTION_WARNINGS]))
         return false;
     return r->counts[CRN_SECTION_PROCESS] == 1 && string_is_valid(r, r->process->exe) &&
-           string_is_valid(r, r->process->options) && string_is_valid(r, r->process->suppressions);
+           string_is_valid(r, r->process->options) &&
+           string_is_valid(r, r->process->suppressions) &&
+           r->process->check_kind < CRN_CHECK_KIND_COUNT;
 }
 
 static bool modules_are_valid(const struct crn_recording *r)
@@ -301,6 +306,8 @@ static bool shares_are_valid(const struct crn_recording *r)
         told += r->leaks[i].link_count;
     for (uint64_t i = 0; i < r->counts[CRN_SECTION_FINDINGS]; i++)
         told += r->findings[i].link_count;
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_LIVE]; i++)
+        told += r->live[i].link_count;
     return told <= r->counts[CRN_SECTION_LINKS];
 }
 
@@ -334,6 +341,22 @@ static bool samples_are_valid(const struct crn_recording *r)
     return true;
 }
 
+static bool live_is_valid(const struct crn_recording *r)
+{
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_LIVE]; i++)
+        if (!node_is_valid(r, r->live[i].alloc_node) ||
+            r->live[i].shape >= CRN_GROWTH_SHAPE_COUNT ||
+            !links_are_valid(r, r->live[i].first_link, r->live[i].link_count))
+            return false;
+    return true;
+}
+
+static bool memory_is_valid(const struct crn_recording *r)
+{
+    return r->counts[CRN_SECTION_MEMORY] <= 1 &&
+           (r->memory == NULL || r->memory->limit_kind < CRN_LIMIT_KIND_COUNT);
+}
+
 /* R3 and R4. */
 static enum crn_status rows_check(const struct crn_recording *recording,
                                   const struct complaint *complaint)
@@ -346,7 +369,8 @@ static enum crn_status rows_check(const struct crn_recording *recording,
         {nodes_are_valid, "nodes"},       {coros_are_valid, "coroutines"},
         {leaks_are_valid, "leaks"},       {chains_are_valid, "chains"},
         {findings_are_valid, "findings"}, {objects_are_valid, "objects"},
-        {samples_are_valid, "samples"},   {shares_are_valid, "chains"},
+        {samples_are_valid, "samples"},   {live_is_valid, "live rows"},
+        {memory_is_valid, "memory"},      {shares_are_valid, "chains"},
     };
     for (unsigned i = 0; i < CRN_COUNT_OF(checks); i++)
         if (!checks[i].are_valid(recording))

@@ -497,6 +497,8 @@ static void facts_take(const struct builder *builder)
     process->exit_code = row->exit_code;
     process->exit_signal = row->exit_signal;
     process->duration_s = (double)row->duration_ns / 1e9;
+    process->check_kind = row->check_kind;
+    process->goes_on = row->check_kind != CRN_CHECK_END;
     process->is_checked = row->flags & CRN_PROCESS_CHECKED;
 }
 
@@ -516,6 +518,10 @@ static void summary_take(const struct builder *builder)
     process->sample_bytes = row->sample_bytes;
     process->check_pause_s = (double)row->check_pause_ns / 1e9;
     process->check_s = (double)row->check_ns / 1e9;
+    process->check_number = row->check_number;
+    process->predicted_pause_s =
+        row->predicted_pause_ns != UINT64_MAX ? (double)row->predicted_pause_ns / 1e9 : -1;
+    process->copied_bytes = row->copied_bytes;
     process->check_bytes = row->check_bytes;
 }
 
@@ -528,8 +534,10 @@ static void warnings_take(const struct builder *builder)
         crn_report_warn(builder->report, "%s (pid %llu): %s", exe, (unsigned long long)process->pid,
                         crn_record_text(recording, recording->warnings[i]));
     if (!process->is_checked && recording->counts[CRN_SECTION_WARNINGS] == 0)
-        crn_report_warn(builder->report, "%s (pid %llu): it ended before it could be checked", exe,
-                        (unsigned long long)process->pid);
+        crn_report_warn(builder->report,
+                        process->goes_on ? "%s (pid %llu): it could not be checked"
+                                         : "%s (pid %llu): it ended before it could be checked",
+                        exe, (unsigned long long)process->pid);
 }
 
 /* The suppressions that the program answers itself. */

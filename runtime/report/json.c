@@ -369,22 +369,46 @@ static json_t *summary_json(const struct crn_process *process)
     return object;
 }
 
+/* When the check ran, what was foreseen of it and what it took; null: there was none. */
+static json_t *check_json(const struct crn_process *process)
+{
+    if (!process->is_checked)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "kind", json_string(crn_check_words[process->check_kind]));
+    set(object, "number", number(process->check_number));
+    set(object, "uptime_s", json_real(process->duration_s));
+    set(object, "predicted_pause_s",
+        process->predicted_pause_s < 0 ? json_null() : json_real(process->predicted_pause_s));
+    set(object, "copied_bytes", number(process->copied_bytes));
+    return object;
+}
+
+/* How the process ended; null: it had not. */
+static json_t *exit_json(const struct crn_process *process)
+{
+    if (process->goes_on)
+        return json_null();
+    json_t *object = json_object();
+    set(object, "code", process->exit_code < 0 ? json_null() : json_integer(process->exit_code));
+    set(object, "signal",
+        process->exit_signal == 0 ? json_null() : json_integer(process->exit_signal));
+    return object;
+}
+
 static json_t *process_head_json(const struct writer *writer, const struct crn_process *process)
 {
     json_t *object = json_object();
     json_t *argv = json_array();
-    json_t *end = json_object();
     for (uint32_t i = 0; i < process->argc; i++)
         append(argv, text(writer, process->argv[i]));
-    set(end, "code", process->exit_code < 0 ? json_null() : json_integer(process->exit_code));
-    set(end, "signal",
-        process->exit_signal == 0 ? json_null() : json_integer(process->exit_signal));
     set(object, "pid", number(process->pid));
     set(object, "parent_pid", number(process->parent_pid));
     set(object, "exe", text(writer, process->exe));
     set(object, "argv", argv);
-    set(object, "exit", end);
+    set(object, "exit", exit_json(process));
     set(object, "duration_s", json_real(process->duration_s));
+    set(object, "check", check_json(process));
     set(object, "sample_bytes", number_or_null(process->sample_bytes, 0));
     set(object, "summary", summary_json(process));
     set(object, "leaks_left_out", number(process->leaks_left_out));

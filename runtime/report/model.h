@@ -115,7 +115,12 @@ struct crn_process {
     int exit_code;   /* -1: unknown */
     int exit_signal; /* 0: none */
     double duration_s;
+    enum crn_check_kind check_kind;
+    bool goes_on;    /* it had not ended: nobody says how it did */
     bool is_checked; /* else what follows is unknown */
+    uint64_t check_number;
+    double predicted_pause_s; /* negative: nobody foresaw it */
+    uint64_t copied_bytes;    /* while a snapshot stood */
     struct crn_amount leaked, likely, suppressed, live;
     struct crn_amount unjudged[2]; /* by confidence; part of leaked: suppressions may mean them */
     uint64_t sample_bytes; /* between two sampled stacks; 0: they were not sampled */

@@ -64,7 +64,9 @@ static void process_title(const struct crn_page *page, const struct crn_process 
     fprintf(page->file, "\n");
     crn_page_print(page, CRN_STYLE_BOLD, "%s", crn_page_base(page, process->exe));
     fprintf(page->file, " (pid %llu", (unsigned long long)process->pid);
-    if (process->exit_signal != 0)
+    if (process->goes_on)
+        fputs(", running", page->file);
+    else if (process->exit_signal != 0)
         fprintf(page->file, ", killed by signal %d, %s", process->exit_signal,
                 strsignal(process->exit_signal));
     else if (process->exit_code > 0)

@@ -37,6 +37,13 @@ const char *const crn_finding_words[] = {
     [CRN_FINDING_UNFINISHED_WATCH] = "unfinished_watch",
 };
 
+const char *const crn_check_words[] = {
+    [CRN_CHECK_END] = "end",
+    [CRN_CHECK_LIVE] = "live",
+    [CRN_CHECK_DEMAND] = "demand",
+    [CRN_CHECK_SCOPE] = "scope",
+};
+
 const char *crn_confidence_word(enum crn_confidence confidence)
 {
     return confidence == CRN_PROVEN ? "proven" : "likely";

@@ -10,6 +10,7 @@ extern const char *const crn_mechanism_words[CRN_MECHANISM_COUNT];
 extern const char *const crn_coro_state_words[CRN_CORO_STATE_COUNT];
 extern const char *const crn_root_words[CRN_ROOT_KIND_COUNT];
 extern const char *const crn_finding_words[CRN_FINDING_COUNT];
+extern const char *const crn_check_words[CRN_CHECK_KIND_COUNT];
 
 /* "proven" or "likely". */
 const char *crn_confidence_word(enum crn_confidence confidence);

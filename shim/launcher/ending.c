@@ -25,6 +25,8 @@ void crn_ending_amend(const struct crn_ending *ending, struct crn_recording *rec
     struct crn_record_header *header = (void *)recording->bytes;
     struct crn_record_process *process =
         (void *)(recording->bytes + header->sections[CRN_SECTION_PROCESS].offset);
+    if (process->check_kind != CRN_CHECK_END)
+        return;
     process->exit_code = ending->exit_code;
     process->exit_signal = ending->signal;
     process->duration_ns = ending->duration_ns;
@@ -86,6 +88,8 @@ void crn_ending_record(const struct crn_ending *ending, const char *path, char *
         .started_unix_ns =
             (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec - ending->duration_ns,
         .duration_ns = ending->duration_ns,
+        .check_number = 1,
+        .predicted_pause_ns = UINT64_MAX,
     };
     uint32_t warning_string = string_add(strings, warning);
     for (uint32_t i = 0; i < argc; i++)

@@ -21,7 +21,7 @@ struct crn_ending {
     char last_name[CRN_LAST_NAME_BYTES]; /* of the image it last was (comm); "": not known */
 };
 
-/* Writes the ending into a recording of the program. */
+/* Writes the ending into a recording of the program, unless that was made while it went on. */
 void crn_ending_amend(const struct crn_ending *ending, struct crn_recording *recording);
 
 /*

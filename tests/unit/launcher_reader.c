@@ -201,6 +201,45 @@ Test(reader, samples_must_be_of_a_leak_and_of_sampled_stacks)
     cr_assert(strstr(message, "samples") != NULL, "%s", message);
 }
 
+/* What the reader says to what the maker holds. */
+static enum crn_status made_open(struct maker *of)
+{
+    struct crn_recording made;
+    maker_finish(of);
+    enum crn_status status =
+        crn_record_adopt(of->bytes, of->bytes_count, "made", &made, message, sizeof message);
+    crn_record_close(&made);
+    return status;
+}
+
+Test(reader, numbers_of_a_live_check_stand_for_words)
+{
+    static struct maker live;
+    struct crn_record_live *row;
+    maker_init(&live);
+    live.process.check_kind = CRN_CHECK_SCOPE;
+    live.counts[CRN_SECTION_MEMORY] = 1;
+    row = maker_live(&live, 0, CRN_GROWTH_STEADY, 7, 2, 20);
+    maker_live_link(&live, CRN_LINK_ROOT);
+    cr_assert_eq(made_open(&live), CRN_OK, "%s", message);
+    live.process.check_kind = CRN_CHECK_KIND_COUNT;
+    cr_assert_eq(made_open(&live), CRN_ERR_FORMAT);
+    live.process.check_kind = CRN_CHECK_LIVE;
+    row->shape = CRN_GROWTH_SHAPE_COUNT;
+    cr_assert_eq(made_open(&live), CRN_ERR_FORMAT);
+    row->shape = CRN_GROWTH_CHURN;
+    row->alloc_node = 9;
+    cr_assert_eq(made_open(&live), CRN_ERR_FORMAT);
+    row->alloc_node = 0;
+    row->link_count = 2;
+    cr_assert_eq(made_open(&live), CRN_ERR_FORMAT);
+    row->link_count = 1;
+    live.memory.limit_kind = CRN_LIMIT_KIND_COUNT;
+    cr_assert_eq(made_open(&live), CRN_ERR_FORMAT);
+    live.memory.limit_kind = CRN_LIMIT_CGROUP;
+    cr_assert_eq(made_open(&live), CRN_OK, "%s", message);
+}
+
 Test(reader, a_longer_file_is_refused)
 {
     make_example();

@@ -163,6 +163,34 @@ Test(report, a_process_without_a_check_has_one_warning)
     cr_assert(!crn_report_is_bad(report, true));
 }
 
+Test(report, whoever_was_checked_live_has_not_ended)
+{
+    char *text, *json;
+    size_t count;
+    maker.process.check_kind = CRN_CHECK_LIVE;
+    maker.process.check_number = 3;
+    maker.process.exit_code = -1;
+    maker.process.exit_signal = 11; /* nobody looks at it */
+    maker.process.duration_ns = 90000000000;
+    maker.process.predicted_pause_ns = 2000000;
+    maker.process.copied_bytes = 4096;
+    leak_at(1, CRN_VERDICT_LOST, 10);
+    add();
+    FILE *file = open_memstream(&json, &count);
+    crn_report_write_json(report, file);
+    fclose(file);
+    cr_assert_not_null(strstr(json, "\"exit\": null"));
+    cr_assert_not_null(strstr(json,
+                              "\"check\": {\"kind\": \"live\", \"number\": 3, \"uptime_s\": 90.0, "
+                              "\"predicted_pause_s\": 0.002, \"copied_bytes\": 4096}"));
+    file = open_memstream(&text, &count);
+    crn_report_write_text(report, file, false);
+    fclose(file);
+    cr_assert_null(strstr(text, "killed"), "%s", text);
+    free(text);
+    free(json);
+}
+
 Test(report, likely_leaks_are_bad_only_when_strict)
 {
     maker_leak(&maker, CRN_VERDICT_STALE, 1, 4)->confidence = CRN_LIKELY;

@@ -103,6 +103,24 @@ static void open_example(struct crn_recording *recording)
                  CRN_OK, "%s", message);
 }
 
+Test(ending, a_recording_of_a_live_check_knows_nothing_of_it)
+{
+    static struct maker maker;
+    struct crn_recording recording;
+    maker_init(&maker);
+    maker.process.check_kind = CRN_CHECK_LIVE;
+    maker.process.exit_code = -1;
+    maker.process.duration_ns = 1000000000u;
+    maker_finish(&maker);
+    cr_assert_eq(crn_record_adopt(maker.bytes, maker.bytes_count, "made", &recording, message,
+                                  sizeof message),
+                 CRN_OK, "%s", message);
+    crn_ending_amend(&killed, &recording);
+    cr_assert_eq(recording.process->exit_signal, 0);
+    cr_assert_eq(recording.process->duration_ns, 1000000000u);
+    crn_record_close(&recording);
+}
+
 Test(ending, a_kept_recording_knows_how_the_program_ended)
 {
     struct crn_recording recording, kept;

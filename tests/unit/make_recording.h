@@ -30,6 +30,8 @@ struct maker {
     struct crn_record_finding findings[MAKER_ROWS];
     struct crn_record_object objects[MAKER_ROWS];
     struct crn_record_sample samples[MAKER_ROWS];
+    struct crn_record_live live[MAKER_ROWS];
+    struct crn_record_memory memory;
     uint64_t counts[CRN_SECTION_COUNT];
     unsigned char *bytes;
     size_t bytes_count;
@@ -45,6 +47,8 @@ static inline void maker_init(struct maker *maker)
     maker->process.pid = 4711;
     maker->process.parent_pid = 4700;
     maker->process.flags = CRN_PROCESS_CHECKED;
+    maker->process.check_number = 1;
+    maker->process.predicted_pause_ns = UINT64_MAX;
 }
 
 static inline uint32_t maker_string(struct maker *maker, const char *text)
@@ -121,6 +125,33 @@ static inline struct crn_record_sample *maker_sample(struct maker *maker, uint32
     return sample;
 }
 
+/* What is alive of an allocation stack: so many bytes, all of one age. */
+static inline struct crn_record_live *maker_live(struct maker *maker, uint32_t node,
+                                                 enum crn_growth_shape shape, unsigned age,
+                                                 uint64_t blocks, uint64_t bytes)
+{
+    struct crn_record_live *live = &maker->live[maker->counts[CRN_SECTION_LIVE]++];
+    *live = (struct crn_record_live){.alloc_node = node,
+                                     .shape = shape,
+                                     .first_link = (uint32_t)maker->counts[CRN_SECTION_LINKS],
+                                     .blocks = blocks,
+                                     .bytes = bytes,
+                                     .retained_bytes = UINT64_MAX,
+                                     .bytes_per_hour = UINT64_MAX,
+                                     .since_ns = UINT64_MAX};
+    live->ages[age] = (struct crn_record_age){blocks, bytes};
+    return live;
+}
+
+/* Adds a link to the chain of the live row made last. */
+static inline struct crn_record_link *maker_live_link(struct maker *maker, enum crn_link_kind kind)
+{
+    struct crn_record_link *link = &maker->links[maker->counts[CRN_SECTION_LINKS]++];
+    link->kind = kind;
+    maker->live[maker->counts[CRN_SECTION_LIVE] - 1].link_count++;
+    return link;
+}
+
 /* Adds a link to the chain of the leak made last. */
 static inline struct crn_record_link *maker_link(struct maker *maker, enum crn_link_kind kind)
 {
@@ -156,6 +187,8 @@ static inline void maker_finish(struct maker *maker)
         [CRN_SECTION_FINDINGS] = {maker->findings, sizeof maker->findings[0]},
         [CRN_SECTION_OBJECTS] = {maker->objects, sizeof maker->objects[0]},
         [CRN_SECTION_SAMPLES] = {maker->samples, sizeof maker->samples[0]},
+        [CRN_SECTION_LIVE] = {maker->live, sizeof maker->live[0]},
+        [CRN_SECTION_MEMORY] = {&maker->memory, sizeof maker->memory},
     };
     struct crn_record_header header = {
         .magic = CRN_RECORD_MAGIC, .version = CRN_RECORD_VERSION, .header_bytes = sizeof header};
