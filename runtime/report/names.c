@@ -44,7 +44,7 @@ static bool is_library_name(const char *text)
     return strstr(name, "_fcontext") != NULL;
 }
 
-static bool is_library(const struct crn_named_frame *frame)
+bool crn_frame_is_library(const struct crn_named_frame *frame)
 {
     static const char *const folders[] = {"/include/boost/", "/include/c++/", "/include/asio/"};
     const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
@@ -171,13 +171,13 @@ const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_name
                                   const struct crn_stack *suspended)
 {
     const char *library = NULL; /* the outermost name there is */
-    if (!is_library(entry))
+    if (!crn_frame_is_library(entry))
         return crn_name_of_frame(store, entry);
     for (uint32_t i = suspended != NULL ? suspended->count : 0; i-- > 0;) {
         const struct crn_named_frame *frame = suspended->frames[i];
         if (frame->function == NULL)
             continue;
-        if (!is_library(frame))
+        if (!crn_frame_is_library(frame))
             return user_name(store, suspended, i);
         if (library == NULL && strstr(frame->function, "_fcontext") == NULL)
             library = frame->function;

@@ -15,6 +15,9 @@
 const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_named_frame *entry,
                                   const struct crn_stack *suspended);
 
+/* Whether a frame belongs to Boost, asio or the C++ library. */
+bool crn_frame_is_library(const struct crn_named_frame *frame);
+
 /* What a frame is called in one word. */
 const char *crn_name_of_frame(struct crn_store *store, const struct crn_named_frame *frame);
 
