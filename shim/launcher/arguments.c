@@ -59,6 +59,11 @@ int crn_arguments_read(struct crn_arguments *arguments, const struct crn_command
             return CRN_EXIT_USAGE;
         }
         int row = answer >= FIRST_ROW ? answer - FIRST_ROW : row_of_letter(answer);
+        if (!crn_option_is_of(&crn_option_rows[row], command)) {
+            crn_say("%s is no option of `coroner %s`: see `coroner %s --help`", given,
+                    command->name, command->name);
+            return CRN_EXIT_USAGE;
+        }
         if (crn_options_set(&arguments->options, crn_option_rows[row].key, optarg,
                             CRN_SOURCE_OWN, message, sizeof message) != CRN_OK) {
             crn_say("%s", message);

@@ -5,10 +5,14 @@
 
 const struct crn_command crn_commands[] = {
     {"run", crn_command_run, "[--] PROGRAM [ARGS...]",
-     "Run a program under the shim, report when it ends.", false},
-    {"report", crn_command_report, "RECORDING...",
-     "Render a kept recording again, in any format.", true},
+     "Run a program under the shim, report when it ends.", false, NULL},
+    {"report", crn_command_report, "RECORDING...", "Render a kept recording again, in any format.",
+     true, NULL},
+    {"diff", crn_command_diff, "OLD NEW",
+     "What is new, gone and grown between two recordings or JSON reports.", true,
+     "format output error_exitcode strict suppressions debuginfod quiet max_leaks "
+     "malloc_context_size"},
     {"bench", crn_command_bench, "[--] PROGRAM [ARGS...]",
-     "Measure what Coroner costs on a program.", false},
+     "Measure what Coroner costs on a program.", false, NULL},
     {0},
 };

@@ -47,6 +47,21 @@ static bool is_of_run(const struct crn_option_row *row)
     return false;
 }
 
+/* Whether `key` is one of the words of `keys`. */
+static bool is_among(const char *key, const char *keys)
+{
+    size_t length = strlen(key);
+    for (const char *at = keys; (at = strstr(at, key)) != NULL; at += length)
+        if ((at == keys || at[-1] == ' ') && (at[length] == ' ' || at[length] == 0))
+            return true;
+    return false;
+}
+
+bool crn_option_is_of(const struct crn_option_row *row, const struct crn_command *command)
+{
+    return command->options == NULL || is_among(row->key, command->options);
+}
+
 static void option_help(const struct crn_option_row *row, const char *fallback)
 {
     enum { COLUMN = 28 };
@@ -65,12 +80,16 @@ static void option_help(const struct crn_option_row *row, const char *fallback)
     putchar('\n');
 }
 
-static void options_help(bool only_renders)
+/* For one command, or for all of them (NULL). */
+static void options_help(const struct crn_command *command)
 {
+    bool only_renders = command != NULL && command->only_renders;
     printf("Options, with defaults in brackets:\n");
     for (unsigned i = 0; i < crn_option_rows_count; i++) {
         const struct crn_option_row *row = &crn_option_rows[i];
-        if (!only_renders)
+        if (command != NULL && !crn_option_is_of(row, command))
+            continue;
+        if (!only_renders || command->options != NULL)
             option_help(row, row->fallback);
         else if (!is_of_run(row)) /* rendering is no verdict, unless one is asked for */
             option_help(row, strcmp(row->key, "error_exitcode") == 0 ? "0" : row->fallback);
@@ -82,7 +101,7 @@ void crn_help_command(const struct crn_command *command)
 {
     printf("Usage: coroner %s [OPTIONS] %s\n%s\n\n", command->name, command->operands,
            command->summary);
-    options_help(command->only_renders);
+    options_help(command);
     if (!command->only_renders)
         printf("\nThe same options, dashes as underscores, steer a plain preload:\n"
                "  LD_PRELOAD=libcoroner.so CORONER_OPTIONS=format=json:output=report.json "
@@ -97,6 +116,6 @@ void crn_help(const struct crn_command *commands)
         printf("  coroner %-6s [OPTIONS] %-24s %s\n", command->name, command->operands,
                command->summary);
     printf("  coroner --help | --version\n\n");
-    options_help(false);
+    options_help(NULL);
     printf("\n`coroner report --help` lists those that rendering heeds.\n");
 }

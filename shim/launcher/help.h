@@ -17,6 +17,9 @@ char crn_option_letter(const struct crn_option_row *row);
 /* Whether it takes no value. */
 bool crn_option_is_flag(const struct crn_option_row *row);
 
+/* Whether the command has this option; those that are not shown count. */
+bool crn_option_is_of(const struct crn_option_row *row, const struct crn_command *command);
+
 /* The command's help, on standard output. */
 void crn_help_command(const struct crn_command *command);
 

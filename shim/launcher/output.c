@@ -218,8 +218,7 @@ bool crn_output_bytes(const char *path, const char *bytes, size_t count)
     return false;
 }
 
-/* Whether colours would be seen and are wanted (https://no-color.org). */
-static bool has_color(int fd)
+bool crn_output_has_color(int fd)
 {
     const char *no_color = getenv("NO_COLOR");
     const char *terminal = getenv("TERM");
@@ -310,7 +309,8 @@ enum crn_delivery crn_output_report(const struct crn_report *report,
     if (!is_file && isatty(is_text ? STDERR_FILENO : STDOUT_FILENO))
         crn_progress_end(); /* the report itself comes there */
     if (is_text && !is_file) {
-        int error = report_stream(report, options, has_color(STDERR_FILENO), STDERR_FILENO);
+        int error =
+            report_stream(report, options, crn_output_has_color(STDERR_FILENO), STDERR_FILENO);
         return error != 0 && !was_closed[STDERR_FILENO] && has_news(report) ? CRN_DELIVERED_NOWHERE
                                                                             : CRN_DELIVERED;
     }

@@ -63,6 +63,9 @@ enum crn_delivery {
 enum crn_delivery crn_output_report(const struct crn_report *report,
                                     const struct crn_options *options, uint64_t pid);
 
+/* Whether colours would be seen there and are wanted (https://no-color.org). */
+bool crn_output_has_color(int fd);
+
 /* The report in the format that the options say, in memory from malloc: *bytes, *count. */
 void crn_output_render(const struct crn_report *report, const struct crn_options *options,
                        bool has_color, char **bytes, size_t *count);
