@@ -17,6 +17,7 @@
 
 #include "shim/launcher/output.h"
 #include "shim/launcher/place.h"
+#include "shim/launcher/proc.h"
 #include "sym/store.h"
 
 enum { NAME_BYTES = 40, LOG_LINES_MAX = 400 };
@@ -93,28 +94,6 @@ enum crn_late crn_late_report(const struct crn_report *report, const struct crn_
     return is_written ? CRN_LATE_WRITTEN : CRN_LATE_FAILED;
 }
 
-/* All of a file of /proc/PID, with a NUL behind; from malloc, or NULL. */
-static char *proc_read(int directory, const char *name, size_t *count)
-{
-    enum { STEP = 16 * 1024, MOST = 4 << 20 };
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
-    char *text = NULL;
-    ssize_t n = fd < 0 ? -1 : 1;
-    *count = 0;
-    while (n > 0 && *count < MOST) {
-        char *larger = realloc(text, *count + STEP + 1);
-        if (larger == NULL)
-            break;
-        text = larger;
-        n = read(fd, text + *count, STEP);
-        *count += n > 0 ? (size_t)n : 0;
-        text[*count] = 0;
-    }
-    if (fd >= 0)
-        close(fd);
-    return text;
-}
-
 /* Whether the process was started with the variable, and has the shim in it. */
 static bool is_watched(int directory, const char *variable)
 {
@@ -122,12 +101,12 @@ static bool is_watched(int directory, const char *variable)
     size_t count, length = strlen(variable) + 1;
     if (fstat(directory, &status) != 0 || (status.st_uid != geteuid() && geteuid() != 0))
         return false;
-    char *text = proc_read(directory, "environ", &count);
+    char *text = crn_proc_read(directory, "environ", &count);
     bool is_of_session = text != NULL && memmem(text, count, variable, length) != NULL;
     free(text);
     if (!is_of_session)
         return false;
-    text = proc_read(directory, "maps", &count);
+    text = crn_proc_read(directory, "maps", &count);
     bool has_shim = text != NULL && strstr(text, "/libcoroner.so") != NULL;
     free(text);
     return has_shim;
