@@ -35,6 +35,15 @@
 
 enum { CRN_ASK_MAGIC = 0x4b534143 /* "CASK" */, CRN_ASK_VERSION = 1 };
 
+/* What the file of the shim says of itself, before anybody asks: an ELF note of that name and type.
+ */
+#define CRN_ASK_NOTE_NAME "Coroner"
+enum { CRN_ASK_NOTE_TYPE = 1 };
+struct crn_ask_note {
+    uint32_t ask_version, record_version; /* CRN_ASK_VERSION, CRN_RECORD_VERSION */
+    char coroner[24];                     /* its version, for people */
+};
+
 enum crn_ask_flags {
     CRN_ASK_LIVE = 1,       /* the heap that is not leaked, too (--live) */
     CRN_ASK_COROUTINES = 2, /* every coroutine (--coroutines, dump) */
