@@ -186,7 +186,8 @@ void crn_options_init(struct crn_options *options)
     memset(options, 0, sizeof *options);
     for (unsigned i = 0; i < crn_option_rows_count; i++) {
         const struct crn_option_row *row = &crn_option_rows[i];
-        if (strcmp(row->key, "suppressions") != 0)
+        bool has_none = strcmp(row->type, "uint") == 0 && *row->fallback == 0;
+        if (strcmp(row->key, "suppressions") != 0 && !has_none)
             crn_options_set(options, row->key, row->fallback, CRN_SOURCE_DEFAULT, message,
                             sizeof message);
     }

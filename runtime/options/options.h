@@ -40,6 +40,7 @@ struct crn_options {
     unsigned suppressions_count;
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
     enum crn_bad_free_mode on_bad_free;
+    unsigned max_pause; /* ms; counts if it was given: see sources */
     bool quiet;
     bool debuginfod;
     bool detect_leaks, leak_check_at_exit;

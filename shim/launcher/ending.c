@@ -12,12 +12,11 @@
 #include "shim/launcher/output.h"
 #include "sym/store.h"
 
-/* Makes the header true again after a change behind it. */
-static void header_seal(unsigned char *bytes)
+void crn_recording_seal(struct crn_recording *recording)
 {
-    struct crn_record_header *header = (void *)bytes;
+    struct crn_record_header *header = (void *)recording->bytes;
     size_t from = offsetof(struct crn_record_header, sections);
-    header->checksum = crn_record_checksum(bytes + from, header->total_bytes - from);
+    header->checksum = crn_record_checksum(recording->bytes + from, header->total_bytes - from);
 }
 
 void crn_ending_amend(const struct crn_ending *ending, struct crn_recording *recording)
@@ -30,7 +29,7 @@ void crn_ending_amend(const struct crn_ending *ending, struct crn_recording *rec
     process->exit_code = ending->exit_code;
     process->exit_signal = ending->signal;
     process->duration_ns = ending->duration_ns;
-    header_seal(recording->bytes);
+    crn_recording_seal(recording);
 }
 
 /* A recording while it is written: `file` collects its bytes. */
@@ -109,7 +108,7 @@ void crn_ending_record(const struct crn_ending *ending, const char *path, char *
     free(arguments);
     writing.header.total_bytes = count;
     memcpy(bytes, &writing.header, sizeof writing.header);
-    header_seal((unsigned char *)bytes);
+    crn_recording_seal(&(struct crn_recording){.bytes = (unsigned char *)bytes});
     if (crn_record_adopt((unsigned char *)bytes, count, path, recording, message, sizeof message) !=
         CRN_OK) {
         crn_say("%s", message); /* our own bytes: this cannot be */

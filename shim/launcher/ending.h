@@ -24,6 +24,9 @@ struct crn_ending {
 /* Writes the ending into a recording of the program, unless that was made while it went on. */
 void crn_ending_amend(const struct crn_ending *ending, struct crn_recording *recording);
 
+/* Makes the header of a recording true again after a change behind it. */
+void crn_recording_seal(struct crn_recording *recording);
+
 /*
  * Makes the recording of a program that left none: what was run and how it ended, not checked,
  * with `warning` to say why.

@@ -57,9 +57,16 @@ static bool is_among(const char *key, const char *keys)
     return false;
 }
 
+/* Whether it says how a running process may be asked: commands that do so name it. */
+static bool is_of_asking(const struct crn_option_row *row)
+{
+    return strcmp(row->key, "max_pause") == 0;
+}
+
 bool crn_option_is_of(const struct crn_option_row *row, const struct crn_command *command)
 {
-    return command->options == NULL || is_among(row->key, command->options);
+    return command != NULL && command->options != NULL ? is_among(row->key, command->options)
+                                                       : !is_of_asking(row);
 }
 
 static void option_help(const struct crn_option_row *row, const char *fallback)
@@ -87,7 +94,7 @@ static void options_help(const struct crn_command *command)
     printf("Options, with defaults in brackets:\n");
     for (unsigned i = 0; i < crn_option_rows_count; i++) {
         const struct crn_option_row *row = &crn_option_rows[i];
-        if (command != NULL && !crn_option_is_of(row, command))
+        if (!crn_option_is_of(row, command))
             continue;
         if (!only_renders || command->options != NULL)
             option_help(row, row->fallback);
@@ -117,5 +124,6 @@ void crn_help(const struct crn_command *commands)
                command->summary);
     printf("  coroner --help | --version\n\n");
     options_help(NULL);
-    printf("\n`coroner report --help` lists those that rendering heeds.\n");
+    printf(
+        "\n`coroner report --help` lists those that rendering heeds.\n");
 }

@@ -24,6 +24,9 @@
 #include "report/render.h"
 #include "shim/launcher/progress.h"
 
+/* Where a text goes that was given no place. */
+static int text_stream = STDERR_FILENO;
+
 static bool was_closed[STDERR_FILENO + 1];
 
 /* The text of a line, tamed; the caller frees it. */
@@ -108,6 +111,11 @@ void crn_output_let_go(bool is_unused)
     if (is_unused)
         dup3(nothing, STDOUT_FILENO, O_CLOEXEC);
     close(nothing);
+}
+
+void crn_output_text_to_stdout(void)
+{
+    text_stream = STDOUT_FILENO;
 }
 
 char *crn_path_expand(const char *path, uint64_t pid)
@@ -289,7 +297,8 @@ static int report_place(const struct crn_report *report, const struct crn_option
                         const char *path)
 {
     if (*path == 0 || strcmp(path, "/dev/stdout") == 0)
-        return report_stream(report, options, false, STDOUT_FILENO);
+        return report_stream(report, options, *path == 0 && crn_output_has_color(STDOUT_FILENO),
+                             STDOUT_FILENO);
     int fd = file_open(path);
     if (fd < 0)
         return errno;
@@ -306,9 +315,9 @@ enum crn_delivery crn_output_report(const struct crn_report *report,
         return CRN_DELIVERED;
     bool is_text = strcmp(options->format, "text") == 0;
     bool is_file = *options->output != 0;
-    if (!is_file && isatty(is_text ? STDERR_FILENO : STDOUT_FILENO))
+    if (!is_file && isatty(is_text ? text_stream : STDOUT_FILENO))
         crn_progress_end(); /* the report itself comes there */
-    if (is_text && !is_file) {
+    if (is_text && !is_file && text_stream == STDERR_FILENO) {
         int error =
             report_stream(report, options, crn_output_has_color(STDERR_FILENO), STDERR_FILENO);
         return error != 0 && !was_closed[STDERR_FILENO] && has_news(report) ? CRN_DELIVERED_NOWHERE

@@ -34,6 +34,9 @@ void crn_output_endure_undo(void);
  */
 void crn_output_let_go(bool is_unused);
 
+/* From here on a report of text that was given no place goes to standard output: else, to error. */
+void crn_output_text_to_stdout(void);
+
 /* `path` with each %p replaced by the pid; from malloc. */
 char *crn_path_expand(const char *path, uint64_t pid);
 

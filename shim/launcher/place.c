@@ -106,7 +106,7 @@ bool crn_place_make(struct crn_place *place, const char *path)
     return is_open;
 }
 
-static bool state_open(struct crn_place *place)
+bool crn_place_state(struct crn_place *place)
 {
     char *path = state_path();
     bool is_open = path != NULL && crn_place_make(place, path);
@@ -136,7 +136,7 @@ bool crn_place_find(struct crn_place *place, enum crn_place_order order, unsigne
     for (unsigned i = 0, found = 0; i < KINDS; i++) {
         unsigned kind = i < 2 && order == CRN_PLACE_STATE_FIRST ? 1 - i : i;
         bool is_there = kind == 0   ? here_open(place, true)
-                        : kind == 1 ? state_open(place)
+                        : kind == 1 ? crn_place_state(place)
                         : kind == 2 ? here_open(place, false)
                                     : place_open(place, "/var/tmp", false);
         if (is_there && found++ == rank)

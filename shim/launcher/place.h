@@ -36,6 +36,10 @@ bool crn_place_open(struct crn_place *place, const char *path);
 /* The same for a path of crn_place_foresee(), whose last directories may have to be made. */
 bool crn_place_make(struct crn_place *place, const char *path);
 
+/* Opens $XDG_STATE_HOME/coroner, which is made; false: nobody says where that is, or it cannot be.
+ */
+bool crn_place_state(struct crn_place *place);
+
 void crn_place_close(struct crn_place *place);
 
 /*

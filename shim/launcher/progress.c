@@ -20,8 +20,10 @@ void crn_progress_step(struct crn_progress *progress, const char *what, uint64_t
     if (progress->file == NULL || now_ns - progress->began_ns < silence_ns ||
         (progress->is_shown && now_ns - progress->shown_ns < pace_ns))
         return;
-    double part = total == 0 || done >= total ? 1 : (double)done / (double)total;
-    fprintf(progress->file, "\r\033[Kcoroner: %s, %.0f %%", what, 100 * part);
+    fprintf(progress->file, "\r\033[Kcoroner: %s", what);
+    if (total != UINT64_MAX)
+        fprintf(progress->file, ", %.0f %%",
+                done >= total ? 100 : 100 * (double)done / (double)total);
     fflush(progress->file);
     progress->is_shown = true;
     progress->shown_ns = now_ns;
@@ -50,13 +52,24 @@ static void step(void *user, enum crn_work work, uint64_t done, uint64_t total)
     crn_progress_step(user, words[work], done, total, now());
 }
 
-void crn_progress_attach(struct crn_report *report)
+void crn_progress_begin(void)
 {
     const char *terminal = getenv("TERM");
-    if (!isatty(STDERR_FILENO) || terminal == NULL || strcmp(terminal, "dumb") == 0)
-        return;
-    if (attached.file == NULL)
+    if (isatty(STDERR_FILENO) && terminal != NULL && strcmp(terminal, "dumb") != 0 &&
+        attached.file == NULL)
         attached = (struct crn_progress){.file = stderr, .began_ns = now()};
+}
+
+void crn_progress_tell(const char *what, uint64_t done, uint64_t total)
+{
+    crn_progress_step(&attached, what, done, total, now());
+}
+
+void crn_progress_attach(struct crn_report *report)
+{
+    crn_progress_begin();
+    if (attached.file == NULL)
+        return;
     report->step = step;
     report->step_user = &attached;
 }

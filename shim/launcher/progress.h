@@ -17,12 +17,17 @@ struct crn_progress {
     bool is_shown;
 };
 
-/* Says where something stands, at the time `now_ns`. */
+/* Says where something stands, at the time `now_ns`; `total` UINT64_MAX: nobody knows how much
+ * there is. */
 void crn_progress_step(struct crn_progress *progress, const char *what, uint64_t done,
                        uint64_t total, uint64_t now_ns);
 
 /* Takes the line away, if there is one. */
 void crn_progress_clear(struct crn_progress *progress);
+
+/* Begins a work on standard error, where that is a terminal, and says where it stands. */
+void crn_progress_begin(void);
+void crn_progress_tell(const char *what, uint64_t done, uint64_t total);
 
 /* Lets the report tell of its progress on standard error, from now on. */
 void crn_progress_attach(struct crn_report *report);
