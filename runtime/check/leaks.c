@@ -139,6 +139,9 @@ bool crn_group_is_asked(const struct crn_mark *mark, const struct crn_group *gro
                                occasion->scope);
 }
 
+/* More are not listed where nobody wants to read them: they would take 32 MiB. */
+enum { OBJECTS_MOST = 1 << 20 };
+
 /* Lists the leaked blocks themselves; `rows`: by group, that of its leak + 1, 0: it was dropped. */
 static void objects_add(const struct crn_mark *mark, struct crn_draft *draft, const uint32_t *rows,
                         uint64_t born_before)
@@ -148,6 +151,7 @@ static void objects_add(const struct crn_mark *mark, struct crn_draft *draft, co
         const struct crn_group *group = &mark->groups[suspect->group - 1];
         const struct crn_record_object object = {.address = suspect->start,
                                                  .bytes = suspect->size,
+                                                 .birth = crn_birth_of(&crn_heap, suspect->record),
                                                  .leak = rows[suspect->group - 1] - 1,
                                                  .is_indirect = !suspect->is_direct};
         if (rows[suspect->group - 1] != 0 &&
@@ -254,7 +258,8 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
         crn_draft_leak(draft, &leak);
         rows[i] = (uint32_t)draft->sections[CRN_SECTION_LEAKS].count;
     }
-    if (crn_host.options->report_objects)
+    if (crn_host.options->report_objects ||
+        (leaks->lists_objects && suspected_blocks <= OBJECTS_MOST))
         objects_add(mark, draft, rows, born_before);
     if (crn_host.options->stacks == CRN_STACKS_SAMPLED) {
         draft->process.sample_bytes = crn_host.options->sample_bytes;

@@ -12,6 +12,7 @@ struct crn_check_leaks {
     struct crn_mark *mark;
     uint32_t *holder_rows; /* by holder: row in the draft + 1 */
     struct crn_chains chains;
+    bool lists_objects; /* every leaked block, unless they are too many: to tell them again */
 };
 
 /* Drafts chains, coroutines and the counts of the mark.  `lists_all`: every coroutine, dead or not.

@@ -40,7 +40,8 @@ enum crn_record_section {
     CRN_SECTION_LEAKS,    /* struct crn_record_leak */
     CRN_SECTION_LINKS,    /* struct crn_record_link: the chains of leaks, findings and live rows */
     CRN_SECTION_FINDINGS, /* struct crn_record_finding */
-    CRN_SECTION_OBJECTS,  /* struct crn_record_object: every leaked block, if that was asked for */
+    CRN_SECTION_OBJECTS,  /* struct crn_record_object: every leaked block, if that was asked for;
+                           * of a live check all of them or none */
     CRN_SECTION_SAMPLES,  /* struct crn_record_sample: leaked blocks whose stacks were sampled */
     CRN_SECTION_LIVE, /* struct crn_record_live: the heap that is not leaked, if it was asked for */
     CRN_SECTION_MEMORY, /* struct crn_record_memory; none: nobody looked */
@@ -177,9 +178,14 @@ struct crn_record_finding {
     uint64_t object_retained; /* with what it leads to; 0: unknown */
 };
 
-/* A leaked block. */
+/*
+ * A leaked block.  Address and birth are its identity as long as the process lives: a block that
+ * is made there later has a later birth, and a birth may only become an earlier one
+ * (heap/births.h).
+ */
 struct crn_record_object {
     uint64_t address, bytes;
+    uint64_t birth; /* a number that grows with time; 0: unknown */
     uint32_t leak; /* row */
     uint32_t is_indirect;
 };
