@@ -26,7 +26,10 @@ PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NUL
 EXIT = {"code": (int, NULL), "signal": (int, NULL)}
 CHECKS = ("end", "live", "demand", "scope")
 CHECK = {"kind": str, "number": int, "uptime_s": NUMBER, "predicted_pause_s": (*NUMBER, NULL),
-         "copied_bytes": int}
+         "copied_bytes": int, "last": (dict, NULL)}
+LAST = {"number": int, "ago_s": NUMBER, "new_leaks": int, "grown_leaks": int, "risen_blocks": (int, NULL),
+        "risen_bytes": (int, NULL), "doubled": list}
+DOUBLED = {"name": (str, NULL), "mechanism": str, "state": str, "count": int, "count_before": int}
 SUMMARY = {"leaked_blocks": int, "leaked_bytes": int, "likely_blocks": int, "likely_bytes": int,
            "by_class": dict, "suppressed_blocks": int, "suppressed_bytes": int, "live_blocks": int,
            "live_bytes": int, "allocations": int, "frees": int, "peak_bytes": int,
@@ -133,6 +136,10 @@ def occasion(where, process):
     yield from broken
     if broken:
         return
+    if made["last"] is not None:
+        yield from keys(f"{where}.check.last", made["last"], LAST)
+        for index, kind in enumerate(made["last"].get("doubled", [])):
+            yield from keys(f"{where}.check.last.doubled[{index}]", kind, DOUBLED)
     if made["kind"] not in CHECKS or made["number"] < 1:
         yield f"{where}.check is {json.dumps(made)}"
     if (made["kind"] == "end") != (ended is not None):

@@ -16,6 +16,7 @@
 #include "report/escape.h"
 #include "report/judge.h"
 #include "report/sampled.h"
+#include "report/since.h"
 #include "report/words.h"
 
 enum {
@@ -370,7 +371,7 @@ static json_t *summary_json(const struct crn_process *process)
 }
 
 /* When the check ran, what was foreseen of it and what it took; null: there was none. */
-static json_t *check_json(const struct crn_process *process)
+static json_t *check_json(struct crn_store *store, const struct crn_process *process)
 {
     if (!process->is_checked)
         return json_null();
@@ -381,6 +382,7 @@ static json_t *check_json(const struct crn_process *process)
     set(object, "predicted_pause_s",
         process->predicted_pause_s < 0 ? json_null() : json_real(process->predicted_pause_s));
     set(object, "copied_bytes", number(process->copied_bytes));
+    set(object, "last", crn_since_json(store, process->since));
     return object;
 }
 
@@ -408,7 +410,7 @@ static json_t *process_head_json(const struct writer *writer, const struct crn_p
     set(object, "argv", argv);
     set(object, "exit", exit_json(process));
     set(object, "duration_s", json_real(process->duration_s));
-    set(object, "check", check_json(process));
+    set(object, "check", check_json(writer->report->store, process));
     set(object, "sample_bytes", number_or_null(process->sample_bytes, 0));
     set(object, "summary", summary_json(process));
     set(object, "leaks_left_out", number(process->leaks_left_out));

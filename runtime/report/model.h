@@ -107,6 +107,15 @@ struct crn_amount {
     uint64_t blocks, bytes;
 };
 
+/* How the process was at the check before this one. */
+struct crn_since {
+    uint64_t number; /* of that check */
+    double ago_s;
+    bool has_risen; /* it is known whether what was called proven then is still there */
+    uint64_t risen_blocks, risen_bytes; /* that were freed or used since: they were not leaked */
+    const struct crn_diff_program *diff;
+};
+
 struct crn_process {
     uint64_t pid, parent_pid;
     const char *exe;
@@ -132,6 +141,7 @@ struct crn_process {
     uint64_t double_frees;
     double check_pause_s, check_s;
     uint64_t check_bytes; /* the most memory that a check took */
+    const struct crn_since *since; /* NULL: there is nothing to compare with */
     const struct crn_leak *leaks;
     size_t leaks_count;
     size_t leaks_left_out; /* how many more there are than --max-leaks lets us report */

@@ -12,6 +12,7 @@
 #include "report/judge.h"
 #include "report/page.h"
 #include "report/sampled.h"
+#include "report/since.h"
 #include "report/words.h"
 
 /* What all processes come to. */
@@ -505,6 +506,8 @@ void crn_report_write_text(const struct crn_report *report, FILE *file, bool has
         has_sections |= process_print(&page, report, &report->processes[i]);
     if (has_sections)
         fputc('\n', file);
+    for (size_t i = 0; i < report->processes_count; i++)
+        crn_since_print(&page, report->processes[i].since);
     notes_print(&page, report);
     if (report->has_suppressions)
         crn_judge_visit(report->judge, suppression_print, &page);

@@ -180,9 +180,9 @@ Test(report, whoever_was_checked_live_has_not_ended)
     crn_report_write_json(report, file);
     fclose(file);
     cr_assert_not_null(strstr(json, "\"exit\": null"));
-    cr_assert_not_null(strstr(json,
-                              "\"check\": {\"kind\": \"live\", \"number\": 3, \"uptime_s\": 90.0, "
-                              "\"predicted_pause_s\": 0.002, \"copied_bytes\": 4096}"));
+    cr_assert_not_null(
+        strstr(json, "\"check\": {\"kind\": \"live\", \"number\": 3, \"uptime_s\": 90.0, "
+                     "\"predicted_pause_s\": 0.002, \"copied_bytes\": 4096, \"last\": null}"));
     file = open_memstream(&text, &count);
     crn_report_write_text(report, file, false);
     fclose(file);

@@ -19,10 +19,12 @@
 
 #include "options/lsan.h"
 #include "record/reader.h"
+#include "report/diff.h"
 #include "shim/launcher/arguments.h"
 #include "shim/launcher/ask/meeting.h"
 #include "shim/launcher/ask/past.h"
 #include "shim/launcher/ask/pause.h"
+#include "shim/launcher/ask/risen.h"
 #include "shim/launcher/ask/talk.h"
 #include "shim/launcher/attend.h"
 #include "shim/launcher/ending.h"
@@ -175,6 +177,40 @@ static void program_options_take(struct check *check)
         suppressions_read(check);
 }
 
+/*
+ * Compares with the check before this one, and says so if something has come back to life.  What
+ * the report then points to lives as long as this child.
+ */
+static void past_compare(const struct check *check, struct crn_report *report)
+{
+    static struct crn_since since;
+    struct crn_recording past;
+    struct crn_process *process = &report->processes[report->processes_count - 1];
+    if (!process->is_checked || !crn_past_open(&check->target, &check->recording, &past))
+        return;
+    struct crn_report *before = crn_report_create(check->suppressions, check->options.coroutines);
+    crn_report_heed(before, &check->options);
+    crn_report_add(before, &past);
+    const struct crn_process *then = &before->processes[0];
+    if (!then->is_checked)
+        return;
+    struct crn_risen risen = crn_risen_find(&past, &check->recording);
+    since = (struct crn_since){
+        .number = then->check_number,
+        .ago_s = process->duration_s - then->duration_s,
+        .has_risen = risen.is_known,
+        .risen_blocks = risen.blocks,
+        .risen_bytes = risen.bytes,
+        .diff = crn_diff_processes(report->store, then, process),
+    };
+    process->since = &since;
+    if (risen.blocks > 0)
+        crn_report_warn(report,
+                        "%llu blocks (%llu bytes) that the check before called proven leaked have "
+                        "been freed or used since: Coroner was wrong there; please report it",
+                        (unsigned long long)risen.blocks, (unsigned long long)risen.bytes);
+}
+
 /* In the child: makes the report. */
 static int report_make(void *user)
 {
@@ -185,6 +221,7 @@ static int report_make(void *user)
     crn_progress_attach(report);
     crn_report_heed(report, options);
     crn_report_add(report, &check->recording);
+    past_compare(check, report);
     crn_report_finish(report);
     bool is_kept =
         *options->record == 0 || crn_recording_keep(&check->recording, options->record, true, 0);
