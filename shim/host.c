@@ -2,6 +2,7 @@
  * What runtime/check wants of whoever hosts it.  See check/host.h.
  */
 #include "check/host.h"
+#include "live/live.h"
 #include "shim/deliver.h"
 #include "shim/lsan_compat.h"
 #include "shim/state.h"
@@ -19,6 +20,12 @@ static enum crn_host_phase phase_get(void)
     }
 }
 
+static void end_begins(void)
+{
+    crn_stderr_hold();
+    crn_live_leave(true);
+}
+
 const struct crn_host crn_host = {
     .options = &crn_shim.options,
     .process = &crn_shim.process,
@@ -26,7 +33,7 @@ const struct crn_host crn_host = {
     .thread = crn_shim_thread,
     .sigaction = crn_sigaction_real,
     .temporary = crn_shim_temporary,
-    .end_begins = crn_stderr_hold,
+    .end_begins = end_begins,
     .describe = crn_lsan_describe,
     .deliver = crn_deliver,
     .deliver_judged = crn_deliver_judged,

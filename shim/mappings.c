@@ -7,6 +7,7 @@
 #include "shim/calm.h"
 #include "shim/state.h"
 #include "base/sys.h"
+#include "snap/beforehand.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -205,8 +206,12 @@ CRN_EXPORT CRN_REALIGNED int madvise(void *address, size_t bytes, int advice)
         crn_is_jemalloc(__builtin_return_address(0))
             ? crn_syscall3(SYS_madvise, address, bytes, advice)
             : crn_syscall_always(SYS_madvise, (long)address, (long)bytes, advice, 0, 0, 0);
-    if (!crn_sys_failed(result))
-        return 0;
-    errno = (int)-result;
-    return -1;
+    if (crn_sys_failed(result)) {
+        errno = (int)-result;
+        return -1;
+    }
+    bool is_unforked = advice == MADV_DONTFORK || advice == MADV_WIPEONFORK;
+    if (is_unforked || advice == MADV_DOFORK || advice == MADV_KEEPONFORK)
+        crn_unforked_note((uintptr_t)address, bytes, is_unforked);
+    return 0;
 }

@@ -12,6 +12,7 @@
 #include "base/held.h"
 #include "base/sys.h"
 #include "base/vm.h"
+#include "live/live.h"
 #include "record/mailbox.h"
 
 #include <errno.h>
@@ -43,10 +44,14 @@ static bool is_watched(void)
            !crn_shim.process.is_silenced && crn_sys_getpid() == crn_shim.process.pid;
 }
 
+/* A check from outside, which is under way, would still be what the program was. */
 static void leave(enum leaving what)
 {
-    if (is_watched())
-        crn_held_take(what == LEAVES_ROOT);
+    if (!is_watched())
+        return;
+    crn_held_take(what == LEAVES_ROOT);
+    if (what != LEAVES_FILES)
+        crn_live_leave(false);
 }
 
 /* The next definition of a function, found when it is called first. */

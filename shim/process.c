@@ -14,6 +14,7 @@
 #include "check/demand.h"
 #include "check/end.h"
 #include "coro/probe.h"
+#include "live/live.h"
 #include "base/held.h"
 #include "base/sys.h"
 #include "record/door.h"
@@ -240,6 +241,7 @@ static void child_begin(void)
     crn_deadly_after_fork(parent_pid);
     crn_lsan_after_fork();
     crn_held_after_fork();
+    crn_live_after_fork();
 }
 
 /* LD_PRELOAD, given as "LD_PRELOAD=…", without libcoroner.so; NULL: nothing is left of it. */

@@ -11,6 +11,7 @@
 #include "shim/stderr.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
+#include "live/live.h"
 #include "record/door.h"
 #include "record/mailbox.h"
 #include "snap/registers.h"
@@ -158,6 +159,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_log_where = crn_stderr_find;
     crn_process_start();
     crn_signals_start();
+    crn_live_start();
     crn_annotations_start();
     if (self != NULL && has_own_malloc(self))
         crn_shim_stand_down("the program has a malloc of its own");

@@ -51,6 +51,13 @@ void crn_proc_close(int fd);
 char *crn_proc_read_apart(const char *name, size_t *bytes);
 void crn_proc_text_free(char *text);
 
+/*
+ * A copy of a process looks at what it is a copy of: from here on self/task is that one's, and
+ * crn_subject_pid answers its number.
+ */
+void crn_subject_set(int pid);
+int crn_subject_pid(void);
+
 /* Likewise stat(2); 0 or a negative errno. */
 long crn_proc_stat(const char *name, struct stat *status);
 

@@ -150,6 +150,7 @@ enum {
     SCAN_PRESENT = 1 << 3,
     SCAN_SWAPPED = 1 << 4,
     SCAN_ZERO = 1 << 5,
+    SCAN_HUGE = 1 << 6,
     SCAN_GUARD = 1 << 8,
 };
 static const unsigned long PAGEMAP_SCAN = 0xc0606610; /* _IOWR('f', 16, struct scan_request) */
@@ -194,6 +195,35 @@ static bool runs_by_scan(struct runs *runs, uintptr_t start, uintptr_t end)
         start = request.walk_end;
     }
     return start >= end;
+}
+
+void crn_pages_huge_runs(uintptr_t start, uintptr_t end, page_visit *visit, void *user)
+{
+    struct runs runs = {.visit = visit, .user = user, .from = start, .to = end};
+    struct scan_region regions[64];
+    bool must_close = pagemap_fd < 0;
+    pagemap_open();
+    while (start < end) {
+        struct scan_request request = {
+            .size = sizeof request,
+            .start = start,
+            .end = end,
+            .vec = (uint64_t)(uintptr_t)regions,
+            .vec_len = CRN_COUNT_OF(regions),
+            .category_mask = SCAN_HUGE | SCAN_PRESENT,
+            .return_mask = SCAN_HUGE,
+        };
+        long count = pagemap_fd < 0 ? -EBADF
+                                    : crn_syscall3(SYS_ioctl, pagemap_fd, PAGEMAP_SCAN, &request);
+        if (count < 0 || request.walk_end <= start)
+            break;
+        for (long i = 0; i < count; i++)
+            runs_add(&runs, regions[i].start, regions[i].end, CRN_PAGES_HUGE);
+        start = request.walk_end;
+    }
+    runs_end(&runs);
+    if (must_close)
+        crn_pages_close();
 }
 
 bool crn_pages_skip_quickly(void)

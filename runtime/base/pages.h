@@ -19,6 +19,7 @@ enum crn_page_flags {
     CRN_PAGES_PRESENT = 1, /* in the page table: to read it neither faults nor waits */
     CRN_PAGES_SWAPPED = 2, /* not in memory, or a marker: to read it may fault */
     CRN_PAGES_OF_FILE = 4, /* of a file or shared; clear: anonymous, a copy of this mapping's own */
+    CRN_PAGES_HUGE = 16,   /* of crn_pages_huge_runs: huge pages */
     CRN_PAGES_CACHED = 8,  /* of crn_pages_cached: in memory, if not in this page table */
 };
 
@@ -45,6 +46,12 @@ void crn_pages_for_each(uintptr_t start, uintptr_t end, bool only_private_copies
 bool crn_pages_cached(uintptr_t start, uintptr_t end,
                       void (*visit)(uintptr_t start, uintptr_t end, unsigned flags, void *user),
                       void *user);
+
+/* Calls `visit` for each run of huge pages of [start, end); for none where the kernel does not tell
+ * (before Linux 6.7). */
+void crn_pages_huge_runs(uintptr_t start, uintptr_t end,
+                         void (*visit)(uintptr_t start, uintptr_t end, unsigned flags, void *user),
+                         void *user);
 
 /* Opens and closes what these read; they open it by themselves when needed. */
 void crn_pages_open(void);

@@ -113,7 +113,9 @@ static void gone_say(void)
 static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock,
                                               &crn_heap.outside.lock, &crn_heap.extents.lock};
 
-static unsigned registries_lock(int tid)
+_Static_assert(CRN_COUNT_OF(registries) == CRN_CHECK_REGISTRIES, "check.h tells how many");
+
+unsigned crn_check_lock(int tid)
 {
     unsigned count = 0;
     while (count < CRN_COUNT_OF(registries) &&
@@ -122,22 +124,27 @@ static unsigned registries_lock(int tid)
     return count;
 }
 
-static void check_do(void *argument, const struct crn_saved_registers *registers)
+void crn_check_unlock(unsigned locked)
 {
-    struct crn_check *check = argument;
-    struct crn_stopped_list stopped;
-    uint64_t began = crn_now_ns();
-    uintptr_t fault = 0;
+    while (locked > 0)
+        crn_lock_release(registries[--locked]);
+}
 
-    unsigned locked = registries_lock(crn_sys_gettid());
-    bool is_torn = locked < CRN_COUNT_OF(registries);
-    uint64_t stopping = crn_now_ns();
-    crn_threads_stop(&stopped);
-    unseen_warn(check, &stopped);
-    if (check->registers != NULL)
-        registers = check->registers;
-    struct picture picture = {check, &stopped, {registers, check->interrupted}, is_torn, CRN_OK};
-    if (stopped.has_failed)
+void crn_check_locks_forget(void)
+{
+    for (unsigned i = 0; i < CRN_COUNT_OF(registries); i++)
+        crn_lock_init(registries[i]);
+    crn_lock_init(&one_at_a_time);
+    crn_births_after_fork(&crn_heap);
+}
+
+void crn_check_judge(struct crn_check *check, const struct crn_stopped_list *stopped,
+                     const struct crn_taker *taker, bool is_torn)
+{
+    uintptr_t fault = 0;
+    struct picture picture = {check, stopped, *taker, is_torn, CRN_OK};
+    unseen_warn(check, stopped);
+    if (stopped->has_failed)
         crn_draft_warning(check->draft,
                           "the other threads could not be stopped; there is no verdict");
     else if (!picture_try(&picture, &fault))
@@ -150,12 +157,6 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
                                                               : "the memory map could not be read");
     else
         check->is_done = true;
-    crn_threads_resume();
-    check->pause_ns = crn_now_ns() - stopping;
-    if (!is_torn)
-        gone_say();
-    while (locked > 0)
-        crn_lock_release(registries[--locked]);
     if (is_torn)
         crn_draft_warning(check->draft,
                           "the coroutine registry was in use; coroutines count as live");
@@ -163,6 +164,27 @@ static void check_do(void *argument, const struct crn_saved_registers *registers
         crn_draft_warning(check->draft,
                           "stacks took more than an eighth of the heap: recursion is folded in the "
                           "later ones (--fold-recursion=no keeps every frame)");
+}
+
+static void check_do(void *argument, const struct crn_saved_registers *registers)
+{
+    struct crn_check *check = argument;
+    struct crn_stopped_list stopped;
+    uint64_t began = crn_now_ns();
+
+    unsigned locked = crn_check_lock(crn_sys_gettid());
+    bool is_torn = locked < CRN_CHECK_REGISTRIES;
+    uint64_t stopping = crn_now_ns();
+    crn_threads_stop(&stopped);
+    if (check->registers != NULL)
+        registers = check->registers;
+    const struct crn_taker taker = {.registers = registers, .interrupted = check->interrupted};
+    crn_check_judge(check, &stopped, &taker, is_torn);
+    crn_threads_resume();
+    check->pause_ns = crn_now_ns() - stopping;
+    if (!is_torn)
+        gone_say();
+    crn_check_unlock(locked);
     check->check_ns = crn_now_ns() - began;
 }
 

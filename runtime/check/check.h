@@ -38,6 +38,28 @@ struct crn_check {
 /* Stops the other threads, marks, lets them go on.  Runs on a stack of its own. */
 void crn_check_perform(struct crn_check *check);
 
+/*
+ * The parts of that, for a check in a copy of the process (runtime/live).
+ *
+ * Locks the registries, so that nobody who stands still is changing them; answers how many of them:
+ * fewer than CRN_CHECK_REGISTRIES is a torn picture.
+ */
+enum { CRN_CHECK_REGISTRIES = 5 };
+unsigned crn_check_lock(int tid);
+void crn_check_unlock(unsigned locked);
+
+/* In a copy of the process: nobody holds them, nor any other lock that a check takes. */
+void crn_check_locks_forget(void);
+
+/*
+ * Takes the picture and marks it; without a verdict a warning says why.  The threads stand still, or
+ * are not there.  Needs 256 KiB of stack.
+ */
+struct crn_taker;
+struct crn_stopped_list;
+void crn_check_judge(struct crn_check *check, const struct crn_stopped_list *stopped,
+                     const struct crn_taker *taker, bool is_torn);
+
 /* Gives back what a check holds. */
 void crn_check_free(struct crn_check *check);
 

@@ -6,14 +6,16 @@
  *     asker (coroner check PID)                         process under the shim
  *     makes PLACE/coroner-COOKIE/socket in the
  *     mount namespace of the process, listens
- *     rt_sigqueueinfo(CRN_STOP_SIGNAL, cookie) ------>  handler: makes the conductor
- *                                                       conductor: stops, makes the snapshot child,
- *                                                       lets the threads go on
- *                                       <-- HELLO ----  child connects
+ *     rt_tgsigqueueinfo(CRN_STOP_SIGNAL, cookie) ---->  handler: begins the conductor
+ *                                       <-- HELLO ----  conductor connects
  *     struct crn_ask_request ------------------------>
+ *                                                       conductor stops the threads, makes the
+ *                                                       snapshot child, lets the threads go on
  *                                       <- RECORDING -  child judges, sends, ends
- *                                       <-- HELLO ----  conductor connects, waits for the child
- *                                       <--- OVER ----  all is as before the check
+ *                                       <--- OVER ----  conductor: all is as before the check
+ *
+ * The signal goes to one thread, not to the process: of a signal that any thread may take, the one
+ * that was woken for it may find it taken, and then its call ends with EINTR and no handler.
  *
  * The directory has mode 0700 and belongs to the effective user of the process.  Its name, 16
  * hexadecimal digits of the cookie, cannot be foreseen.  The process takes it only if it is its
@@ -59,8 +61,8 @@ struct crn_ask_request {
 };
 
 enum crn_ask_kind {
-    CRN_ASK_HELLO_CHILD,     /* no payload; the request is wanted */
-    CRN_ASK_HELLO_CONDUCTOR, /* the same */
+    CRN_ASK_HELLO_CHILD,     /* nobody says it any more */
+    CRN_ASK_HELLO_CONDUCTOR, /* no payload; the request is wanted */
     CRN_ASK_BUSY,            /* another check is under way; payload: uint32_t, who asked for it */
     CRN_ASK_REFUSED,         /* there is no answer; payload: why, a text without NUL, one clause */
     CRN_ASK_WORKING,         /* no payload: whoever waits may go on waiting */

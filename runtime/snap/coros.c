@@ -222,7 +222,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
         interrupted_note(snap, index_of, builder->stopped[i].context);
     if (taker->interrupted != NULL)
         interrupted_note(snap, index_of, taker->interrupted);
-    else
+    else if (taker->registers != NULL)
         runner_note(snap, index_of, taker->registers->rsp, taker->registers->rsp);
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_coro_context area;

@@ -6,6 +6,7 @@
  * of another kind than Unix matters only when it is connected to this very machine.
  */
 #include "snap/kernel.h"
+#include "snap/borrow.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ static char *room_for(struct crn_snap_builder *builder, char *text, long bytes)
                                 : crn_arena_alloc(&builder->snap->arena, (size_t)bytes);
 }
 
-void crn_in_flight_pipe(struct crn_snap_builder *builder, int fd, char *text)
+static void pipe_look(struct crn_snap_builder *builder, int fd, int number, char *text)
 {
     int ends[2], waiting = 0;
     long count = 0;
@@ -60,7 +61,7 @@ void crn_in_flight_pipe(struct crn_snap_builder *builder, int fd, char *text)
         count = crn_sys_read_all(ends[0], room, (size_t)waiting);
         crn_syscall1(SYS_close, ends[0]);
     }
-    bytes_add(builder, room, count, crn_build_name(builder, "pipe fd %d", fd));
+    bytes_add(builder, room, count, crn_build_name(builder, "pipe fd %d", number));
     if (count < waiting)
         crn_build_unknown_holder(builder, "what waits in a pipe");
 }
@@ -97,17 +98,18 @@ static bool is_to_ourselves(int fd)
     if (crn_syscall3(SYS_getsockname, fd, &own, &own_bytes) != 0 ||
         crn_syscall3(SYS_getpeername, fd, &peer, &peer_bytes) != 0)
         return false;
-    for (int at = 0; at < LOOKED_FOR; at++) {
+    bool is_found = false;
+    for (int number = 0; number < LOOKED_FOR && !is_found; number++) {
         socklen_t bytes = sizeof other;
-        if (crn_syscall3(SYS_getsockname, at, &other, &bytes) != 0 || bytes != peer_bytes ||
-            memcmp(&other, &peer, bytes) != 0)
-            continue;
+        int at = crn_borrow(number);
+        is_found = crn_syscall3(SYS_getsockname, at, &other, &bytes) == 0 && bytes == peer_bytes &&
+                   memcmp(&other, &peer, bytes) == 0;
         bytes = sizeof other;
-        if (crn_syscall3(SYS_getpeername, at, &other, &bytes) == 0 && bytes == own_bytes &&
-            memcmp(&other, &own, bytes) == 0)
-            return true;
+        is_found = is_found && crn_syscall3(SYS_getpeername, at, &other, &bytes) == 0 &&
+                   bytes == own_bytes && memcmp(&other, &own, bytes) == 0;
+        crn_borrow_return(at);
     }
-    return false;
+    return is_found;
 }
 
 static long option_get(int fd, int option, int *value)
@@ -145,7 +147,7 @@ static bool packets_add(struct crn_snap_builder *builder, int fd, char *text, ui
     return total < MOST_BYTES;
 }
 
-void crn_in_flight_socket(struct crn_snap_builder *builder, int fd, char *text)
+static void socket_look(struct crn_snap_builder *builder, int fd, int number, char *text)
 {
     int domain = 0, type = 0, offset = -1, waiting = 0, unsent = 0;
     long result = option_get(fd, SO_DOMAIN, &domain);
@@ -161,7 +163,7 @@ void crn_in_flight_socket(struct crn_snap_builder *builder, int fd, char *text)
         crn_build_unknown_holder(builder, "what is sent in a connection to itself");
     if (crn_syscall3(SYS_ioctl, fd, FIONREAD, &waiting) != 0 || waiting <= 0)
         return;
-    uint32_t name = crn_build_name(builder, "socket fd %d", fd);
+    uint32_t name = crn_build_name(builder, "socket fd %d", number);
     bool is_whole = false;
     option_get(fd, SO_PEEK_OFF, &offset);
     if (type != SOCK_STREAM || offset >= 0) {
@@ -175,4 +177,26 @@ void crn_in_flight_socket(struct crn_snap_builder *builder, int fd, char *text)
     }
     if (!is_whole)
         crn_build_unknown_holder(builder, "what waits in a socket");
+}
+
+/* Whoever cannot be looked at may hold anything. */
+static void descriptor_look(struct crn_snap_builder *builder, int number, char *text,
+                            void (*look)(struct crn_snap_builder *, int, int, char *))
+{
+    int fd = crn_borrow(number);
+    if (fd >= 0)
+        look(builder, fd, number, text);
+    else
+        crn_build_unknown_holder(builder, "one of its descriptors");
+    crn_borrow_return(fd);
+}
+
+void crn_in_flight_pipe(struct crn_snap_builder *builder, int number, char *text)
+{
+    descriptor_look(builder, number, text, pipe_look);
+}
+
+void crn_in_flight_socket(struct crn_snap_builder *builder, int number, char *text)
+{
+    descriptor_look(builder, number, text, socket_look);
 }

@@ -8,6 +8,7 @@
 #include "snap/kernel.h"
 #include "base/held.h"
 #include "base/sys.h"
+#include "snap/borrow.h"
 #include "snap/take.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ static void epoll_add(struct crn_snap_builder *builder, const char *number, char
 {
     char path[64];
     struct labelled data = {builder, "data:", ':', crn_build_name(builder, "epoll fd %s", number)};
-    __builtin_snprintf(path, sizeof path, "thread-self/fdinfo/%s", number);
+    __builtin_snprintf(path, sizeof path, "%s/fdinfo/%s", crn_borrow_folder(), number);
     if (!crn_kernel_lines(path, text, labelled_visit, &data))
         crn_build_unknown_holder(builder, "an epoll descriptor");
 }
@@ -127,7 +128,9 @@ static void descriptors_try(struct crn_snap_builder *builder, char *text)
     enum { TRIED = 65536 };
     for (int fd = 0; fd < TRIED; fd++) {
         struct stat status;
-        long result = crn_syscall2(SYS_fstat, fd, &status);
+        int borrowed = crn_borrow(fd);
+        long result = borrowed < 0 ? borrowed : crn_syscall2(SYS_fstat, borrowed, &status);
+        crn_borrow_return(borrowed);
         if (result != 0 && result != -EBADF) {
             crn_build_unknown_holder(builder, "one of its descriptors");
             return;
@@ -153,7 +156,9 @@ void crn_build_kernel(struct crn_snap_builder *builder)
         return;
     if (!crn_kernel_lines("self/timers", text, labelled_visit, &values) && has_timers())
         crn_build_unknown_holder(builder, "a POSIX timer");
-    int fd = crn_proc_open_directory("thread-self/fd");
+    char folder[32];
+    __builtin_snprintf(folder, sizeof folder, "%s/fd", crn_borrow_folder());
+    int fd = crn_proc_open_directory(folder);
     if (fd < 0)
         descriptors_try(builder, text);
     while (fd >= 0 &&

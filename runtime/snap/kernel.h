@@ -12,10 +12,10 @@
 
 /*
  * What waits in a pipe or a socket, read without taking it out, at any alignment.  `text` is room
- * for CRN_KERNEL_TEXT_BYTES.
+ * for CRN_KERNEL_TEXT_BYTES.  `number` is the program's.
  */
-void crn_in_flight_pipe(struct crn_snap_builder *builder, int fd, char *text);
-void crn_in_flight_socket(struct crn_snap_builder *builder, int fd, char *text);
+void crn_in_flight_pipe(struct crn_snap_builder *builder, int number, char *text);
+void crn_in_flight_socket(struct crn_snap_builder *builder, int number, char *text);
 
 /* A ring's mapping, found in the memory map. */
 struct crn_ring_piece {
@@ -30,7 +30,7 @@ struct crn_ring_piece {
 /* Notes a ring's mapping; learns which descriptors they belong to, one by one; adds the roots. */
 enum { CRN_RINGS_MAX = 512 };
 void crn_rings_note(struct crn_snap_builder *builder, const struct crn_map_entry *entry);
-void crn_rings_descriptor(struct crn_snap_builder *builder, int fd, char *text);
+void crn_rings_descriptor(struct crn_snap_builder *builder, int number, char *text);
 void crn_rings_add(struct crn_snap_builder *builder);
 
 #endif

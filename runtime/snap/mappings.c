@@ -6,6 +6,7 @@
  * page was written (RELRO, code made by a JIT in anonymous memory counts wholly).  Stacks of
  * threads are left to threads.c, our own memory and our allocator's to nobody.
  */
+#include "snap/beforehand.h"
 #include "snap/kernel.h"
 #include "snap/readable.h"
 #include "base/maps.h"
@@ -136,6 +137,16 @@ static enum backing backing_of(const struct crn_map_entry *entry)
     if ((entry->flags & CRN_MAP_FILE) == 0)
         return BACKED_BY_NOTHING;
     return entry->path[0] == '/' ? BACKED_BY_FILE : BACKED_BY_DEVICE;
+}
+
+bool crn_mapping_is_shared_memory(const struct crn_map_entry *entry)
+{
+    enum backing backing = backing_of(entry);
+    if ((entry->flags & CRN_MAP_SHARED) == 0 || strncmp(entry->path, "[v", 2) == 0)
+        return false;
+    return backing == BACKED_BY_MEMORY ||
+           ((backing == BACKED_BY_FILE || backing == BACKED_BY_NOTHING) &&
+            (entry->flags & CRN_MAP_WRITE) != 0);
 }
 
 /* What the kernel keeps in a file system may change without a word about when. */

@@ -133,7 +133,7 @@ static void runners_note(struct search *search, const struct crn_taker *taker)
         runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
                                                (uintptr_t)registers[REG_RSP],
                                                (uintptr_t)registers[REG_RBP], true});
-    } else {
+    } else if (taker->registers != NULL) {
         runner_note(search, (struct crn_frame){taker->registers->pc, taker->registers->rsp,
                                                taker->registers->rbp, false});
     }

@@ -53,6 +53,9 @@ static uint32_t rows_used(void)
     return claimed < most ? claimed : (uint32_t)most;
 }
 
+_Atomic int crn_stop_left_out[CRN_STOP_LEFT_OUT_MAX];
+void (*_Atomic crn_stop_asked)(const siginfo_t *info);
+
 /* Stands still until the round is over; at once when it is over already. */
 static void park(const ucontext_t *context)
 {
@@ -81,6 +84,8 @@ void crn_stop_handler(int signal, siginfo_t *info, void *context)
     (void)signal;
     if (info->si_code == SI_TKILL && info->si_pid == crn_sys_getpid())
         park(context);
+    else if (info->si_code == SI_QUEUE && crn_stop_asked != NULL)
+        crn_stop_asked(info);
     errno = saved_errno;
     crn_resume(context, entered_ns);
 }
@@ -183,7 +188,8 @@ static int called_at(uint32_t index)
 static bool thread_call(struct roll *roll, int pid, int tid)
 {
     size_t count = (size_t)roll->count + 1;
-    if (tid <= 0 || tid >= TIDS_MAX || roll->states[tid] != UNKNOWN)
+    if (tid <= 0 || tid >= TIDS_MAX || roll->states[tid] != UNKNOWN ||
+        tid == crn_stop_left_out[0] || tid == crn_stop_left_out[1])
         return false;
     if (roll->stuck_count < STUCK_MAX && is_still_stuck(tid)) {
         roll->states[tid] = STUCK;
@@ -400,6 +406,7 @@ void crn_threads_resume(void)
 
 void crn_stop_after_fork(void)
 {
+    crn_stop_left_out[0] = crn_stop_left_out[1] = 0;
     inside = 0;
     round_now = (round_now + 1) & ~1u;
     memset(stuck, 0, sizeof stuck);

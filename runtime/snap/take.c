@@ -3,6 +3,7 @@
  * frames.c.
  */
 #include "snap/build.h"
+#include "snap/beforehand.h"
 #include "base/pages.h"
 #include "base/sort.h"
 
@@ -133,7 +134,10 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     enum crn_status status = CRN_ERR_NO_MEMORY;
     crn_pages_open();
     crn_build_name(&builder, "%s", "");
-    crn_build_kernel(&builder);
+    if (taker->beforehand != NULL)
+        crn_beforehand_apply(&builder, taker->beforehand);
+    else
+        crn_build_kernel(&builder);
     crn_pages_beware(builder.has_userfaultfd);
     if (stopped_collect(&builder, stopped) && bearers_collect(&builder) && own_collect(&builder) &&
         crn_build_stacks(&builder) && outside_collect(snap)) {
@@ -141,7 +145,8 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
         crn_build_probes(&builder, taker);
-        crn_build_rings(&builder);
+        if (taker->beforehand == NULL)
+            crn_build_rings(&builder);
         crn_build_frames(&builder);
         crn_build_opaques_finish(snap);
     }

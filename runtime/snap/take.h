@@ -7,10 +7,14 @@
 #include "snap/snap.h"
 #include "snap/stop.h"
 
-/* The thread that takes the picture: the registers of the code that asked for it. */
+/*
+ * The thread that takes the picture: the registers of the code that asked for it.  With neither, it
+ * is none of the program's: all of those stand still.
+ */
 struct crn_taker {
     const struct crn_saved_registers *registers; /* of the program's code; its stack is above rsp */
     const ucontext_t *interrupted;               /* in a signal handler: what it interrupted */
+    const struct crn_beforehand *beforehand;     /* NULL: all is there to be looked at now */
 };
 
 /*

@@ -285,7 +285,7 @@ const struct crn_stopped *crn_build_stopped_find(const struct crn_snap_builder *
 
 static bool is_alive(int tid)
 {
-    return tid != 0 && crn_syscall3(SYS_tgkill, crn_sys_getpid(), tid, 0) == 0;
+    return tid != 0 && crn_syscall3(SYS_tgkill, crn_subject_pid(), tid, 0) == 0;
 }
 
 /* Whether a thread that stands still, or we, have this descriptor. */
@@ -412,7 +412,7 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
                       thread_name(builder, builder->stopped[i].tid));
     if (taker->interrupted != NULL)
         registers_add(builder, taker->interrupted, 0);
-    else
+    else if (taker->registers != NULL)
         crn_build_root_words(builder, &taker->registers->rbx, 6, CRN_ROOT_REGISTER, 0);
     struct crn_range starts = crn_thread_starts_range();
     crn_build_root(builder, (struct crn_root){.start = starts.start,

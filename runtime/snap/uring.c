@@ -17,6 +17,7 @@
  * completions while it is mapped, so without a mapping it holds nothing.
  */
 #include "snap/kernel.h"
+#include "snap/borrow.h"
 #include "base/sys.h"
 
 #include <string.h>
@@ -199,28 +200,31 @@ static void info_visit(const char *line, void *user)
     crn_build_root_words(info->builder, &word, 1, CRN_ROOT_KERNEL, info->name);
 }
 
-void crn_rings_descriptor(struct crn_snap_builder *builder, int fd, char *text)
+void crn_rings_descriptor(struct crn_snap_builder *builder, int number, char *text)
 {
     struct crn_rings *rings = &builder->rings;
     char path[64];
     struct stat status;
     struct info info = {.builder = builder};
     bool is_mapped = false;
-    if (crn_syscall2(SYS_fstat, fd, &status) != 0)
+    int fd = crn_borrow(number);
+    long result = crn_syscall2(SYS_fstat, fd, &status);
+    crn_borrow_return(fd);
+    if (result != 0)
         return;
     for (unsigned i = 0; i < rings->count; i++)
         is_mapped |= !rings->pieces[i].is_aio && rings->pieces[i].inode == status.st_ino;
     if (!is_mapped)
         return;
-    info.name = crn_build_name(builder, "io_uring fd %d", fd);
-    __builtin_snprintf(path, sizeof path, "thread-self/fdinfo/%d", fd);
+    info.name = crn_build_name(builder, "io_uring fd %d", number);
+    __builtin_snprintf(path, sizeof path, "%s/fdinfo/%d", crn_borrow_folder(), number);
     crn_kernel_lines(path, text, info_visit, &info);
     for (unsigned i = 0; i < rings->count; i++) {
         struct crn_ring_piece *piece = &rings->pieces[i];
         if (piece->is_aio || piece->inode != status.st_ino)
             continue;
         if (piece->fd < 0) /* older kernels have one inode for all rings: the first is named */
-            piece->fd = fd;
+            piece->fd = number;
         piece->polls += info.polls;
     }
 }
