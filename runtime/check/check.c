@@ -130,6 +130,11 @@ void crn_check_unlock(unsigned locked)
         crn_lock_release(registries[--locked]);
 }
 
+uint32_t crn_check_number_take(void)
+{
+    return ++performed;
+}
+
 void crn_check_locks_forget(void)
 {
     for (unsigned i = 0; i < CRN_COUNT_OF(registries); i++)
@@ -193,7 +198,7 @@ void crn_check_perform(struct crn_check *check)
     struct crn_thread *self = crn_host.thread();
     if (self == NULL)
         return;
-    check->number = ++performed;
+    check->number = crn_check_number_take();
     size_t used_before = crn_vm_used_bytes();
     crn_vm_peak_reset();
     uint64_t mask_before = crn_signals_hold();

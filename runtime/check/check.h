@@ -48,6 +48,9 @@ enum { CRN_CHECK_REGISTRIES = 5 };
 unsigned crn_check_lock(int tid);
 void crn_check_unlock(unsigned locked);
 
+/* The number of the check that is about to be made; the lock of crn_checks_begin is held. */
+uint32_t crn_check_number_take(void);
+
 /* In a copy of the process: nobody holds them, nor any other lock that a check takes. */
 void crn_check_locks_forget(void);
 

@@ -73,6 +73,10 @@ static void line_fill(struct crn_live_job *job, struct crn_draft *draft, struct 
                                   .unseen_threads = check->unseen,
                                   .coros_destroyed = crn_coros.destroyed + crn_probes.destroyed,
                               });
+    draft->process.check_kind = CRN_CHECK_LIVE;
+    draft->process.check_number = job->number;
+    draft->process.predicted_pause_ns = job->request.predicted_pause_ns;
+    draft->process.copied_bytes = shared->copied_bytes;
     draft->process.coroutines_resurrected = crn_coros.resurrected + crn_probes.resurrected;
 }
 
@@ -81,6 +85,8 @@ static void answer(struct crn_live_job *job, struct crn_draft *draft)
     size_t bytes;
     char *image = crn_draft_image(draft, &bytes);
     static const char no_memory[] = "there was no memory for the recording";
+    while (!crn_live_line_take(job->shared, CRN_LINE_CHILD))
+        crn_syscall0(SYS_sched_yield);
     if (image == NULL)
         crn_line_send(&job->line, CRN_ASK_REFUSED, no_memory, sizeof no_memory - 1);
     else if (crn_line_send(&job->line, CRN_ASK_RECORDING, image, bytes))

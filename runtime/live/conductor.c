@@ -33,7 +33,6 @@ static struct {
     _Atomic uint32_t state;     /* FREE or CONDUCTED */
     _Atomic uint32_t told;      /* GOES_ON, … */
     _Atomic uint32_t asker;     /* who asked for the check under way */
-    _Atomic uint32_t number;    /* of checks */
     struct crn_live_room rooms[2]; /* the conductor's; and of one who tells another asker to wait */
     struct crn_huge_ranges huge;   /* what was huge before the first split */
 } live;
@@ -121,10 +120,23 @@ static long child_make(struct crn_live_job *job)
     return child;
 }
 
+/* Tells the asker that the child is at it. */
+static void working_say(struct crn_live_job *job, uint64_t *said_ns)
+{
+    const uint64_t every_ns = UINT64_C(1000000000);
+    if (job->line.directory >= 0 || crn_now_ns() - *said_ns < every_ns ||
+        !crn_live_line_take(job->shared, CRN_LINE_CONDUCTOR))
+        return;
+    crn_line_send(&job->line, CRN_ASK_WORKING, NULL, 0);
+    *said_ns = crn_now_ns();
+    job->shared->line_owner = CRN_LINE_FREE;
+}
+
 /* Waits for the child; answers why it was ended before its time, or NULL. */
 static const char *child_await(struct crn_live_job *job, long child, struct crn_supply *supply)
 {
     const char *why = NULL;
+    uint64_t said_ns = crn_now_ns();
     size_t heap_bytes = crn_heap.region.next - crn_heap.region.base;
     while (crn_syscall4(SYS_wait4, child, NULL, WNOHANG | __WALL, NULL) == 0) {
         uint32_t told = live.told;
@@ -134,6 +146,8 @@ static const char *child_await(struct crn_live_job *job, long child, struct crn_
             why = "the process changes who or where it is";
         if (why != NULL)
             crn_syscall2(SYS_kill, child, SIGKILL);
+        else
+            working_say(job, &said_ns);
         crn_futex_wait(&live.told, told, (uint64_t)SLICE_MS * 1000000);
     }
     return job->shared->has_answered != 0 ? NULL : why;
@@ -156,6 +170,7 @@ static void check_do(struct crn_live_job *job)
     }
     crn_borrow_begin();
     crn_huge_ranges_find(&live.huge);
+    job->number = crn_check_number_take();
     job->beforehand = crn_beforehand_look();
     job->shared = shared_make();
     long child = -ENOMEM;
@@ -207,7 +222,6 @@ static void conduct(void *unused)
         const char *why = obstacle_find();
         if (crn_line_greet(&job.line, &job.request)) {
             live.asker = job.request.asker;
-            job.number = ++live.number;
             if (why != NULL)
                 refuse(&job, why);
             else

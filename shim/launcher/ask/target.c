@@ -307,6 +307,58 @@ bool crn_target_is_same(const struct crn_target *target, bool is_quiet)
     return is_same;
 }
 
+/*
+ * Calls `visit` with the number of each thread, the first one first, until it answers true; whether
+ * it did.  Of those that have ended in between nothing is left to be read.
+ */
+static bool threads_any(const struct crn_target *target,
+                        bool (*visit)(const struct crn_target *target, pid_t tid, void *user),
+                        void *user)
+{
+    struct dirent *entry;
+    bool is_found = visit(target, target->pid, user);
+    int fd = is_found ? -1 : openat(target->proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *threads = fd >= 0 ? fdopendir(fd) : NULL;
+    while (threads != NULL && !is_found && (entry = readdir(threads)) != NULL) {
+        pid_t tid = (pid_t)atoi(entry->d_name);
+        is_found = tid > 0 && tid != target->pid && visit(target, tid, user);
+    }
+    if (threads != NULL)
+        closedir(threads);
+    return is_found;
+}
+
+/* A set of signals of a thread; 0: it has ended. */
+static uint64_t thread_set(const struct crn_target *target, pid_t tid, const char *name,
+                           uint64_t otherwise)
+{
+    char path[64];
+    size_t count;
+    snprintf(path, sizeof path, "task/%d/status", (int)tid);
+    char *status = crn_proc_read(target->proc, path, &count);
+    uint64_t set = crn_proc_number(status, name, 16, otherwise);
+    free(status);
+    return set;
+}
+
+/*
+ * To one thread, not to the process: of a signal that any thread may take, the one that was woken
+ * for it may find it taken; then its blocked call ends with EINTR, though no handler has run.
+ */
+static bool thread_signal(const struct crn_target *target, pid_t tid, void *info)
+{
+    if ((thread_set(target, tid, "SigBlk", UINT64_MAX) & CRN_STOP_SIGNAL_BIT) != 0)
+        return false;
+    return syscall(SYS_rt_tgsigqueueinfo, target->pid, tid, CRN_STOP_SIGNAL, info) == 0 ||
+           (errno != ESRCH && errno != EINVAL);
+}
+
+static bool has_pending(const struct crn_target *target, pid_t tid, void *unused)
+{
+    (void)unused;
+    return (thread_set(target, tid, "SigPnd", 0) & CRN_STOP_SIGNAL_BIT) != 0;
+}
+
 bool crn_target_signal(const struct crn_target *target, uint64_t cookie)
 {
     siginfo_t info;
@@ -316,15 +368,11 @@ bool crn_target_signal(const struct crn_target *target, uint64_t cookie)
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value.sival_ptr = (void *)(uintptr_t)cookie;
-    long result = -1;
-    errno = ENOSYS;
-    if (target->pidfd >= 0)
-        result = syscall(SYS_pidfd_send_signal, target->pidfd, CRN_STOP_SIGNAL, &info, 0);
-    if (result != 0 && errno == ENOSYS)
-        result = syscall(SYS_rt_sigqueueinfo, target->pid, CRN_STOP_SIGNAL, &info);
-    if (result == 0)
+    errno = 0;
+    bool is_tried = threads_any(target, thread_signal, &info);
+    if (is_tried && errno == 0)
         return true;
-    if (errno == ESRCH)
+    if (!is_tried)
         return REFUSE("%s has ended", target->label);
     if (errno == EAGAIN)
         return REFUSE("%s can be sent no signal now: its user has too many waiting "
@@ -339,10 +387,9 @@ bool crn_target_is_signal_pending(const struct crn_target *target, char *state)
     size_t count;
     char *status = crn_proc_read(target->proc, "status", &count);
     const char *field = crn_proc_field(status, "State");
-    uint64_t pending = crn_proc_number(status, "ShdPnd", 16, 0);
     *state = field != NULL ? *field : 0;
     free(status);
-    return (pending & CRN_STOP_SIGNAL_BIT) != 0;
+    return threads_any(target, has_pending, NULL);
 }
 
 bool crn_target_has_ended(const struct crn_target *target)
