@@ -171,6 +171,8 @@ static enum crn_change change_of(const struct crn_diff_row *row)
 static struct crn_diff_list list_make(struct gathered *gathered)
 {
     struct crn_diff_list list = {.rows = gathered->rows};
+    if (gathered->count == 0)
+        return list;
     qsort(list.rows, gathered->count, sizeof *list.rows, row_compare_id);
     for (size_t i = 0; i < gathered->count; i++) {
         struct crn_diff_row *last = list.count > 0 ? &list.rows[list.count - 1] : NULL;
@@ -197,7 +199,7 @@ const struct crn_diff_row *crn_diff_rows(const struct crn_diff_list *list, enum 
     size_t at = 0;
     for (unsigned i = 0; i < change; i++)
         at += list->counts[i];
-    return list->rows + at;
+    return list->rows != NULL ? list->rows + at : NULL;
 }
 
 static void rows_gather(struct crn_diff_program *program, struct gathered *leaks,
