@@ -22,7 +22,16 @@ NUMBER = (int, float)
 REPORT = {"schema": str, "coroner": str, "warnings": list, "processes": list}
 PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NULL),
            "exit": (dict, NULL), "duration_s": (*NUMBER, NULL), "check": (dict, NULL), "sample_bytes": (int, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
-           "coroutines": list}
+           "coroutines": list, "memory": (dict, NULL)}
+LIVE = {"id": str, "blocks": int, "bytes": int, "sampled": bool, "estimated_blocks": (int, NULL),
+        "estimated_bytes": (int, NULL), "alloc_stack": (list, NULL), "retained_bytes": (int, NULL),
+        "ages": list, "growth": dict, "chain": (list, NULL)}
+AGES = (1, 10, 60, 600, 3600, 21600, 86400, None)
+AGE = {"up_to_s": (int, NULL), "blocks": int, "bytes": int}
+GROWTH = {"bytes_per_s": (*NUMBER, NULL), "since_s": (*NUMBER, NULL), "shape": str}
+SHAPES = ("unknown", "startup", "churn", "steady")
+MEMORY = {key + "_bytes": (int, NULL) for key in ("resident", "heap", "stacks", "idle_stacks",
+          "thread_stacks", "mappings", "own", "limit", "left")}
 EXIT = {"code": (int, NULL), "signal": (int, NULL)}
 CHECKS = ("end", "live", "demand", "scope")
 CHECK = {"kind": str, "number": int, "uptime_s": NUMBER, "predicted_pause_s": (*NUMBER, NULL),
@@ -171,6 +180,26 @@ def leaks(where, process):
         yield from chain(f"{here}.chain", leak)
 
 
+def alive(where, process):
+    """What is alive, where that was looked at, and what is resident."""
+    for index, row in enumerate(process.get("live", [])):
+        here = f"{where}.live[{index}]"
+        broken = list(keys(here, row, LIVE)) or list(keys(f"{here}.growth", row["growth"], GROWTH))
+        yield from broken
+        if broken:
+            continue
+        yield from stack(f"{here}.alloc_stack", row["alloc_stack"])
+        if [age.get("up_to_s") for age in row["ages"]] != list(AGES):
+            yield f"{here}.ages is {json.dumps(row['ages'])}"
+        for noun in ("blocks", "bytes"):
+            if sum(age[noun] for age in row["ages"]) != row[noun]:
+                yield f"{here}: the {noun} of all ages are not those of the row"
+        if row["growth"]["shape"] not in SHAPES:
+            yield f"{here}.growth.shape is {row['growth']['shape']!r}"
+    if process["memory"] is not None:
+        yield from keys(f"{where}.memory", process["memory"], MEMORY)
+
+
 def sums(where, process):
     summary = process["summary"]
     for noun in ("blocks", "bytes"):
@@ -205,6 +234,7 @@ def check(report):
         if not wrong:
             wrong += occasion(where, process)
             wrong += leaks(where, process)
+            wrong += alive(where, process)
             for at, entry in enumerate(process["coroutines"]):
                 wrong += coroutine(f"{where}.coroutines[{at}]", entry, LISTED)
         summary = None if wrong else process["summary"]

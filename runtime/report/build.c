@@ -477,6 +477,52 @@ static void coroutines_make(struct builder *builder)
     builder->process->coroutines_count = crn_coroutines_group(list, listed);
 }
 
+/* What is alive is known by the functions that allocated it. */
+static uint64_t live_id(const struct crn_stack *allocated)
+{
+    uint64_t id = hash_add_text(0xcbf29ce484222325u, crn_verdict_words[CRN_VERDICT_LIVE]);
+    for (uint32_t i = 0; allocated != NULL && i < allocated->count; i++)
+        id = hash_add(id, allocated->frames[i]->identity);
+    return id;
+}
+
+static void live_make(const struct builder *builder, const struct crn_record_live *row,
+                      struct crn_live *live)
+{
+    const struct crn_stack *allocated = stack_get(builder, row->alloc_node);
+    *live = (struct crn_live){
+        .id = live_id(allocated),
+        .allocated = allocated,
+        .blocks = row->blocks,
+        .bytes = row->bytes,
+        .is_sampled = row->estimated_blocks != 0,
+        .estimate = {(double)row->estimated_blocks, (double)row->estimated_bytes,
+                     row->estimated_blocks != 0 ? row->blocks : 0},
+        .retained_bytes = row->retained_bytes,
+        .shape = row->shape,
+        .bytes_per_s = row->bytes_per_hour == UINT64_MAX ? -1 : (double)row->bytes_per_hour / 3600,
+        .since_s = row->since_ns == UINT64_MAX ? -1 : (double)row->since_ns / 1e9,
+        .chain = chain_make(builder, row->first_link, row->link_count),
+        .key = stack_key(allocated),
+    };
+    memcpy(live->ages, row->ages, sizeof live->ages);
+}
+
+static void live_rows_make(const struct builder *builder)
+{
+    struct crn_process *process = builder->process;
+    uint64_t count = builder->recording->counts[CRN_SECTION_LIVE];
+    struct crn_live *rows = crn_store_bytes(builder->report->store, count * sizeof *rows);
+    for (uint64_t i = 0; i < count; i++)
+        live_make(builder, &builder->recording->live[i], &rows[i]);
+    process->has_live = builder->recording->process->flags & CRN_PROCESS_LIVE;
+    process->live_rows = rows;
+    process->live_rows_count = crn_live_group(rows, count);
+    process->has_memory = builder->recording->counts[CRN_SECTION_MEMORY] > 0;
+    if (process->has_memory)
+        process->memory = *builder->recording->memory;
+}
+
 static void facts_take(const struct builder *builder)
 {
     const struct crn_recording *recording = builder->recording;
@@ -575,6 +621,7 @@ void crn_report_add(struct crn_report *report, const struct crn_recording *recor
         coroutines_make(&builder);
         leaks_make(&builder);
         findings_make(&builder);
+        live_rows_make(&builder);
     }
     free(builder.stacks);
     free(builder.places);

@@ -59,6 +59,14 @@ struct gathered {
     size_t count;
 };
 
+static void estimate_take(struct crn_diff_amounts *amounts, const struct crn_estimate *estimate)
+{
+    double samples = estimate->sampled > 0 ? (double)estimate->sampled : 1;
+    amounts->blocks = crn_count_of(estimate->blocks + 0.5);
+    amounts->bytes = crn_count_of(estimate->bytes + 0.5);
+    amounts->variance = estimate->bytes * estimate->bytes / samples;
+}
+
 static void leak_gather(struct gathered *gathered, const struct crn_leak *leak, bool is_new)
 {
     struct crn_diff_amounts amounts = {.blocks = leak->blocks,
@@ -66,12 +74,8 @@ static void leak_gather(struct gathered *gathered, const struct crn_leak *leak, 
                                        .indirect_blocks = leak->indirect_blocks,
                                        .indirect_bytes = leak->indirect_bytes,
                                        .entries = 1};
-    if (leak->is_sampled && leak->estimate.bytes > (double)leak->bytes) {
-        double samples = leak->estimate.sampled > 0 ? (double)leak->estimate.sampled : 1;
-        amounts.blocks = crn_count_of(leak->estimate.blocks + 0.5);
-        amounts.bytes = crn_count_of(leak->estimate.bytes + 0.5);
-        amounts.variance = leak->estimate.bytes * leak->estimate.bytes / samples;
-    }
+    if (leak->is_sampled && leak->estimate.bytes > (double)leak->bytes)
+        estimate_take(&amounts, &leak->estimate);
     if (leak->confidence == CRN_PROVEN)
         amounts.proven_blocks = sum(leak->blocks, leak->indirect_blocks);
     struct crn_diff_row *row = &gathered->rows[gathered->count++];
@@ -114,6 +118,16 @@ static void coroutine_gather(struct gathered *gathered, const struct crn_corouti
     *row = (struct crn_diff_row){.id = kind_of(coroutine), .coroutine = coroutine};
     *(is_new ? &row->new : &row->old) = (struct crn_diff_amounts){
         .blocks = coroutine->count, .bytes = coroutine->stack_bytes, .entries = 1};
+}
+
+static void live_gather(struct gathered *gathered, const struct crn_live *live, bool is_new)
+{
+    struct crn_diff_amounts amounts = {.blocks = live->blocks, .bytes = live->bytes, .entries = 1};
+    if (live->is_sampled)
+        estimate_take(&amounts, &live->estimate);
+    struct crn_diff_row *row = &gathered->rows[gathered->count++];
+    *row = (struct crn_diff_row){.id = live->id, .live = live};
+    *(is_new ? &row->new : &row->old) = amounts;
 }
 
 /* Of one id the new ones first, then the biggest: the first row lends its names to all. */
@@ -187,7 +201,8 @@ static struct crn_diff_list list_make(struct gathered *gathered)
         struct crn_diff_row *row = &list.rows[i];
         row->change = change_of(row);
         row->is_proven = row->new.proven_blocks > 0 && row->old.proven_blocks == 0;
-        row->is_likely = row->change == CRN_CHANGE_NEW && row->new.proven_blocks == 0;
+        row->is_likely =
+            row->leak != NULL && row->change == CRN_CHANGE_NEW && row->new.proven_blocks == 0;
         list.counts[row->change]++;
     }
     qsort(list.rows, list.count, sizeof *list.rows, row_compare_change);
@@ -202,31 +217,38 @@ const struct crn_diff_row *crn_diff_rows(const struct crn_diff_list *list, enum 
     return list->rows != NULL ? list->rows + at : NULL;
 }
 
-static void rows_gather(struct crn_diff_program *program, struct gathered *leaks,
-                        struct gathered *coroutines, bool is_new)
+/* The lists of a program, as they are gathered. */
+struct lists {
+    struct gathered leaks, coroutines, live;
+};
+
+static void rows_gather(const struct crn_diff_side *side, struct lists *lists, bool is_new)
 {
-    const struct crn_diff_side *side = is_new ? &program->new : &program->old;
     for (size_t i = 0; i < side->count; i++) {
         const struct crn_process *process = side->processes[i];
         if (!process->is_checked)
             continue;
         for (size_t j = 0; j < process->leaks_count; j++)
-            leak_gather(leaks, &process->leaks[j], is_new);
+            leak_gather(&lists->leaks, &process->leaks[j], is_new);
         for (size_t j = 0; j < process->coroutines_count; j++)
-            coroutine_gather(coroutines, &process->coroutines[j], is_new);
+            coroutine_gather(&lists->coroutines, &process->coroutines[j], is_new);
+        for (size_t j = 0; j < process->live_rows_count; j++)
+            live_gather(&lists->live, &process->live_rows[j], is_new);
     }
 }
 
-static void side_sum(struct crn_diff_side *side, size_t *leaks, size_t *coroutines)
+/* Sums a side up, and counts its rows in `lists`. */
+static void side_sum(struct crn_diff_side *side, struct lists *lists)
 {
-    side->has_coroutines = true;
+    side->has_coroutines = side->has_live = true;
     for (size_t i = 0; i < side->count; i++) {
         const struct crn_process *process = side->processes[i];
         if (!process->is_checked)
             continue;
         uint64_t listed = 0;
-        *leaks += process->leaks_count;
-        *coroutines += process->coroutines_count;
+        lists->leaks.count += process->leaks_count;
+        lists->coroutines.count += process->coroutines_count;
+        lists->live.count += process->live_rows_count;
         side->checked_count++;
         amount_add(&side->leaked, &process->leaked);
         amount_add(&side->likely, &process->likely);
@@ -237,29 +259,39 @@ static void side_sum(struct crn_diff_side *side, size_t *leaks, size_t *coroutin
         side->coroutines = sum(side->coroutines, listed);
         side->resurrected = sum(side->resurrected, process->coroutines_resurrected);
         side->has_coroutines &= listed == 0 || process->coroutines_count > 0;
+        side->has_live &= process->has_live;
         side->is_partial |= process->sample_bytes != 0 || process->leaks_left_out > 0;
     }
+}
+
+static void room_make(struct crn_store *store, struct gathered *gathered)
+{
+    gathered->rows = crn_store_bytes(store, gathered->count * sizeof *gathered->rows);
+    gathered->count = 0;
 }
 
 /* Fills in what two sides, whose processes are known, come to. */
 static void program_compare(struct crn_store *store, struct crn_diff_program *program)
 {
-    size_t leaks_max = 0, coroutines_max = 0;
-    side_sum(&program->old, &leaks_max, &coroutines_max);
-    side_sum(&program->new, &leaks_max, &coroutines_max);
+    struct lists lists = {0};
+    side_sum(&program->old, &lists);
+    side_sum(&program->new, &lists);
     program->is_compared = (program->old.checked_count > 0 || program->old.count == 0) &&
                            (program->new.checked_count > 0 || program->new.count == 0);
-    program->has_coroutines =
-        program->is_compared && program->old.has_coroutines && program->new.has_coroutines;
     if (!program->is_compared)
         return;
-    struct gathered leaks = {crn_store_bytes(store, leaks_max * sizeof *leaks.rows), 0};
-    struct gathered coroutines = {crn_store_bytes(store, coroutines_max * sizeof *leaks.rows), 0};
-    rows_gather(program, &leaks, &coroutines, false);
-    rows_gather(program, &leaks, &coroutines, true);
-    program->leaks = list_make(&leaks);
+    program->has_coroutines = program->old.has_coroutines && program->new.has_coroutines;
+    program->has_live = program->old.has_live && program->new.has_live;
+    room_make(store, &lists.leaks);
+    room_make(store, &lists.coroutines);
+    room_make(store, &lists.live);
+    rows_gather(&program->old, &lists, false);
+    rows_gather(&program->new, &lists, true);
+    program->leaks = list_make(&lists.leaks);
     if (program->has_coroutines)
-        program->coroutines = list_make(&coroutines);
+        program->coroutines = list_make(&lists.coroutines);
+    if (program->has_live)
+        program->live = list_make(&lists.live);
 }
 
 /* A process on its way to a program. */

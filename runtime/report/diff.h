@@ -6,6 +6,7 @@
  *     OLD: processes --+                              +--> leaks, by id
  *                      +--> programs: who is whose ---+
  *     NEW: processes --+                              +--> coroutines, by kind
+ *                                                     +--> what is alive, by id
  *
  * Processes are compared by program: executable and arguments, else the executable's name and its
  * arguments behind the first, else its name alone; what is left over, one on either side, is
@@ -39,13 +40,14 @@ struct crn_diff_amounts {
     double variance;        /* of the bytes, where they are an estimate; 0: they are exact */
 };
 
-/* A leak, or a kind of coroutines. */
+/* A leak, a kind of coroutines, or what is alive of an allocation stack. */
 struct crn_diff_row {
     uint64_t id; /* of the leak; of coroutines: of name, mechanism, state and where they stopped */
     enum crn_change change;
     struct crn_diff_amounts old, new;
     const struct crn_leak *leak;           /* the biggest entry, in NEW if it is there */
     const struct crn_coroutine *coroutine; /* the same, of coroutines */
+    const struct crn_live *live;           /* the same, of what is alive */
     bool is_proven; /* NEW has blocks of this leak that are proven, and OLD has none */
     bool is_likely; /* neither has proven ones, and OLD has none at all */
 };
@@ -66,6 +68,7 @@ struct crn_diff_side {
     struct crn_amount leaked, likely, live;
     uint64_t coroutines, resurrected; /* seen alive: all but those destroyed */
     bool has_coroutines;              /* they are listed, or there are none */
+    bool has_live;                    /* what is alive is listed */
     bool is_partial; /* leaks may be there without an entry: sampled, or left out */
 };
 
@@ -75,6 +78,8 @@ struct crn_diff_program {
     struct crn_diff_list leaks;
     bool has_coroutines; /* both list them; else there is no list */
     struct crn_diff_list coroutines;
+    bool has_live; /* both looked at it; else there is no list */
+    struct crn_diff_list live;
 };
 
 struct crn_diff {

@@ -21,24 +21,27 @@ static void emit(const struct writer *writer, json_t *value, size_t flags)
     json_decref(value);
 }
 
-static json_t *amounts_json(const struct crn_diff_amounts *amounts, bool is_leak)
+/* What one side says of a row. */
+static json_t *amounts_json(const struct crn_diff_row *row, const struct crn_diff_amounts *amounts)
 {
     if (amounts->entries == 0)
         return json_null();
     json_t *object = json_object();
-    if (!is_leak) {
+    if (row->coroutine != NULL) {
         crn_json_set(object, "count", crn_json_number(amounts->blocks));
         crn_json_set(object, "stack_bytes", crn_json_number(amounts->bytes));
         return object;
     }
     crn_json_set(object, "blocks", crn_json_number(amounts->blocks));
     crn_json_set(object, "bytes", crn_json_number(amounts->bytes));
+    crn_json_set(object, "is_estimate", json_boolean(amounts->variance > 0));
+    if (row->live != NULL)
+        return object;
     crn_json_set(object, "indirect_blocks", crn_json_number(amounts->indirect_blocks));
     crn_json_set(object, "indirect_bytes", crn_json_number(amounts->indirect_bytes));
     crn_json_set(
         object, "confidence",
         json_string(crn_confidence_word(amounts->proven_blocks > 0 ? CRN_PROVEN : CRN_LIKELY)));
-    crn_json_set(object, "is_estimate", json_boolean(amounts->variance > 0));
     return object;
 }
 
@@ -64,14 +67,18 @@ static json_t *row_json(const struct writer *writer, const struct crn_diff_row *
     crn_json_set(object, "id", crn_json_id(row->id));
     if (leak != NULL)
         crn_json_set(object, "class", json_string(crn_verdict_words[leak->verdict]));
-    crn_json_set(object, "old", amounts_json(&row->old, leak != NULL));
-    crn_json_set(object, "new", amounts_json(&row->new, leak != NULL));
+    crn_json_set(object, "old", amounts_json(row, &row->old));
+    crn_json_set(object, "new", amounts_json(row, &row->new));
     if (leak != NULL) {
         crn_json_set(object, "newly_proven", json_boolean(row->is_proven));
         crn_json_set(object, "alloc_stack",
                      crn_json_stack(writer->store, leak->allocated, writer->frames_max));
         crn_json_set(object, "coroutine", coroutine_json(writer, leak->coroutine));
         crn_json_set(object, "hint", crn_json_text(writer->store, crn_leak_hint(leak)));
+    } else if (row->live != NULL) {
+        crn_json_set(object, "alloc_stack",
+                     crn_json_stack(writer->store, row->live->allocated, writer->frames_max));
+        crn_json_set(object, "shape", json_string(crn_growth_words[row->live->shape]));
     } else {
         crn_json_set(object, "doubled", json_boolean(crn_diff_has_doubled(row)));
         crn_json_set(object, "coroutine", coroutine_json(writer, row->coroutine));
@@ -142,6 +149,7 @@ static void program_write(const struct writer *writer, const struct crn_diff_pro
     fputs("{ ", writer->file);
     emit(writer, head, JSON_EMBED);
     list_write(writer, "leaks", program->is_compared, &program->leaks);
+    list_write(writer, "live", program->has_live, &program->live);
     list_write(writer, "coroutines", program->has_coroutines, &program->coroutines);
     fputs(" }", writer->file);
 }

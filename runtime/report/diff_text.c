@@ -1,6 +1,6 @@
 /*
  * A comparison for a person: what changed, each with the line to look at, and a sum.  Shrunk rows
- * are only counted.
+ * are only counted; of what is alive, told is what became more by a fiftieth of the heap.
  */
 #include "report/diff.h"
 
@@ -153,6 +153,23 @@ static void coroutine_print(struct crn_page *page, const struct crn_diff_row *ro
     stack_print(page, row->coroutine->suspended, OTHER_FRAMES);
 }
 
+/* What is alive and became more by a part of the heap that somebody would want to know of. */
+static bool is_worth_a_row(const struct crn_diff_row *row, uint64_t live_bytes)
+{
+    enum { PARTS = 50 };
+    return row->new.bytes > row->old.bytes && row->new.bytes - row->old.bytes >= live_bytes / PARTS;
+}
+
+static void live_print(struct crn_page *page, const struct crn_diff_row *row)
+{
+    word_print(page, "more", CRN_STYLE_BOLD);
+    steps_print(page, row);
+    fprintf(page->file, ", live%s  [%016llx]\n",
+            row->live->shape == CRN_GROWTH_STEADY ? " and growing steadily" : "",
+            (unsigned long long)row->id);
+    stack_print(page, row->live->allocated, OTHER_FRAMES);
+}
+
 static void more_print(const struct crn_page *page, size_t count, const char *word)
 {
     if (count > 0)
@@ -171,6 +188,30 @@ static void leaks_print(struct crn_page *page, const struct crn_diff_list *list,
         leak_print(page, &rows[i]);
     }
     more_print(page, count - shown, crn_change_words[change]);
+}
+
+/* Answers how many there are of them; shows those that come first. */
+static size_t live_rows_print(struct crn_page *page, const struct crn_diff_program *program,
+                              size_t rows_max, bool is_counted_only)
+{
+    static const enum crn_change changes[] = {CRN_CHANGE_GROWN, CRN_CHANGE_NEW};
+    size_t found = 0;
+    if (program->old.count == 0)
+        return 0; /* all of it is new */
+    for (unsigned i = 0; i < CRN_COUNT_OF(changes); i++) {
+        const struct crn_diff_row *rows = crn_diff_rows(&program->live, changes[i]);
+        for (size_t j = 0; j < program->live.counts[changes[i]]; j++) {
+            if (!is_worth_a_row(&rows[j], program->new.live.bytes))
+                continue;
+            crn_page_turn(page);
+            if (!is_counted_only && (rows_max == 0 || found < rows_max))
+                live_print(page, &rows[j]);
+            found++;
+        }
+    }
+    if (!is_counted_only && rows_max != 0 && found > rows_max)
+        more_print(page, found - rows_max, "live");
+    return found;
 }
 
 /* Those that doubled: first those that were there, then kinds that were not. */
@@ -231,12 +272,14 @@ static void program_print(struct crn_page *page, const struct crn_diff_program *
     bool has_news = leaks->counts[CRN_CHANGE_NEW] + leaks->counts[CRN_CHANGE_GONE] +
                         leaks->counts[CRN_CHANGE_GROWN] >
                     0;
-    if (!has_news && coroutines_print(page, &program->coroutines, 0, true) == 0)
+    if (!has_news && coroutines_print(page, &program->coroutines, 0, true) == 0 &&
+        live_rows_print(page, program, 0, true) == 0)
         return;
     program_head_print(page, program);
     leaks_print(page, leaks, CRN_CHANGE_NEW, rows_max);
     leaks_print(page, leaks, CRN_CHANGE_GROWN, rows_max);
     leaks_print(page, leaks, CRN_CHANGE_GONE, rows_max);
+    live_rows_print(page, program, rows_max, false);
     coroutines_print(page, &program->coroutines, rows_max, false);
     fputc('\n', page->file);
 }

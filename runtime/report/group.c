@@ -179,3 +179,66 @@ size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count)
     qsort(coroutines, ++kept, sizeof *coroutines, coroutine_compare_weight);
     return kept;
 }
+
+static uint64_t live_bytes(const struct crn_live *row)
+{
+    return row->is_sampled ? crn_count_of(row->estimate.bytes) : row->bytes;
+}
+
+static int live_compare_weight(const void *a, const void *b)
+{
+    const struct crn_live *left = a, *right = b;
+    int order = COMPARE(right->bytes_per_s, left->bytes_per_s);
+    if (order == 0)
+        order = COMPARE(live_bytes(right), live_bytes(left));
+    if (order == 0)
+        order = COMPARE(right->blocks, left->blocks);
+    if (order == 0)
+        order = COMPARE(left->id, right->id);
+    return order != 0 ? order : stack_compare(left->allocated, right->allocated);
+}
+
+static int live_compare_key(const void *a, const void *b)
+{
+    const struct crn_live *left = a, *right = b;
+    int order = COMPARE(left->key, right->key);
+    return order != 0 ? order : live_compare_weight(a, b);
+}
+
+/* Adds a row to one like it, which grows faster or is bigger and lends its chain. */
+static void live_merge(struct crn_live *into, const struct crn_live *from)
+{
+    into->blocks += from->blocks;
+    into->bytes += from->bytes;
+    into->is_sampled |= from->is_sampled;
+    into->estimate.blocks += from->estimate.blocks;
+    into->estimate.bytes += from->estimate.bytes;
+    into->estimate.sampled += from->estimate.sampled;
+    into->retained_bytes = sum(into->retained_bytes, from->retained_bytes);
+    if (from->bytes_per_s > 0) /* else the faster one's counts */
+        into->bytes_per_s = (into->bytes_per_s > 0 ? into->bytes_per_s : 0) + from->bytes_per_s;
+    if (from->shape == CRN_GROWTH_STEADY && from->since_s > into->since_s)
+        into->since_s = from->since_s;
+    if (from->shape > into->shape)
+        into->shape = from->shape;
+    for (unsigned age = 0; age < CRN_AGE_COUNT; age++) {
+        into->ages[age].blocks += from->ages[age].blocks;
+        into->ages[age].bytes += from->ages[age].bytes;
+    }
+}
+
+size_t crn_live_group(struct crn_live *rows, size_t count)
+{
+    size_t kept = 0;
+    if (count == 0)
+        return 0;
+    qsort(rows, count, sizeof *rows, live_compare_key);
+    for (size_t i = 1; i < count; i++) {
+        if (rows[i].key == rows[kept].key)
+            live_merge(&rows[kept], &rows[i]);
+        else
+            rows[++kept] = rows[i];
+    }
+    qsort(rows, ++kept, sizeof *rows, live_compare_weight);
+    return kept;
+}

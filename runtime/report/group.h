@@ -17,6 +17,12 @@ uint64_t crn_leak_bytes(const struct crn_leak *leak);
  */
 size_t crn_leaks_group(struct crn_leak *leaks, size_t count, bool are_sampled);
 
+/*
+ * Merges live rows of equal key, in place, and sorts: what grows fastest first, then the biggest.
+ * Answers how many are left.
+ */
+size_t crn_live_group(struct crn_live *rows, size_t count);
+
 /* Merges coroutines of equal key, in place, and sorts; answers how many are left. */
 size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count);
 

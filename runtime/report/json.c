@@ -370,6 +370,84 @@ static json_t *summary_json(const struct crn_process *process)
     return object;
 }
 
+static json_t *seconds_or_null(double value)
+{
+    return value < 0 ? json_null() : json_real(value);
+}
+
+static json_t *ages_json(const struct crn_live *live)
+{
+    json_t *array = json_array();
+    for (unsigned age = 0; age < CRN_AGE_COUNT; age++) {
+        json_t *object = json_object();
+        set(object, "up_to_s", number_or_null(crn_age_up_to_s(age), UINT64_MAX));
+        set(object, "blocks", number(live->ages[age].blocks));
+        set(object, "bytes", number(live->ages[age].bytes));
+        append(array, object);
+    }
+    return array;
+}
+
+static json_t *growth_json(const struct crn_live *live)
+{
+    json_t *object = json_object();
+    set(object, "bytes_per_s", seconds_or_null(live->bytes_per_s));
+    set(object, "since_s", seconds_or_null(live->since_s));
+    set(object, "shape", json_string(crn_growth_words[live->shape]));
+    return object;
+}
+
+static void live_write(struct writer *writer, const struct crn_live *live)
+{
+    char id[20];
+    json_t *head = json_object(), *tail = json_object();
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)live->id);
+    set(head, "id", json_string(id));
+    set(head, "blocks", number(live->blocks));
+    set(head, "bytes", number(live->bytes));
+    set(head, "sampled", json_boolean(live->is_sampled));
+    set(head, "estimated_blocks",
+        live->is_sampled ? estimate_json(live->estimate.blocks) : json_null());
+    set(head, "estimated_bytes",
+        live->is_sampled ? estimate_json(live->estimate.bytes) : json_null());
+    members_write(writer, head, true);
+    member_begin(writer, "alloc_stack");
+    stack_write(writer, live->allocated);
+    set(tail, "retained_bytes", number_or_null(live->retained_bytes, UINT64_MAX));
+    set(tail, "ages", ages_json(live));
+    set(tail, "growth", growth_json(live));
+    members_write(writer, tail, false);
+    member_begin(writer, "chain");
+    chain_write(writer, &live->chain);
+    fputc('}', writer->file);
+}
+
+/* What is resident; null: nobody looked. */
+static json_t *memory_json(const struct crn_process *process)
+{
+    const struct crn_record_memory *memory = &process->memory;
+    const struct {
+        const char *key;
+        uint64_t value;
+    } sizes[] = {{"resident_bytes", memory->resident_bytes},
+                 {"heap_bytes", memory->heap_bytes},
+                 {"stacks_bytes", memory->stacks_bytes},
+                 {"idle_stacks_bytes", memory->idle_stacks_bytes},
+                 {"thread_stacks_bytes", memory->thread_stacks_bytes},
+                 {"mappings_bytes", memory->mappings_bytes},
+                 {"own_bytes", memory->own_bytes},
+                 {"limit_bytes", memory->limit_bytes},
+                 {"left_bytes", memory->left_bytes}};
+    if (!process->has_memory)
+        return json_null();
+    json_t *object = json_object();
+    for (unsigned i = 0; i < CRN_COUNT_OF(sizes); i++)
+        set(object, sizes[i].key, number_or_null(sizes[i].value, UINT64_MAX));
+    const char *limit = crn_limit_words[memory->limit_kind];
+    set(object, "limit", limit != NULL ? json_string(limit) : json_null());
+    return object;
+}
+
 /* When the check ran, what was foreseen of it and what it took; null: there was none. */
 static json_t *check_json(struct crn_store *store, const struct crn_process *process)
 {
@@ -413,6 +491,7 @@ static json_t *process_head_json(const struct writer *writer, const struct crn_p
     set(object, "check", check_json(writer->report->store, process));
     set(object, "sample_bytes", number_or_null(process->sample_bytes, 0));
     set(object, "summary", summary_json(process));
+    set(object, "memory", memory_json(process));
     set(object, "leaks_left_out", number(process->leaks_left_out));
     return object;
 }
@@ -446,7 +525,16 @@ static void process_write(struct writer *writer, const struct crn_process *proce
         crn_report_step(writer->report, CRN_WORK_WRITING, process->leaks_count + i + 1,
                         process->leaks_count + process->coroutines_count);
     }
-    fputs("] }", writer->file);
+    fputs("]", writer->file);
+    if (process->has_live) {
+        fputs(",\n    \"live\": [", writer->file);
+        for (size_t i = 0; i < process->live_rows_count; i++) {
+            item_begin(writer, i);
+            live_write(writer, &process->live_rows[i]);
+        }
+        fputs("]", writer->file);
+    }
+    fputs(" }", writer->file);
 }
 
 struct suppressions_list {

@@ -92,6 +92,22 @@ struct crn_leak {
     uint64_t key; /* equal for leaks of one process that are to be one */
 };
 
+/* Blocks of one allocation stack that are alive and not leaked. */
+struct crn_live {
+    uint64_t id; /* the same from run to run */
+    const struct crn_stack *allocated;
+    uint64_t blocks, bytes; /* where stacks were sampled: those that samples fell on */
+    bool is_sampled;
+    struct crn_estimate estimate; /* what they stand for, if they were */
+    uint64_t retained_bytes;      /* UINT64_MAX: unknown */
+    enum crn_growth_shape shape;
+    double bytes_per_s; /* how fast it grows; negative: unknown */
+    double since_s;     /* how long before the check that began; negative: unknown */
+    struct crn_record_age ages[CRN_AGE_COUNT];
+    struct crn_chain chain; /* to one of the older blocks; none: unknown */
+    uint64_t key;           /* equal for rows of one process that are to be one */
+};
+
 struct crn_finding {
     enum crn_finding_kind kind;
     const struct crn_coroutine *coroutine;
@@ -149,6 +165,11 @@ struct crn_process {
     size_t findings_count;
     const struct crn_coroutine *coroutines; /* all of them, if they were asked for */
     size_t coroutines_count;
+    bool has_live;                    /* the live heap was looked at */
+    const struct crn_live *live_rows; /* what grows fastest first, then the biggest */
+    size_t live_rows_count;
+    bool has_memory;
+    struct crn_record_memory memory; /* what is resident, if it was looked at */
 };
 
 /* A module some of whose code has no names. */

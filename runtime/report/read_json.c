@@ -371,6 +371,83 @@ static void coroutines_take(struct reader *reader, const json_t *object,
     process->coroutines_count = count;
 }
 
+static double seconds_or_unknown(struct reader *reader, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return value == NULL || json_is_null(value) ? -1 : seconds_get(reader, object, key);
+}
+
+static void live_take(struct reader *reader, const json_t *object, struct crn_live *live)
+{
+    live->id = id_get(reader, object);
+    live->blocks = count_get(reader, object, "blocks", 0);
+    live->bytes = count_get(reader, object, "bytes", 0);
+    live->is_sampled = json_is_true(json_object_get(object, "sampled"));
+    live->estimate.blocks = (double)count_get(reader, object, "estimated_blocks", 0);
+    live->estimate.bytes = (double)count_get(reader, object, "estimated_bytes", 0);
+    live->estimate.sampled = live->is_sampled ? live->blocks : 0;
+    live->retained_bytes = count_get(reader, object, "retained_bytes", UINT64_MAX);
+    live->allocated = stack_take(reader, object, "alloc_stack");
+    live->chain = chain_take(reader, object);
+    const json_t *ages = array_get(reader, object, "ages");
+    for (unsigned age = 0; age < CRN_AGE_COUNT; age++) {
+        const json_t *of_age = json_array_get(ages, age);
+        live->ages[age].blocks = count_get(reader, of_age, "blocks", 0);
+        live->ages[age].bytes = count_get(reader, of_age, "bytes", 0);
+    }
+    const json_t *growth = object_get(reader, object, "growth");
+    live->bytes_per_s = seconds_or_unknown(reader, growth, "bytes_per_s");
+    live->since_s = seconds_or_unknown(reader, growth, "since_s");
+    live->shape = word_get(reader, growth, "shape", crn_growth_words, CRN_GROWTH_SHAPE_COUNT,
+                           CRN_GROWTH_UNKNOWN);
+}
+
+static void live_rows_take(struct reader *reader, const json_t *object, struct crn_process *process)
+{
+    const json_t *array = array_get(reader, object, "live");
+    size_t count = json_array_size(array);
+    struct crn_live *rows = crn_store_bytes(reader->report->store, count * sizeof *rows);
+    for (size_t i = 0; i < count && !reader->has_failed; i++)
+        live_take(reader, json_array_get(array, i), &rows[i]);
+    process->has_live = array != NULL;
+    process->live_rows = rows;
+    process->live_rows_count = count;
+}
+
+static void memory_take(struct reader *reader, const json_t *object, struct crn_process *process)
+{
+    const json_t *memory = object_get(reader, object, "memory");
+    struct crn_record_memory *to = &process->memory;
+    const struct {
+        const char *key;
+        uint64_t *value;
+    } sizes[] = {{"resident_bytes", &to->resident_bytes},
+                 {"heap_bytes", &to->heap_bytes},
+                 {"stacks_bytes", &to->stacks_bytes},
+                 {"idle_stacks_bytes", &to->idle_stacks_bytes},
+                 {"thread_stacks_bytes", &to->thread_stacks_bytes},
+                 {"mappings_bytes", &to->mappings_bytes},
+                 {"own_bytes", &to->own_bytes},
+                 {"limit_bytes", &to->limit_bytes},
+                 {"left_bytes", &to->left_bytes}};
+    process->has_memory = memory != NULL;
+    for (unsigned i = 0; i < CRN_COUNT_OF(sizes); i++)
+        *sizes[i].value = count_get(reader, memory, sizes[i].key, UINT64_MAX);
+    to->limit_kind =
+        word_get(reader, memory, "limit", crn_limit_words, CRN_LIMIT_KIND_COUNT, CRN_LIMIT_UNKNOWN);
+}
+
+/* When the check ran, and what was foreseen of it. */
+static void check_take(struct reader *reader, const json_t *object, struct crn_process *process)
+{
+    const json_t *check = object_get(reader, object, "check");
+    process->check_kind =
+        word_get(reader, check, "kind", crn_check_words, CRN_CHECK_KIND_COUNT, CRN_CHECK_END);
+    process->check_number = count_get(reader, check, "number", 0);
+    process->predicted_pause_s = seconds_or_unknown(reader, check, "predicted_pause_s");
+    process->copied_bytes = count_get(reader, check, "copied_bytes", 0);
+}
+
 static void arguments_take(struct reader *reader, const json_t *object, struct crn_process *process)
 {
     const json_t *array = array_get(reader, object, "argv");
@@ -406,6 +483,9 @@ static void process_take(struct reader *reader, const json_t *object)
         summary_take(reader, summary, &process);
     leaks_take(reader, object, &process);
     coroutines_take(reader, object, &process);
+    check_take(reader, object, &process);
+    live_rows_take(reader, object, &process);
+    memory_take(reader, object, &process);
     report->processes = crn_grow(report->processes, report->processes_count,
                                  &report->processes_room, sizeof *report->processes);
     report->processes[report->processes_count++] = process;

@@ -2,7 +2,7 @@
 #define CRN_REPORT_READ_JSON_H
 /*
  * Reads a JSON report back into the model, as far as two reports are compared: processes, their
- * sums, leaks and coroutines.  Findings and the addresses of blocks stay behind.
+ * sums, leaks, coroutines and what is alive.  Findings and the addresses of blocks stay behind.
  *
  * A report may come from anywhere.  What a key holds is of the kind that README.md names, or the
  * report is refused; keys that are missing or null are unknown.  Parsing it takes at most

@@ -141,6 +141,8 @@ static void frames_choose(struct crn_report *report)
             stack_count(process->findings[j].stack, written, count);
             coroutine_count(process->findings[j].coroutine, written, count);
         }
+        for (size_t j = 0; j < process->live_rows_count; j++)
+            stack_count(process->live_rows[j].allocated, written, count);
         for (size_t j = 0; j < process->coroutines_count; j++)
             coroutine_count(&process->coroutines[j], written, count);
     }

@@ -3,6 +3,8 @@
  */
 #include "report/words.h"
 
+#include <stddef.h>
+
 const char *const crn_verdict_words[] = {
     [CRN_VERDICT_LIVE] = "live",           [CRN_VERDICT_STALE] = "stale",
     [CRN_VERDICT_COMPLETED] = "completed", [CRN_VERDICT_CANCELLED] = "cancelled",
@@ -27,6 +29,19 @@ const char *const crn_root_words[] = {
     [CRN_ROOT_GLOBAL] = "global",     [CRN_ROOT_TLS] = "tls",       [CRN_ROOT_STACK] = "stack",
     [CRN_ROOT_REGISTER] = "register", [CRN_ROOT_REGION] = "region", [CRN_ROOT_MAPPING] = "mapping",
     [CRN_ROOT_KERNEL] = "kernel",
+};
+
+const char *const crn_growth_words[] = {
+    [CRN_GROWTH_UNKNOWN] = "unknown",
+    [CRN_GROWTH_STARTUP] = "startup",
+    [CRN_GROWTH_CHURN] = "churn",
+    [CRN_GROWTH_STEADY] = "steady",
+};
+
+const char *const crn_limit_words[] = {
+    [CRN_LIMIT_UNKNOWN] = NULL,
+    [CRN_LIMIT_CGROUP] = "cgroup",
+    [CRN_LIMIT_MACHINE] = "machine",
 };
 
 const char *const crn_finding_words[] = {

@@ -9,6 +9,8 @@ extern const char *const crn_verdict_words[CRN_VERDICT_COUNT];
 extern const char *const crn_mechanism_words[CRN_MECHANISM_COUNT];
 extern const char *const crn_coro_state_words[CRN_CORO_STATE_COUNT];
 extern const char *const crn_root_words[CRN_ROOT_KIND_COUNT];
+extern const char *const crn_growth_words[CRN_GROWTH_SHAPE_COUNT];
+extern const char *const crn_limit_words[CRN_LIMIT_KIND_COUNT]; /* NULL: unknown */
 extern const char *const crn_finding_words[CRN_FINDING_COUNT];
 extern const char *const crn_check_words[CRN_CHECK_KIND_COUNT];
 

@@ -315,6 +315,67 @@ Test(diff, a_report_read_from_its_json_is_the_same)
     cr_expect_str_eq(process->leaks[0].chain.links[0].coroutine->name, "wait");
 }
 
+/* A server whose live heap was looked at, at a time. */
+static void live_make(struct crn_report *report, uint64_t blocks)
+{
+    begin("/srv/a", "x", 1);
+    maker.process.flags |= CRN_PROCESS_LIVE;
+    maker.process.live_bytes = 3000 + blocks * 100;
+    uint32_t grows = maker_node(&maker, 0, BASE + 1), stays = maker_node(&maker, 0, BASE + 3);
+    maker_live(&maker, stays, CRN_GROWTH_STARTUP, 3, 3, 3000);
+    struct crn_record_live *live =
+        maker_live(&maker, grows, CRN_GROWTH_STEADY, 2, blocks, blocks * 100);
+    live->bytes_per_hour = 7200;
+    live->since_ns = 60 * 1000000000ull;
+    maker_live_link(&maker, CRN_LINK_ROOT)->name = maker_string(&maker, "sessions");
+    maker_live_link(&maker, CRN_LINK_LEAK)->bytes = 100;
+    maker.counts[CRN_SECTION_MEMORY] = 1;
+    maker.memory = (struct crn_record_memory){.resident_bytes = 1 << 20,
+                                              .heap_bytes = UINT64_MAX,
+                                              .limit_bytes = 1 << 30,
+                                              .limit_kind = CRN_LIMIT_CGROUP};
+    end(report);
+}
+
+Test(diff, what_is_alive_and_grew_is_told)
+{
+    live_make(old, 10);
+    live_make(new, 50);
+    const struct crn_diff_program *program = &compare()->programs[0];
+    cr_assert(program->has_live);
+    expect_counts(&program->live, 0, 0, 1, 0, 1);
+    const struct crn_diff_row *row = crn_diff_rows(&program->live, CRN_CHANGE_GROWN);
+    cr_expect_eq(row->new.bytes - row->old.bytes, 4000);
+    cr_expect_not(crn_diff_is_worse(compare(), true));
+}
+
+Test(diff, what_is_alive_is_compared_only_where_both_looked)
+{
+    begin("/srv/a", "x", 1);
+    end(old);
+    live_make(new, 50);
+    cr_expect_not(compare()->programs[0].has_live);
+}
+
+Test(diff, what_is_alive_goes_through_json)
+{
+    live_make(old, 10);
+    read_again(old);
+    const struct crn_diff *diff = crn_diff_make(store, old, read_back);
+    expect_counts(&diff->programs[0].live, 0, 0, 0, 0, 2);
+    const struct crn_process *process = &read_back->processes[0];
+    cr_assert_eq(process->live_rows_count, 2);
+    const struct crn_live *live = &process->live_rows[0];
+    cr_expect_eq(live->shape, CRN_GROWTH_STEADY);
+    cr_expect_float_eq(live->bytes_per_s, 2, 1e-9);
+    cr_expect_float_eq(live->since_s, 60, 1e-9);
+    cr_expect_eq(live->ages[2].bytes, 1000);
+    cr_expect_str_eq(live->chain.links[0].name, "sessions");
+    cr_expect_eq(process->memory.resident_bytes, 1 << 20);
+    cr_expect_eq(process->memory.heap_bytes, UINT64_MAX);
+    cr_expect_eq(process->memory.limit_kind, CRN_LIMIT_CGROUP);
+}
+
 static enum crn_status read_text(const char *text)
 {
     return crn_report_add_json(read_back, text, strlen(text), "text", message, sizeof message);
