@@ -28,6 +28,8 @@ ROWS = (
     ("forks 1000000", "printed"),
     ("forks 5000000", "printed"),
     ("forks 5000000 busy", "printed"),
+    ("forks 1000000 keeps", "printed"),
+    ("forks 5000000 keeps", "printed"),
     ("forks 1000000 leaky", "printed"),
     ("slabs 32768 1", "printed"),
     ("slabs 32768 2", "printed"),

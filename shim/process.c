@@ -17,6 +17,7 @@
 #include "live/live.h"
 #include "base/held.h"
 #include "base/sys.h"
+#include "base/written.h"
 #include "record/door.h"
 #include "record/modules.h"
 #include "snap/stop.h"
@@ -225,6 +226,7 @@ static void child_begin(void)
     crn_stderr_after_fork();
     crn_shim.process.started_unix_ns = crn_unix_now_ns();
     crn_shim.process.started_ns = crn_now_ns();
+    crn_written_after_fork();
     crn_heap_after_fork(&crn_heap);
     crn_tree_after_fork(&crn_tree);
     crn_rules_after_fork();

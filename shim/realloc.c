@@ -66,6 +66,9 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
     if (known->record == NULL || usable > CRN_CLASS_SMALL_MAX_BYTES)
         usable = sallocx(block, 0);
     crn_owner_count(owner, 1); /* first: a scope must not look empty in between */
+    if (CRN_UNLIKELY(crn_heap.young.is_open) && known->record != NULL &&
+        crn_birth_of(&crn_heap, known->record) < crn_heap.birth_line)
+        crn_heap.young.has_grown = 1;
     if (known->record != NULL) {
         /* The exact size is never more than what the page's class says. */
         if (usable > known->usable)

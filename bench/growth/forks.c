@@ -1,7 +1,7 @@
 /*
  * A child that ends at once by _exit, of a program with as many blocks as the argument says; or one
- * that leaks a block before ("leaky"), or that has made some and freed them ("busy").  Processor
- * time of both.
+ * that keeps a block ("keeps") or leaks one ("leaky"), or that has made some and freed them
+ * ("busy").  Processor time of both.
  */
 #include "growth.h"
 
@@ -11,10 +11,15 @@
 enum { CHILDREN = 20, LEAKY_CHILDREN = 3, BLOCK_BYTES = 40, PASSING = 300 };
 
 static void **blocks;
+static void *kept;
 static const char *how = "";
 
 static void child_work(void)
 {
+    if (strcmp(how, "keeps") == 0) {
+        kept = malloc(55);
+        OPAQUE(kept);
+    }
     if (strcmp(how, "leaky") == 0) {
         void *volatile lost = malloc(55);
         lost = NULL;

@@ -18,6 +18,7 @@ enum { WAY_SCAN, WAY_WORDS, WAY_MINCORE };
 
 static int pagemap_fd = -1, memory_fd = -1;
 static unsigned ways_left_out;
+static bool leaves_out_inherited;
 
 /* What of PAGEMAP_SCAN this kernel knows. */
 static enum { SCAN_WITH_GUARDS, SCAN_PLAIN, SCAN_NOT } scan_support;
@@ -45,6 +46,7 @@ static enum { SWAP_NOT_ASKED, SWAP_NONE, SWAP_SOME } private_swap;
 void crn_pages_open(void)
 {
     private_swap = SWAP_NOT_ASKED;
+    leaves_out_inherited = false;
     pagemap_open();
 }
 
@@ -164,6 +166,17 @@ static unsigned flags_of_categories(uint64_t categories)
            ((categories & SCAN_OF_FILE) != 0 ? CRN_PAGES_OF_FILE : 0);
 }
 
+static uintptr_t runs_by_words(struct runs *runs, uintptr_t start, uintptr_t end);
+
+/* A run of the scan, which does not tell who else has a page. */
+static void runs_add_scanned(struct runs *runs, uintptr_t start, uintptr_t end, unsigned flags)
+{
+    if (leaves_out_inherited && flags == CRN_PAGES_PRESENT)
+        start = runs_by_words(runs, start, end);
+    if (start < end)
+        runs_add(runs, start, end, flags);
+}
+
 /* Answers false when the kernel does not know the call; nothing was visited then. */
 static bool runs_by_scan(struct runs *runs, uintptr_t start, uintptr_t end)
 {
@@ -188,8 +201,8 @@ static bool runs_by_scan(struct runs *runs, uintptr_t start, uintptr_t end)
             continue;
         }
         for (long i = 0; i < count; i++)
-            runs_add(runs, regions[i].start, regions[i].end,
-                     flags_of_categories(regions[i].categories));
+            runs_add_scanned(runs, regions[i].start, regions[i].end,
+                             flags_of_categories(regions[i].categories));
         if (request.walk_end <= start)
             break; /* never seen */
         start = request.walk_end;
@@ -237,10 +250,17 @@ static const uint64_t WORD_PRESENT = (uint64_t)1 << 63;
 static const uint64_t WORD_SWAPPED = (uint64_t)1 << 62;
 static const uint64_t WORD_OF_FILE = (uint64_t)1 << 61;
 static const uint64_t WORD_GUARD = (uint64_t)1 << 58;
+static const uint64_t WORD_EXCLUSIVE = (uint64_t)1 << 56;
+
+/* Of an anonymous page that another process has, too. */
+static bool is_inherited(uint64_t word)
+{
+    return (word & (WORD_PRESENT | WORD_SWAPPED | WORD_OF_FILE | WORD_EXCLUSIVE)) == WORD_PRESENT;
+}
 
 static unsigned flags_of_word(uint64_t word)
 {
-    if ((word & WORD_GUARD) != 0)
+    if ((word & WORD_GUARD) != 0 || (leaves_out_inherited && is_inherited(word)))
         return 0;
     unsigned flags = ((word & WORD_PRESENT) != 0 ? CRN_PAGES_PRESENT : 0) |
                      ((word & WORD_SWAPPED) != 0 ? CRN_PAGES_SWAPPED : 0);
@@ -327,6 +347,25 @@ bool crn_pages_cached(uintptr_t start, uintptr_t end, page_visit *visit, void *u
     start = runs_by_mincore(&runs, start, end, CRN_PAGES_CACHED | CRN_PAGES_OF_FILE);
     runs_end(&runs);
     return start >= end;
+}
+
+bool crn_pages_leave_out_inherited(bool is_wanted)
+{
+    leaves_out_inherited = is_wanted && pagemap_fd >= 0 && !is_left_out(WAY_WORDS);
+    return leaves_out_inherited;
+}
+
+bool crn_pages_is_exclusive(uintptr_t address)
+{
+    uint64_t word = 0;
+    bool must_close = pagemap_fd < 0;
+    pagemap_open();
+    bool is_told =
+        pagemap_fd >= 0 && crn_syscall4(SYS_pread64, pagemap_fd, &word, sizeof word,
+                                        (address >> CRN_PAGE_SHIFT) * sizeof word) == sizeof word;
+    if (must_close)
+        crn_pages_close();
+    return is_told && (word & WORD_PRESENT) != 0 && (word & WORD_EXCLUSIVE) != 0;
 }
 
 static void there_count(uintptr_t start, uintptr_t end, unsigned flags, void *user)

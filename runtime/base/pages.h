@@ -53,6 +53,15 @@ void crn_pages_huge_runs(uintptr_t start, uintptr_t end,
                          void (*visit)(uintptr_t start, uintptr_t end, unsigned flags, void *user),
                          void *user);
 
+/*
+ * From here on (or no longer), until crn_pages_open is called next, pages of private memory that a
+ * forked child has not written to are left out of all runs (written.h).  False: they are not.
+ */
+bool crn_pages_leave_out_inherited(bool is_wanted);
+
+/* Whether no other process has the page that lies at this address; false: not known. */
+bool crn_pages_is_exclusive(uintptr_t address);
+
 /* Opens and closes what these read; they open it by themselves when needed. */
 void crn_pages_open(void);
 void crn_pages_close(void);

@@ -5,10 +5,13 @@
 #include "check/guard.h"
 #include "check/hold.h"
 #include "check/host.h"
+#include "base/pages.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
+#include "mark/slices.h"
 #include "mark/spare.h"
+#include "snap/narrow.h"
 #include "snap/take.h"
 
 #include <string.h>
@@ -55,22 +58,48 @@ struct picture {
     enum crn_status status;
 };
 
-static void picture_mark(void *argument)
+static void picture_take(struct picture *picture, bool is_narrow)
 {
-    struct picture *picture = argument;
     struct crn_check *check = picture->check;
     memset(&check->mark, 0, sizeof check->mark);
+    check->occasion.is_narrow = is_narrow;
     picture->status = crn_snap_take(&check->snap, picture->stopped, &picture->taker,
                                     &check->occasion, check->birth_from, picture->is_torn);
     if (picture->status == CRN_OK)
         picture->status =
             crn_mark_run_again(&check->mark, &check->snap, check->earlier, check->line);
+}
+
+/* Whether all is said by a narrow picture, which then stays (snap/narrow.h). */
+static bool narrow_suffices(struct picture *picture)
+{
+    struct crn_check *check = picture->check;
+    if (!crn_host.process->is_forked || !check->occasion.is_end || check->lists_all ||
+        !crn_narrow_is_possible(check->birth_from))
+        return false;
+    picture_take(picture, true);
+    if (picture->status == CRN_OK && crn_narrow_is_enough(&check->snap) &&
+        !crn_mark_has_doubts(&check->mark))
+        return true;
+    if (picture->status == CRN_OK)
+        crn_mark_free(&check->mark);
+    crn_snap_free(&check->snap);
+    return false;
+}
+
+static void picture_mark(void *argument)
+{
+    struct picture *picture = argument;
+    struct crn_check *check = picture->check;
+    if (!narrow_suffices(picture))
+        picture_take(picture, false);
     if (picture->status != CRN_OK)
         return;
     crn_leaks_collect(&check->leaks, &check->mark, check->draft, check->lists_all);
     if (check->finds_spares)
         crn_spares_find(&check->mark);
     crn_findings_find(&check->findings, &check->mark, check->only_new);
+    crn_pages_leave_out_inherited(false);
 }
 
 /*

@@ -18,6 +18,7 @@ enum { CRN_YOUNG_MAX = 1024 };
 struct crn_young {
     _Atomic uint32_t is_open;
     _Atomic uint32_t count; /* may pass the most while threads close it */
+    _Atomic uint32_t has_grown; /* a block that is older was resized where it is: it is new now */
     _Atomic uintptr_t starts[CRN_YOUNG_MAX];
 };
 
@@ -35,6 +36,13 @@ CRN_INLINE void crn_young_note(struct crn_young *young, uintptr_t start)
 }
 
 struct crn_heap;
+
+/*
+ * Of an open list: the blocks with at least this birth that are alive, ascending.  Answers how many
+ * there are; `blocks` has room for CRN_YOUNG_MAX.
+ */
+struct crn_block;
+size_t crn_young_list(struct crn_heap *heap, uint64_t birth, struct crn_block *blocks);
 
 /* Of an open list: whether any block with at least this birth is alive. */
 bool crn_young_any_since(struct crn_heap *heap, uint64_t birth, int tid);

@@ -66,6 +66,68 @@ static bool block_visit(const struct crn_block *block, void *user)
     return true;
 }
 
+/* Numbers for the records of the pages in which blocks of a narrow picture begin, from 1. */
+static bool numbers_make(struct crn_mark *mark)
+{
+    const struct crn_snap *snap = mark->snap;
+    const struct crn_index *index = &snap->heap->index;
+    size_t last_page = SIZE_MAX, count = 1;
+    for (size_t i = 0; i < snap->only_count; i++) {
+        size_t page = (snap->only[i].start - index->base) >> CRN_PAGE_SHIFT;
+        count += page != last_page ? crn_page_slots(index->pages[page]) : 0;
+        last_page = page;
+    }
+    mark->record_of = crn_arena_alloc(&mark->arena, count * sizeof *mark->record_of);
+    mark->record_count = count;
+    return mark->record_of != NULL;
+}
+
+/* Where block_visit takes the index's numbers, these are made as pages come up. */
+struct numbering {
+    struct crn_mark *mark;
+    size_t page;          /* the last one that came up */
+    crn_slot first, next; /* its first number, and the next page's */
+};
+
+static bool narrow_visit(const struct crn_block *block, void *user)
+{
+    struct numbering *numbering = user;
+    struct crn_mark *mark = numbering->mark;
+    const struct crn_index *index = &mark->snap->heap->index;
+    size_t page = (block->start - index->base) >> CRN_PAGE_SHIFT;
+    size_t last = (block->start + block->usable - 1 - index->base) >> CRN_PAGE_SHIFT;
+    uint64_t row = index->pages[page];
+    uint32_t first = crn_page_first(row), record = (uint32_t)(block->record - index->records);
+    bool is_wide = block->usable >= CRN_WIDE_FROM_BYTES;
+    if (page != numbering->page) {
+        numbering->page = page;
+        numbering->first = numbering->next;
+        numbering->next += crn_page_slots(row);
+        for (uint32_t i = 0; i < crn_page_slots(row); i++)
+            mark->record_of[numbering->first + i] = first + i;
+        if (!is_wide)
+            row_set(mark, page, (row & UINT32_MAX) | (uint64_t)numbering->first << 32);
+    }
+    crn_slot slot = numbering->first + (record - first);
+    if (is_wide)
+        return wide_enter(mark, block, slot);
+    block_enter(mark, slot, block->start, block->record);
+    for (size_t covered = page + 1; covered <= last && covered < mark->pages; covered++)
+        row_set(mark, covered, (uint64_t)(page + 1) << 32);
+    return true;
+}
+
+static void blocks_enter(struct crn_mark *mark)
+{
+    const struct crn_snap *snap = mark->snap;
+    struct numbering numbering = {.mark = mark, .page = SIZE_MAX, .next = 1};
+    for (size_t i = 0; snap->is_narrow && i < snap->only_count; i++)
+        if (!narrow_visit(&snap->only[i], &numbering))
+            return;
+    if (!snap->is_narrow)
+        crn_index_for_each(&snap->heap->index, snap->heap_end, block_visit, mark);
+}
+
 static void address_close(struct crn_mark *mark, uintptr_t address)
 {
     struct crn_target target;
@@ -133,6 +195,8 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
     if (mark->pages > index->pages_span.committed / sizeof(uint64_t))
         mark->pages = index->pages_span.committed / sizeof(uint64_t);
     mark->record_count = index->records_made;
+    if (snap->is_narrow && !numbers_make(mark))
+        return CRN_ERR_NO_MEMORY;
     mark->slot_count = mark->record_count + snap->outside_count;
     mark->bit_words = mark->slot_count / 64 + 1;
     mark->colours = crn_arena_alloc(&mark->arena, mark->bit_words * 64);
@@ -148,7 +212,7 @@ enum crn_status crn_colours_build(struct crn_mark *mark)
     if (mark->arena.exhausted ||
         !crn_span_init_passing(&mark->spans[CRN_SPAN_WIDE], wide_max * sizeof(struct crn_target)))
         return CRN_ERR_NO_MEMORY;
-    crn_index_for_each(index, snap->heap_end, block_visit, mark);
+    blocks_enter(mark);
     if (mark->arena.exhausted)
         return CRN_ERR_NO_MEMORY;
     for (size_t i = 0; i < snap->outside_count; i++)
@@ -200,6 +264,12 @@ void crn_mark_for_each(const struct crn_mark *mark, const uint64_t *bits,
     uintptr_t base = mark->snap->heap->index.base;
     const struct crn_target *wide = crn_wide_blocks(mark), *wide_end = wide + mark->wide_count;
     for (size_t page = 0; page < mark->pages; page++) {
+        size_t group_last = page | (((size_t)1 << CRN_ROWS_SHIFT) - 1);
+        if (mark->row_masks[page >> CRN_ROWS_SHIFT] == 0 &&
+            (wide == wide_end || (wide->start - base) >> CRN_PAGE_SHIFT > group_last)) {
+            page = group_last; /* no rows there, and no wide blocks */
+            continue;
+        }
         uint64_t row = crn_row_get(mark, page);
         if (CRN_UNLIKELY(wide < wide_end && (wide->start - base) >> CRN_PAGE_SHIFT == page)) {
             if (crn_bit_get(bits, wide->slot))

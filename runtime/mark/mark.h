@@ -31,7 +31,10 @@ enum {
 
 enum { CRN_NO_GROUP = 0 };
 
-/* A block by number: the record's index, or behind all records, the row of an outside block. */
+/*
+ * A block by number: the record's index, or behind all records, the row of an outside block.  In a
+ * narrow picture records have numbers of their own, from 1, so that tables are as small as it is.
+ */
 typedef uint32_t crn_slot;
 
 /* One leaked block. */
@@ -92,6 +95,7 @@ struct crn_mark {
     size_t wide_count; /* blocks without rows, ascending: see target.h */
     bool has_closed; /* some blocks are special, or dead coroutine frames */
     size_t slot_count, record_count;
+    uint32_t *record_of; /* of a narrow picture: by slot, the record's index; else NULL */
     size_t bit_words; /* of tables of bits by slot */
     uint8_t *coro_reached; /* by coroutine: a live handle was found */
     uint8_t *coro_held;    /* by completed coroutine that keeps a result: somebody may take it */

@@ -130,7 +130,8 @@ void crn_scan_root(struct crn_scan *scan, const struct crn_root *root)
 {
     scan->step = root->step;
     scan->own_stack = 0;
-    range_read(scan, root->start, root->end, root->must_be_sparse, root->is_copy_only);
+    bool is_sparse = root->must_be_sparse || (scan->mark->snap->is_narrow && !root->is_written);
+    range_read(scan, root->start, root->end, is_sparse, root->is_copy_only);
 }
 
 void crn_scan_block(struct crn_scan *scan, uintptr_t start, size_t bytes)

@@ -265,3 +265,11 @@ void crn_odd_search(struct crn_odd_look *look)
         crn_scan_zone(&look->scan, i);
     }
 }
+
+bool crn_mark_has_doubts(const struct crn_mark *mark)
+{
+    bool has_any = false;
+    for (size_t i = 0; mark->doubted != NULL && i < mark->bit_words; i++)
+        has_any |= mark->doubted[i] != 0;
+    return has_any;
+}

@@ -47,7 +47,10 @@ CRN_INLINE void crn_odd_forget(struct crn_odd_look *look)
 /* Looks in all that is live now. */
 void crn_odd_search(struct crn_odd_look *look);
 
-/* Whether only a pointer at an odd offset leads to a block, or to a coroutine (by number). */
+/* Whether only a pointer at an odd offset leads to anything at all, */
+bool crn_mark_has_doubts(const struct crn_mark *mark);
+
+/* to a block, or to a coroutine (by number). */
 CRN_INLINE bool crn_block_is_doubted(const struct crn_mark *mark, crn_slot slot)
 {
     return mark->doubted != NULL && crn_bit_get(mark->doubted, slot);

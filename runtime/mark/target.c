@@ -111,8 +111,10 @@ bool crn_target_find(const struct crn_mark *mark, uintptr_t word, struct crn_tar
 
 struct crn_record *crn_slot_record(const struct crn_mark *mark, crn_slot slot)
 {
-    return slot < mark->record_count ? &mark->snap->heap->index.records[slot]
-                                     : &mark->snap->outside[slot - mark->record_count].record;
+    const uint32_t *record_of = mark->record_of;
+    return slot < mark->record_count
+               ? &mark->snap->heap->index.records[record_of != NULL ? record_of[slot] : slot]
+               : &mark->snap->outside[slot - mark->record_count].record;
 }
 
 size_t crn_slot_size(const struct crn_mark *mark, crn_slot slot)

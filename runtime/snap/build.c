@@ -46,7 +46,7 @@ void crn_snap_choose_roots(const struct crn_root_choice *choice)
 #define GROW_FAILED
 void crn_build_root(struct crn_snap_builder *builder, struct crn_root root)
 {
-    if (root.start >= root.end || crn_root_is_left_out(root.kind))
+    if (root.start >= root.end || (crn_root_is_left_out(root.kind) && !root.is_written))
         return;
     if (crn_root_choice.is_unaligned)
         root.step = 1;

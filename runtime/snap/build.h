@@ -143,6 +143,10 @@ void crn_build_kernel(struct crn_snap_builder *builder);
 void crn_build_rings(struct crn_snap_builder *builder);
 void crn_build_frames(struct crn_snap_builder *builder);
 
+/* The blocks of a narrow picture, and what of inherited ones may lead to them (narrow.h). */
+bool crn_build_only(struct crn_snap_builder *builder);
+bool crn_build_inherited(struct crn_snap_builder *builder);
+
 /* Brings the opaque ranges in order, when all are there. */
 void crn_build_opaques_finish(struct crn_snap *snap);
 

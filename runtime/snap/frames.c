@@ -8,6 +8,7 @@
 #include "snap/build.h"
 #include "base/pages.h"
 #include "base/sort.h"
+#include "snap/narrow.h"
 #include "coro/cxx20.h"
 
 /* Which pages of [start, start + WINDOW_BYTES) have contents. */
@@ -142,7 +143,7 @@ void crn_build_frames(struct crn_snap_builder *builder)
         !span_reserve(&snap->frames_span, blocks_most))
         return;
     snap->frame_node_get = frame_node_get;
-    crn_index_for_each(&snap->heap->index, snap->heap_end, block_visit, &sweep);
+    crn_snap_blocks_each(snap, block_visit, &sweep);
     sweep.unreadable_at = 0;
     for (size_t i = 0; i < snap->outside_count; i++)
         block_look(&sweep, snap->outside[i].start, snap->outside[i].usable);

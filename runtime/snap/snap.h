@@ -19,6 +19,7 @@ struct crn_root {
     bool must_be_sparse;  /* read only pages that have contents */
     bool is_copy_only;    /* of a file mapping: only pages that were written */
     bool is_shared;       /* rows of `shared` lie in it */
+    bool is_written;      /* a piece of inherited blocks: see narrow.h */
     uint32_t name;        /* offset in `names`; 0: none */
 };
 
@@ -113,12 +114,16 @@ struct crn_occasion {
     bool is_end;    /* of the program: every cancellation is over */
     uint32_t scope; /* that ends now, or that is asked about; 0: all */
     bool is_scope_end;
+    bool is_narrow; /* take a narrow picture: see narrow.h */
 };
 
 struct crn_snap {
     struct crn_heap *heap;
     uintptr_t heap_end;  /* every block in the region lies below */
     uint64_t birth_from; /* judge only blocks born at or after */
+    bool is_narrow;      /* there are no other blocks than these, ascending: see narrow.h */
+    struct crn_block *only;
+    size_t only_count;
 
     struct crn_root *roots;
     size_t root_count;

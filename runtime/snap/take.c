@@ -131,6 +131,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->is_unaligned = crn_root_choice.is_unaligned;
     snap->is_aligned_only = crn_root_choice.is_aligned_only;
     snap->occasion = *occasion;
+    snap->is_narrow = occasion->is_narrow;
     enum crn_status status = CRN_ERR_NO_MEMORY;
     crn_pages_open();
     crn_build_name(&builder, "%s", "");
@@ -139,8 +140,9 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     else
         crn_build_kernel(&builder);
     crn_pages_beware(builder.has_userfaultfd);
-    if (stopped_collect(&builder, stopped) && bearers_collect(&builder) && own_collect(&builder) &&
-        crn_build_stacks(&builder) && outside_collect(snap)) {
+    if (crn_build_only(&builder) && stopped_collect(&builder, stopped) &&
+        bearers_collect(&builder) && own_collect(&builder) && crn_build_stacks(&builder) &&
+        outside_collect(snap)) {
         status = crn_build_mappings(&builder);
         crn_build_threads(&builder, taker);
         crn_build_coros(&builder, taker);
@@ -148,6 +150,8 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
         if (taker->beforehand == NULL)
             crn_build_rings(&builder);
         crn_build_frames(&builder);
+        if (!crn_build_inherited(&builder))
+            status = CRN_ERR_SYSTEM;
         crn_build_opaques_finish(snap);
     }
     if (snap->arena.exhausted)
