@@ -167,11 +167,26 @@ static CRN_COLD uint32_t stack_sample(struct crn_thread *self, const uintptr_t *
     else
         self->capture.until_sample =
             crn_shim.phase == CRN_SHIM_COLD || crn_shim.phase == CRN_SHIM_EARLY ? 0 : INT64_MAX / 2;
-    return is_hit ? crn_shim_capture(self, frame) : 0;
+    if (!is_hit)
+        return 0;
+    crn_births_tick(&crn_heap);
+    return crn_shim_capture(self, frame);
+}
+
+/*
+ * A thread that frees as much as it makes hands no counts in, and the birth clock would stand
+ * still.
+ */
+static void births_keep_going(const struct crn_thread *self)
+{
+    enum { ALLOCATIONS = 256 };
+    if (CRN_UNLIKELY(self->counts.allocations % ALLOCATIONS == 0))
+        crn_births_tick(&crn_heap);
 }
 
 uint32_t crn_shim_stack_take(struct crn_thread *self, const uintptr_t *frame)
 {
+    births_keep_going(self);
     if (CRN_UNLIKELY(crn_shim.takes_stacks != CRN_STACKS_FULL))
         return stack_sample(self, frame);
     self->capture.until_sample = -1;

@@ -33,30 +33,30 @@ static uint64_t granularity_ns(uint64_t elapsed)
     return elapsed >> 17 > SECOND_NS ? elapsed >> 17 : SECOND_NS;
 }
 
-static uint64_t *time_at(struct crn_births *births, uint32_t stamp)
+/* Of `times` or `levels`. */
+static uint64_t table_get(const struct crn_span *table, uint32_t stamp)
 {
     size_t bytes = ((size_t)stamp + 1) * sizeof(uint64_t);
-    if (births->times.reserved < bytes || !crn_span_ensure(&births->times, bytes))
-        return NULL;
-    return (uint64_t *)births->times.base + stamp;
+    return bytes <= table->committed ? ((uint64_t *)table->base)[stamp] : 0;
+}
+
+static void table_set(struct crn_span *table, uint32_t stamp, uint64_t value)
+{
+    size_t bytes = ((size_t)stamp + 1) * sizeof value;
+    if (table->reserved >= bytes && crn_span_ensure(table, bytes))
+        __atomic_store_n((uint64_t *)table->base + stamp, value, __ATOMIC_RELAXED);
 }
 
 static uint64_t time_get(struct crn_births *births, uint32_t stamp)
 {
-    size_t bytes = ((size_t)stamp + 1) * sizeof(uint64_t);
-    return bytes <= births->times.committed ? ((uint64_t *)births->times.base)[stamp] : 0;
-}
-
-static void time_set(struct crn_births *births, uint32_t stamp, uint64_t ns)
-{
-    uint64_t *time = time_at(births, stamp);
-    if (time != NULL)
-        __atomic_store_n(time, ns, __ATOMIC_RELAXED);
+    return table_get(&births->times, stamp);
 }
 
 static void time_note(struct crn_heap *heap, uint64_t birth, uint64_t elapsed)
 {
-    time_set(&heap->births, stamp_of(birth), elapsed);
+    int64_t level = heap->live_bytes;
+    table_set(&heap->births.times, stamp_of(birth), elapsed);
+    table_set(&heap->births.levels, stamp_of(birth), level > 0 ? (uint64_t)level : 0);
     heap->births.last_ns = elapsed;
 }
 
@@ -70,6 +70,7 @@ void crn_births_init(struct crn_heap *heap)
     births->sweep_at = CRN_BIRTH_EXACT + CRN_BIRTH_SWEEP_EVERY;
     if (!crn_span_init(&births->times, bytes))
         births->times.base = NULL; /* ages are not known, then; all else is */
+    crn_span_init(&births->levels, bytes);
 }
 
 /*
@@ -77,7 +78,7 @@ void crn_births_init(struct crn_heap *heap)
  */
 
 struct choice {
-    uint64_t birth, ns;
+    uint64_t birth, ns, level;
     uint32_t stamp; /* 0: none yet */
 };
 enum { FRESH_MOST = 256, KEEP_MOST = CRN_BIRTH_KEPT / 2 - 32 };
@@ -88,6 +89,14 @@ static bool choice_less(const void *a, const void *b)
     return ((const struct choice *)a)->birth < ((const struct choice *)b)->birth;
 }
 
+/* A birth whose stamp is `now`, and will be `stamp`. */
+static struct choice choice_of(const struct crn_births *births, uint64_t birth, uint32_t now,
+                               uint32_t stamp)
+{
+    return (struct choice){birth, table_get(&births->times, now), table_get(&births->levels, now),
+                           stamp};
+}
+
 /* All that could be kept: what was until now, some of those that are to be swept now, the line. */
 static size_t candidates_list(struct crn_heap *heap, uint64_t cutoff)
 {
@@ -95,19 +104,18 @@ static size_t candidates_list(struct crn_heap *heap, uint64_t cutoff)
     size_t count = 0;
     for (uint32_t stamp = 1; stamp < CRN_BIRTH_KEPT; stamp++)
         if (births->kept[stamp] != 0)
-            choices[count++] = (struct choice){births->kept[stamp], time_get(births, stamp), stamp};
+            choices[count++] = choice_of(births, births->kept[stamp], stamp, stamp);
     uint64_t first = successor(births->swept < CRN_BIRTH_OWN ? CRN_BIRTH_OWN : births->swept);
     uint64_t step = cutoff > first ? (cutoff - first) / FRESH_MOST + 1 : 1;
     for (uint64_t at = first; at <= cutoff; at += step) {
         uint64_t birth = successor(at - 1);
-        choices[count++] = (struct choice){birth, time_get(births, stamp_of(birth)), 0};
+        choices[count++] = choice_of(births, birth, stamp_of(birth), 0);
     }
     bool is_new = heap->birth_line >= first && heap->birth_line <= cutoff;
     for (size_t i = 0; i < count; i++)
         is_new &= choices[i].birth != heap->birth_line;
     if (is_new)
-        choices[count++] =
-            (struct choice){heap->birth_line, time_get(births, stamp_of(heap->birth_line)), 0};
+        choices[count++] = choice_of(births, heap->birth_line, stamp_of(heap->birth_line), 0);
     crn_sort(choices, count, sizeof *choices, choice_less);
     return count;
 }
@@ -137,7 +145,8 @@ static size_t kept_choose(struct crn_heap *heap, uint64_t cutoff)
             choice.stamp = stamp_take(births, &next_free);
             if (choice.stamp == 0)
                 continue; /* cannot be: fewer than half of them are in use */
-            time_set(births, choice.stamp, choice.ns);
+            table_set(&births->times, choice.stamp, choice.ns);
+            table_set(&births->levels, choice.stamp, choice.level);
         }
         choices[left++] = choice;
     }
@@ -280,6 +289,43 @@ struct crn_birth_span crn_birth_time(struct crn_heap *heap, uint64_t birth)
     if (next <= heap->birth_now && time_get(births, next_stamp) != 0)
         span.to_ns = time_get(births, next_stamp);
     return span;
+}
+
+/* The stamp that blocks of a birth bear; 0: none does any more. */
+static uint32_t borne_stamp(const struct crn_births *births, uint64_t birth)
+{
+    if (birth > births->swept)
+        return stamp_of(birth);
+    for (uint32_t stamp = 1; stamp < CRN_BIRTH_KEPT; stamp++)
+        if (births->kept[stamp] == birth)
+            return stamp;
+    return 0;
+}
+
+uint64_t crn_birth_level(struct crn_heap *heap, uint64_t birth)
+{
+    uint32_t stamp = borne_stamp(&heap->births, birth);
+    return stamp != 0 ? table_get(&heap->births.levels, stamp) : 0;
+}
+
+void crn_births_visit(struct crn_heap *heap, uint64_t from,
+                      void (*visit)(void *user, uint64_t birth), void *user)
+{
+    struct crn_births *births = &heap->births;
+    uint64_t birth = heap->birth_now;
+    for (; birth > births->swept && birth >= from; birth--)
+        if (birth < CRN_BIRTH_OWN || stamp_of(birth) >= CRN_BIRTH_KEPT)
+            visit(user, birth);
+    while (birth >= from && birth > 0) { /* the kept ones, which stand in no order */
+        uint64_t next = 0;
+        for (uint32_t stamp = 1; stamp < CRN_BIRTH_KEPT; stamp++)
+            if (births->kept[stamp] <= birth && births->kept[stamp] > next)
+                next = births->kept[stamp];
+        if (next < from || next == 0)
+            return;
+        visit(user, next);
+        birth = next - 1;
+    }
 }
 
 void crn_births_after_fork(struct crn_heap *heap)

@@ -6,7 +6,7 @@
  * Births are numbered 1, 2, 3 … without end (64 bits).  A new one begins at every line that is
  * drawn (fork, mark, teardown), so that "born before the line" is exact, and otherwise when a
  * second has passed; later less often, when 1/131072 of the process's life has: that makes 1.2
- * million in ten years.  A table tells when each began.
+ * million in ten years.  A table tells when each began, and another how many bytes were live then.
  *
  * A record keeps its birth's *stamp*, the low 22 bits.  So a stamp comes round again after 4
  * million births, which lines may well use up.  Before that, blocks that are old by then are
@@ -38,6 +38,8 @@ enum {
 struct crn_births {
     uint64_t kept[CRN_BIRTH_KEPT]; /* by stamp: the birth; 0: the stamp is free */
     struct crn_span times;    /* uint64_t by stamp: when it began, ns since the start; 0: unknown */
+    struct crn_span levels; /* uint64_t by stamp: bytes live when it began, of all threads that had
+                             * handed their counts in */
     _Atomic uint64_t last_ns; /* when the newest began */
     uint64_t swept;           /* births up to here were swept; guarded by the lock, as follows: */
     _Atomic uint64_t sweep_at; /* the birth at which the next sweep is due */
@@ -56,6 +58,16 @@ struct crn_birth_span {
     uint64_t from_ns, to_ns;
 };
 struct crn_birth_span crn_birth_time(struct crn_heap *heap, uint64_t birth);
+
+/* How many bytes were live when a birth began, 64 KiB a thread more or less; 0: not known. */
+uint64_t crn_birth_level(struct crn_heap *heap, uint64_t birth);
+
+/*
+ * Calls visit(user, birth) for every birth that a block may bear and that is not older than
+ * `from`, the newest first.
+ */
+void crn_births_visit(struct crn_heap *heap, uint64_t from,
+                      void (*visit)(void *user, uint64_t birth), void *user);
 
 /* Makes the clock usable in a forked child; a sweep that was under way is as good as none. */
 void crn_births_after_fork(struct crn_heap *heap);

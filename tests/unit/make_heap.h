@@ -47,6 +47,7 @@ static inline void maker_heap_fini(struct maker_heap *maker)
     crn_span_fini(&index->pages_span);
     crn_span_fini(&index->records_span);
     crn_span_fini(&maker->heap.births.times);
+    crn_span_fini(&maker->heap.births.levels);
     munmap(maker->memory, maker->bytes);
 }
 

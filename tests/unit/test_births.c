@@ -62,6 +62,52 @@ Test(births, a_line_parts_blocks_of_one_second)
     cr_assert(birth(after) < crn_heap_line_draw(heap));
 }
 
+struct visited {
+    uint64_t births[64];
+    size_t count;
+};
+
+static void visit(void *user, uint64_t birth)
+{
+    struct visited *visited = user;
+    if (visited->count < 64)
+        visited->births[visited->count++] = birth;
+}
+
+Test(births, each_knows_how_much_was_live_when_it_began)
+{
+    heap->live_bytes = 1000;
+    time_pass(SECOND_NS);
+    uint64_t first = heap->birth_now;
+    heap->live_bytes = 5000;
+    time_pass(SECOND_NS);
+    cr_assert_eq(crn_birth_level(heap, first), 1000u);
+    cr_assert_eq(crn_birth_level(heap, heap->birth_now), 5000u);
+    lines_draw((unsigned)CRN_BIRTH_EXACT * 2); /* they are swept, and both are kept */
+    cr_assert_eq(crn_birth_level(heap, first), 1000u);
+}
+
+Test(births, all_that_blocks_may_bear_are_visited_the_newest_first)
+{
+    struct visited visited = {.count = 0};
+    for (unsigned i = 0; i < 10; i++)
+        crn_heap_line_draw(heap);
+    uint64_t from = heap->birth_now - 5;
+    crn_births_visit(heap, from, visit, &visited);
+    cr_assert_eq(visited.count, 6);
+    for (size_t i = 0; i < visited.count; i++)
+        cr_assert_eq(visited.births[i], heap->birth_now - i);
+    lines_draw((unsigned)CRN_BIRTH_EXACT * 2);
+    uint64_t swept = heap->births.swept;
+    cr_assert_gt(swept, from);
+    heap->birth_now = swept + 1;
+    visited.count = 0;
+    crn_births_visit(heap, 1, visit, &visited);
+    cr_assert_geq(visited.count, 2);
+    for (size_t i = 1; i < visited.count; i++)
+        cr_assert_lt(visited.births[i], visited.births[i - 1]);
+}
+
 Test(births, a_second_is_a_birth_and_less_is_none)
 {
     uint64_t first = heap->birth_now;
