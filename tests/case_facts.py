@@ -219,6 +219,22 @@ def coroutine_fact(settings, processes):
         yield f"expected coroutines {wanted}, saw {total}"
 
 
+def live_fact(settings, processes, at_most):
+    """`live key=value …`: rows of the heap that is not leaked, their counts added up."""
+    wanted = " ".join(f"{key}={value}" for key, value in settings.items())
+    counts = {key: settings.pop(key) for key in COUNTS if key in settings}
+    rows = [{**row, "allocated_in": first_function(row["alloc_stack"]),
+             "shape": row["growth"]["shape"], "steps": len(row["chain"] or []),
+             "root": next((link["name"] for link in row["chain"] or [] if link["kind"] == "root"),
+                          None)}
+            for process in processes.all for row in process.get("live") or []]
+    rows = [row for row in rows
+            if all(same(value, row.get(key)) for key, value in settings.items())]
+    totals = {key: sum(row[key] or 0 for row in rows) for key in counts}
+    return [f"expected live {wanted}, saw {key}={totals[key]}" for key, count in counts.items()
+            if not is_amount(count, totals[key], at_most)]
+
+
 def is_amount(wanted, total, at_most):
     """Whether a sum is what `N` or `LEAST..MOST` says."""
     least, _, most = wanted.partition("..")
@@ -297,6 +313,8 @@ def broken(expects, seen, at_most=False):
             wrong += value_facts(word, split_settings(shlex.split(rest)), processes)
         elif word == "coroutines":
             wrong += coroutine_fact(split_settings(shlex.split(rest)), processes)
+        elif word == "live":
+            wrong += live_fact(split_settings(shlex.split(rest)), processes, at_most)
         elif word == "none":
             speaks_of_leaks = True
             if not processes.all:

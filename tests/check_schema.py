@@ -200,6 +200,15 @@ def alive(where, process):
         yield from keys(f"{where}.memory", process["memory"], MEMORY)
 
 
+TASK = {"id": str, "name": (str, NULL), "count": int, "state": str, "waits_in": (dict, NULL),
+        "retained_bytes": (int, NULL), "age_s": (dict, NULL), "coroutines": list}
+
+
+def tasks(where, process):
+    for index, task in enumerate(process.get("tasks", [])):
+        yield from keys(f"{where}.tasks[{index}]", task, TASK)
+
+
 def sums(where, process):
     summary = process["summary"]
     for noun in ("blocks", "bytes"):
@@ -235,6 +244,7 @@ def check(report):
             wrong += occasion(where, process)
             wrong += leaks(where, process)
             wrong += alive(where, process)
+            wrong += tasks(where, process)
             for at, entry in enumerate(process["coroutines"]):
                 wrong += coroutine(f"{where}.coroutines[{at}]", entry, LISTED)
         summary = None if wrong else process["summary"]

@@ -5,6 +5,7 @@
 #include "check/guard.h"
 #include "check/hold.h"
 #include "check/host.h"
+#include "check/live.h"
 #include "base/pages.h"
 #include "base/switch.h"
 #include "base/sys.h"
@@ -75,7 +76,7 @@ static bool narrow_suffices(struct picture *picture)
 {
     struct crn_check *check = picture->check;
     if (!crn_host.process->is_forked || !check->occasion.is_end || check->lists_all ||
-        !crn_narrow_is_possible(check->birth_from))
+        check->sums_live || !crn_narrow_is_possible(check->birth_from))
         return false;
     picture_take(picture, true);
     if (picture->status == CRN_OK && crn_narrow_is_enough(&check->snap) &&
@@ -96,6 +97,8 @@ static void picture_mark(void *argument)
     if (picture->status != CRN_OK)
         return;
     crn_leaks_collect(&check->leaks, &check->mark, check->draft, check->lists_all);
+    if (check->sums_live)
+        crn_live_add(&check->mark, check->draft);
     if (check->finds_spares)
         crn_spares_find(&check->mark);
     crn_findings_find(&check->findings, &check->mark, check->only_new);

@@ -19,6 +19,7 @@ struct crn_check {
     const ucontext_t *interrupted;               /* in a signal handler: what it interrupted */
     const struct crn_saved_registers *registers; /* where the program called; NULL: the caller's */
     bool lists_all;                              /* every coroutine, dead or not */
+    bool sums_live;                              /* what is not leaked, by stack: see live.h */
     bool finds_spares;                           /* for a second one: see mark/spare.h */
     const struct crn_mark *earlier;              /* the mark before, if this is the second; or NULL */
     uint64_t line;                               /* of births, then: see crn_mark_run_again */

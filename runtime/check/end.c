@@ -81,6 +81,7 @@ static void pass_do(void *argument, const struct crn_saved_registers *registers)
         .interrupted = end.interrupted,
         .registers = is_known ? &end.from : registers,
         .lists_all = crn_host.options->coroutines && check == &end.first_pass,
+        .sums_live = crn_host.options->live && check == &end.first_pass,
         .only_new = true,
     };
     crn_check_perform(check);

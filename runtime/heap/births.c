@@ -309,21 +309,22 @@ uint64_t crn_birth_level(struct crn_heap *heap, uint64_t birth)
 }
 
 void crn_births_visit(struct crn_heap *heap, uint64_t from,
-                      void (*visit)(void *user, uint64_t birth), void *user)
+                      void (*visit)(void *user, uint64_t birth, uint32_t stamp), void *user)
 {
     struct crn_births *births = &heap->births;
     uint64_t birth = heap->birth_now;
     for (; birth > births->swept && birth >= from; birth--)
         if (birth < CRN_BIRTH_OWN || stamp_of(birth) >= CRN_BIRTH_KEPT)
-            visit(user, birth);
+            visit(user, birth, stamp_of(birth));
     while (birth >= from && birth > 0) { /* the kept ones, which stand in no order */
         uint64_t next = 0;
+        uint32_t next_stamp = 0;
         for (uint32_t stamp = 1; stamp < CRN_BIRTH_KEPT; stamp++)
             if (births->kept[stamp] <= birth && births->kept[stamp] > next)
-                next = births->kept[stamp];
+                next = births->kept[next_stamp = stamp];
         if (next < from || next == 0)
             return;
-        visit(user, next);
+        visit(user, next, next_stamp);
         birth = next - 1;
     }
 }

@@ -63,11 +63,11 @@ struct crn_birth_span crn_birth_time(struct crn_heap *heap, uint64_t birth);
 uint64_t crn_birth_level(struct crn_heap *heap, uint64_t birth);
 
 /*
- * Calls visit(user, birth) for every birth that a block may bear and that is not older than
+ * Calls visit(user, birth, stamp) for every birth that a block may bear and that is not older than
  * `from`, the newest first.
  */
 void crn_births_visit(struct crn_heap *heap, uint64_t from,
-                      void (*visit)(void *user, uint64_t birth), void *user);
+                      void (*visit)(void *user, uint64_t birth, uint32_t stamp), void *user);
 
 /* Makes the clock usable in a forked child; a sweep that was under way is as good as none. */
 void crn_births_after_fork(struct crn_heap *heap);

@@ -168,6 +168,15 @@ void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
                     struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX], unsigned *step_counts);
 
 /*
+ * The same to each of `count` live blocks, at most CRN_TRACE_BLOCKS_MAX, by an address in it.  The
+ * walk gives up when it has met `rows_max` blocks, each of which costs 32 bytes.
+ */
+enum { CRN_TRACE_BLOCKS_MAX = 64 };
+void crn_mark_trace_blocks(struct crn_mark *mark, const uintptr_t *addresses, size_t count,
+                           size_t rows_max, struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX],
+                           unsigned *step_counts);
+
+/*
  * The same to the live block that holds `address`; answers the number of steps, 0: no way was found.
  */
 unsigned crn_mark_trace_block(struct crn_mark *mark, uintptr_t address,

@@ -31,10 +31,33 @@ struct trace {
     uintptr_t *word_of_coro;
     uintptr_t region, region_bytes;
     size_t wanted_left;
-    uintptr_t wanted_block; /* where it starts; 0: none is asked for */
-    uint32_t row_of_block;  /* the row whose word hit it, + 1 */
-    uintptr_t word_of_block;
+    size_t rows_max;
+    uint64_t wanted_filter; /* a bit for each block that is asked for, by a hash of its start */
+    size_t block_count;
+    struct wanted_block {
+        uintptr_t start;
+        uint32_t row; /* whose word hit it, + 1 */
+        uintptr_t word;
+    } blocks[CRN_TRACE_BLOCKS_MAX];
 };
+
+static uint64_t filter_bit(uintptr_t start)
+{
+    return (uint64_t)1 << (start >> 4) % 61;
+}
+
+/* A block was met for the first time, by the word at `address`. */
+static void block_meet(struct trace *trace, uintptr_t start, uintptr_t address)
+{
+    for (size_t i = 0; i < trace->block_count; i++) {
+        struct wanted_block *block = &trace->blocks[i];
+        if (block->start != start || block->row != 0)
+            continue;
+        block->row = trace->current + 1;
+        block->word = address;
+        trace->wanted_left--;
+    }
+}
 
 static struct visited *row_at(const struct trace *trace, size_t row)
 {
@@ -43,7 +66,8 @@ static struct visited *row_at(const struct trace *trace, size_t row)
 
 static void row_add(struct trace *trace, struct visited row)
 {
-    if (crn_span_ensure(&trace->rows, (trace->count + 1) * sizeof row))
+    if (trace->count < trace->rows_max &&
+        crn_span_ensure(&trace->rows, (trace->count + 1) * sizeof row))
         *row_at(trace, trace->count++) = row;
 }
 
@@ -94,11 +118,8 @@ static void trace_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address
         (mark->colours[target.slot] & CRN_COLOUR_MASK) != CRN_COLOUR_VERDICT + CRN_VERDICT_LIVE)
         return;
     mark->colours[target.slot] |= CRN_COLOUR_TRACED;
-    if (target.start == trace->wanted_block) {
-        trace->row_of_block = trace->current + 1;
-        trace->word_of_block = address;
-        trace->wanted_left = 0;
-    }
+    if ((trace->wanted_filter & filter_bit(target.start)) != 0)
+        block_meet(trace, target.start, address);
     row_add(trace, (struct visited){target.start, address, trace->current, 0, 0});
 }
 
@@ -153,6 +174,8 @@ static bool trace_begin(struct trace *trace)
     trace->row_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->row_of_coro);
     trace->word_of_coro = crn_arena_alloc(&mark->arena, coro_room * sizeof *trace->word_of_coro);
     size_t rows = snap->root_count + mark->slot_count + snap->coro_count + 1;
+    if (trace->rows_max == 0 || trace->rows_max > rows)
+        trace->rows_max = rows;
     if (mark->arena.exhausted || !crn_span_init_passing(&trace->rows, rows * sizeof(struct visited)))
         return false;
     /* Variables before stacks and stacks before other memory: the chain people understand. */
@@ -213,18 +236,36 @@ void crn_mark_trace(struct crn_mark *mark, const uint32_t *coros, size_t count,
     trace_end(&trace);
 }
 
-unsigned crn_mark_trace_block(struct crn_mark *mark, uintptr_t address,
-                              struct crn_chain_step steps[CRN_CHAIN_STEPS_MAX])
+void crn_mark_trace_blocks(struct crn_mark *mark, const uintptr_t *addresses, size_t count,
+                           size_t rows_max, struct crn_chain_step (*steps)[CRN_CHAIN_STEPS_MAX],
+                           unsigned *step_counts)
 {
     struct trace trace = {.scan = {.mark = mark, .visit = trace_visit, .reach = trace_reach},
                           .mark = mark,
-                          .wanted_left = 1};
+                          .rows_max = rows_max,
+                          .block_count = count};
     struct crn_target target;
-    if (!crn_target_cover(mark, address, &target) || !trace_begin(&trace))
-        return 0;
-    trace.wanted_block = target.start;
+    memset(step_counts, 0, count * sizeof *step_counts);
+    for (size_t i = 0; i < count; i++) {
+        if (!crn_target_cover(mark, addresses[i], &target))
+            continue;
+        trace.blocks[i].start = target.start;
+        trace.wanted_filter |= filter_bit(target.start);
+        trace.wanted_left++;
+    }
+    if (trace.wanted_left == 0 || !trace_begin(&trace))
+        return;
     trace_run(&trace);
-    unsigned count = steps_collect(&trace, trace.row_of_block, trace.word_of_block, steps);
+    for (size_t i = 0; i < count; i++)
+        step_counts[i] = steps_collect(&trace, trace.blocks[i].row, trace.blocks[i].word, steps[i]);
     trace_end(&trace);
+}
+
+unsigned crn_mark_trace_block(struct crn_mark *mark, uintptr_t address,
+                              struct crn_chain_step steps[CRN_CHAIN_STEPS_MAX])
+{
+    unsigned count;
+    crn_mark_trace_blocks(mark, &address, 1, 0,
+                          (struct crn_chain_step(*)[CRN_CHAIN_STEPS_MAX])steps, &count);
     return count;
 }

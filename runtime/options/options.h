@@ -33,6 +33,7 @@ struct crn_options {
     uint64_t sample_bytes; /* mean distance between samples; only for CRN_STACKS_SAMPLED */
     unsigned error_exitcode;
     bool strict;
+    bool live;
     bool follow_children;
     bool fold_recursion;
     bool coroutines;

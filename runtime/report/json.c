@@ -202,7 +202,18 @@ static json_t *link_json(const struct writer *writer, const struct crn_link *lin
     return object;
 }
 
-static void chain_write(const struct writer *writer, const struct crn_chain *chain)
+/* What a chain to something live ends with: a block of which no word leads on. */
+static json_t *last_block_json(const struct writer *writer, const struct crn_link *link)
+{
+    json_t *object = json_object();
+    set(object, "kind", json_string("block"));
+    set(object, "bytes", number(link->bytes));
+    set(object, "offset", json_null());
+    set(object, "allocated_in", text(writer, link->allocated_in));
+    return object;
+}
+
+static void chain_write(const struct writer *writer, const struct crn_chain *chain, bool is_live)
 {
     if (chain->count == 0) {
         fputs("null", writer->file);
@@ -211,7 +222,9 @@ static void chain_write(const struct writer *writer, const struct crn_chain *cha
     fputc('[', writer->file);
     for (uint32_t i = 0; i < chain->count; i++) {
         fputs(i == 0 ? "" : ", ", writer->file);
-        emit(writer, link_json(writer, &chain->links[i]), 0);
+        const struct crn_link *link = &chain->links[i];
+        bool is_end = is_live && link->kind == CRN_LINK_LEAK;
+        emit(writer, is_end ? last_block_json(writer, link) : link_json(writer, link), 0);
     }
     fputc(']', writer->file);
 }
@@ -288,7 +301,7 @@ static void leak_write(struct writer *writer, const struct crn_process *process,
     member_begin(writer, "coroutine");
     coroutine_write(writer, leak->coroutine, leak->coroutine_count);
     member_begin(writer, "chain");
-    chain_write(writer, &leak->chain);
+    chain_write(writer, &leak->chain, false);
     set(hint, "hint", json_string(crn_leak_hint(leak)));
     members_write(writer, hint, false);
     member_begin(writer, "objects");
@@ -320,7 +333,7 @@ static void finding_write(struct writer *writer, const struct crn_finding *findi
     member_begin(writer, "stack");
     stack_write(writer, finding->stack);
     member_begin(writer, "chain");
-    chain_write(writer, &finding->chain);
+    chain_write(writer, &finding->chain, false);
     set(tail, "count", number(finding->count));
     set(tail, "why", text(writer, finding->why));
     members_write(writer, tail, false);
@@ -418,7 +431,7 @@ static void live_write(struct writer *writer, const struct crn_live *live)
     set(tail, "growth", growth_json(live));
     members_write(writer, tail, false);
     member_begin(writer, "chain");
-    chain_write(writer, &live->chain);
+    chain_write(writer, &live->chain, true);
     fputc('}', writer->file);
 }
 
@@ -501,6 +514,48 @@ static void item_begin(const struct writer *writer, size_t index)
     fputs(index == 0 ? "\n      " : ",\n      ", writer->file);
 }
 
+/* The same from run to run: what it is called, its state and where it waits. */
+static uint64_t task_id(const struct crn_coroutine *coroutine)
+{
+    uint64_t id = crn_hash64((uint64_t)coroutine->state + 1);
+    for (const char *at = coroutine->name; at != NULL && *at != 0; at++)
+        id = (id ^ (unsigned char)*at) * 0x100000001b3u;
+    const struct crn_stack *stacks[] = {coroutine->suspended, coroutine->created};
+    for (unsigned which = 0; which < CRN_COUNT_OF(stacks); which++)
+        for (uint32_t i = 0; stacks[which] != NULL && i < stacks[which]->count; i++)
+            id = crn_hash64(id * 0x9e3779b97f4a7c15u + stacks[which]->frames[i]->identity + 1);
+    return id;
+}
+
+/* Coroutines alike are a task, as long as nobody knows which of them await each other. */
+static void task_write(struct writer *writer, const struct crn_coroutine *coroutine)
+{
+    char id[20];
+    json_t *head = json_object(), *tail = json_object(), *one = json_object();
+    json_t *coroutines = json_array();
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)task_id(coroutine));
+    set(head, "id", json_string(id));
+    set(head, "name", text(writer, coroutine->name));
+    set(head, "count", number(coroutine->count));
+    set(head, "state", json_string(crn_coro_state_words[coroutine->state]));
+    members_write(writer, head, true);
+    member_begin(writer, "waits_in");
+    if (coroutine->suspended != NULL)
+        frame_write(writer, coroutine->suspended->frames[0]);
+    else
+        fputs("null", writer->file);
+    set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
+    set(tail, "age_s", json_null());
+    set(one, "name", text(writer, coroutine->name));
+    set(one, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
+    set(one, "state", json_string(crn_coro_state_words[coroutine->state]));
+    set(one, "count", number(coroutine->count));
+    append(coroutines, one);
+    set(tail, "coroutines", coroutines);
+    members_write(writer, tail, false);
+    fputc('}', writer->file);
+}
+
 static void process_write(struct writer *writer, const struct crn_process *process)
 {
     fputs("\n  { ", writer->file);
@@ -526,6 +581,14 @@ static void process_write(struct writer *writer, const struct crn_process *proce
                         process->leaks_count + process->coroutines_count);
     }
     fputs("]", writer->file);
+    if (process->is_checked && writer->report->has_coroutines) {
+        fputs(",\n    \"tasks\": [", writer->file);
+        for (size_t i = 0; i < process->coroutines_count; i++) {
+            item_begin(writer, i);
+            task_write(writer, &process->coroutines[i]);
+        }
+        fputs("]", writer->file);
+    }
     if (process->has_live) {
         fputs(",\n    \"live\": [", writer->file);
         for (size_t i = 0; i < process->live_rows_count; i++) {

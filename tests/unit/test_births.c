@@ -67,8 +67,9 @@ struct visited {
     size_t count;
 };
 
-static void visit(void *user, uint64_t birth)
+static void visit(void *user, uint64_t birth, uint32_t stamp)
 {
+    cr_assert_eq(crn_birth_of_stamp(heap, stamp), birth);
     struct visited *visited = user;
     if (visited->count < 64)
         visited->births[visited->count++] = birth;
