@@ -114,6 +114,7 @@ static const struct {
     {SYS_pidfd_getfd, {-1, -1, 0}},
     {SYS_setpriority, {-1, 0, 0}},
     {SYS_kill, {1 << 30, 0}},
+    {SYS_sched_setscheduler, {-1, 0, 0}},
     {SYS_wait4, {-1, 0, WNOHANG, 0}},
     {SYS_close_range, {~0u, ~0u, 0}},
     {SYS_open_tree, {-1, TEXT(""), 0}},

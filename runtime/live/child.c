@@ -2,8 +2,9 @@
  * Judges in a copy of the process.  See child.h.
  *
  * It is in the program's process group, and dies of what is sent to that: no handler of the program's
- * runs in it.  It gives way to everybody else for processors, and is the first to be killed when
- * memory runs out.
+ * runs in it.  It takes no processor from whoever wakes up (SCHED_BATCH), and is the first to be killed
+ * when memory runs out.  Nor does it wait longer than that: while it lives, what the program writes is
+ * copied.  (With nice 5, on two processors with ten hungry processes, it took 25 s instead of 7.)
  */
 #include "live/child.h"
 #include "live/supply.h"
@@ -18,10 +19,11 @@
 #include "snap/take.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
+
 
 enum { STACK_BYTES = 512 * 1024 };
 
@@ -40,11 +42,11 @@ static void handlers_reset(void)
 static void manners_take(void)
 {
     static const char first[] = "1000"; /* of oom_score_adj: before everybody else */
-    enum { BEHIND_OTHERS = 5 }; /* much later it would cost the program more: pages are copied meanwhile */
     const uint64_t none = 0;
     handlers_reset();
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof none);
-    crn_syscall3(SYS_setpriority, PRIO_PROCESS, 0, BEHIND_OTHERS);
+    const struct sched_param plain = {.sched_priority = 0};
+    crn_syscall3(SYS_sched_setscheduler, 0, SCHED_BATCH, &plain);
     int fd = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj",
                                O_WRONLY | O_CLOEXEC, 0);
     if (fd >= 0) {

@@ -157,6 +157,7 @@ void crn_beforehand_apply(struct crn_snap_builder *builder,
                           const struct crn_beforehand *beforehand)
 {
     const struct crn_snap *snap = &beforehand->snap;
+    builder->beforehand = beforehand;
     builder->has_userfaultfd = beforehand->builder.has_userfaultfd;
     if (snap->unknown_holder != NULL)
         crn_build_unknown_holder(builder, snap->unknown_holder);
@@ -168,6 +169,19 @@ void crn_beforehand_apply(struct crn_snap_builder *builder,
             root.name = crn_build_name(builder, "%s", snap->names + root.name);
         crn_build_root(builder, root);
     }
+}
+
+bool crn_beforehand_knows(const struct crn_beforehand *beforehand,
+                          const struct crn_map_entry *entry)
+{
+    const struct crn_rings *rings = &beforehand->builder.rings;
+    for (unsigned i = 0; i < beforehand->range_count; i++)
+        if (beforehand->ranges[i].start <= entry->start && beforehand->ranges[i].end >= entry->end)
+            return true;
+    for (unsigned i = 0; i < rings->count; i++)
+        if (rings->pieces[i].start <= entry->start && rings->pieces[i].end >= entry->end)
+            return true;
+    return false;
 }
 
 void crn_beforehand_free(struct crn_beforehand *beforehand)

@@ -36,6 +36,13 @@ void crn_beforehand_free(struct crn_beforehand *beforehand);
 void crn_beforehand_apply(struct crn_snap_builder *builder,
                           const struct crn_beforehand *beforehand);
 
+/*
+ * Whether all of a mapping was known when the threads stood still: memory that came later, or grew,
+ * between the look and the stop was not saved.
+ */
+bool crn_beforehand_knows(const struct crn_beforehand *beforehand,
+                          const struct crn_map_entry *entry);
+
 /* Whether a mapping is memory that others may change: shared, and somebody may write to it. */
 bool crn_mapping_is_shared_memory(const struct crn_map_entry *entry);
 

@@ -37,6 +37,7 @@ struct crn_snap_builder {
     struct crn_range *own;      /* ascending, disjoint: never read these as mappings */
     size_t own_count;
     struct crn_rings rings;
+    const struct crn_beforehand *beforehand; /* NULL: all is there to be looked at now */
     bool has_userfaultfd;       /* one of the descriptors is such a one */
     struct crn_announced *announced; /* by start: frames that announced themselves */
     size_t announced_count;

@@ -387,6 +387,11 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
     bool is_bss = !is_file && entry->start == walk->module_end && entry->path[0] == 0;
     if (is_file)
         walk->module_end = entry->end;
+    if (builder->beforehand != NULL &&
+        (crn_ring_is_mapping(entry) || crn_mapping_is_shared_memory(entry)) &&
+        !crn_beforehand_knows(builder->beforehand, entry) &&
+        !crn_vm_touches_window(entry->start, entry->end - entry->start))
+        crn_build_unknown_holder(builder, "shared memory that has just been mapped");
     if (is_readable && crn_ring_is_mapping(entry)) {
         crn_rings_note(builder, entry); /* uring.c knows what of it counts */
         return true;
