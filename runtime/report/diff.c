@@ -96,8 +96,7 @@ static const char *base_of(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-/* Of what does not change from build to build, as far as it is known. */
-static uint64_t kind_of(const struct crn_coroutine *coroutine)
+uint64_t crn_coroutine_kind(const struct crn_coroutine *coroutine)
 {
     uint64_t hash = hash_add(0xcbf29ce484222325u, coroutine->name);
     hash = hash_add(hash, crn_mechanism_words[coroutine->mechanism]);
@@ -115,7 +114,7 @@ static void coroutine_gather(struct gathered *gathered, const struct crn_corouti
                              bool is_new)
 {
     struct crn_diff_row *row = &gathered->rows[gathered->count++];
-    *row = (struct crn_diff_row){.id = kind_of(coroutine), .coroutine = coroutine};
+    *row = (struct crn_diff_row){.id = crn_coroutine_kind(coroutine), .coroutine = coroutine};
     *(is_new ? &row->new : &row->old) = (struct crn_diff_amounts){
         .blocks = coroutine->count, .bytes = coroutine->stack_bytes, .entries = 1};
 }

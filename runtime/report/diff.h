@@ -105,6 +105,12 @@ struct crn_diff_program *crn_diff_processes(struct crn_store *store, const struc
  */
 bool crn_diff_is_worse(const struct crn_diff *diff, bool strict);
 
+/*
+ * The same for coroutines of equal name, mechanism and state that stopped in the same functions,
+ * from build to build.
+ */
+uint64_t crn_coroutine_kind(const struct crn_coroutine *coroutine);
+
 /* Whether there are at least twice as many coroutines of a kind, and two more. */
 bool crn_diff_has_doubled(const struct crn_diff_row *row);
 

@@ -49,23 +49,15 @@ static void warning_print(const char *text, void *user)
     fprintf(page->file, " %s\n", text);
 }
 
-/* Whether the user's code called into it: what the C library does is no line to look at. */
-static bool is_beside_the_point(const struct crn_named_frame *frame)
-{
-    const char *slash = frame->module != NULL ? strrchr(frame->module, '/') : NULL;
-    return crn_frame_is_library(frame) || (slash != NULL && strncmp(slash, "/libc.so.", 9) == 0);
-}
-
-/* A stack from the innermost frame on that is no library's, if there is one. */
+/* A stack from the frame on that is to be looked at first. */
 static void stack_print(struct crn_page *page, const struct crn_stack *stack, uint32_t frames_max)
 {
     uint32_t at = 0;
-    if (stack == NULL)
+    if (stack == NULL || stack->count == 0)
         return;
-    while (at < stack->count && is_beside_the_point(stack->frames[at]))
+    const struct crn_named_frame *point = crn_stack_point(stack);
+    while (stack->frames[at] != point)
         at++;
-    if (at == stack->count)
-        at = 0;
     struct crn_stack rest = {stack->frames + at, stack->count - at, 0};
     page->frames_max = frames_max;
     crn_page_stack(page, &rest, INDENT);

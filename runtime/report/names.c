@@ -56,6 +56,18 @@ bool crn_frame_is_library(const struct crn_named_frame *frame)
     return slash != NULL && (begins_with(slash, "/libboost_") || begins_with(slash, "/libstdc++."));
 }
 
+const struct crn_named_frame *crn_stack_point(const struct crn_stack *stack)
+{
+    for (uint32_t i = 0; i < stack->count; i++) {
+        const char *module = stack->frames[i]->module;
+        const char *slash = module != NULL ? strrchr(module, '/') : NULL;
+        if (!crn_frame_is_library(stack->frames[i]) &&
+            (slash == NULL || !begins_with(slash, "/libc.so.")))
+            return stack->frames[i];
+    }
+    return stack->count > 0 ? stack->frames[0] : NULL;
+}
+
 const char *crn_name_of_frame(struct crn_store *store, const struct crn_named_frame *frame)
 {
     if (frame->function != NULL)

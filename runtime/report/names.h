@@ -18,6 +18,12 @@ const char *crn_name_of_coroutine(struct crn_store *store, const struct crn_name
 /* Whether a frame belongs to Boost, asio or the C++ library. */
 bool crn_frame_is_library(const struct crn_named_frame *frame);
 
+/*
+ * The frame of a stack to look at first: the innermost one that is neither a library's, as above,
+ * nor the C library's; if all are, the innermost.
+ */
+const struct crn_named_frame *crn_stack_point(const struct crn_stack *stack);
+
 /* What a frame is called in one word. */
 const char *crn_name_of_frame(struct crn_store *store, const struct crn_named_frame *frame);
 

@@ -233,13 +233,16 @@ static void link_take(struct reader *reader, const json_t *object, struct crn_li
     link->allocated_in = text_get(reader, object, "allocated_in");
 }
 
-static struct crn_chain chain_take(struct reader *reader, const json_t *object)
+static struct crn_chain chain_take(struct reader *reader, const json_t *object, bool is_live)
 {
     const json_t *array = array_get(reader, object, "chain");
     size_t count = json_array_size(array);
     struct crn_link *links = crn_store_bytes(reader->report->store, count * sizeof *links);
     for (size_t i = 0; i < count && !reader->has_failed; i++)
         link_take(reader, json_array_get(array, i), &links[i]);
+    if (is_live && count > 0 && links[count - 1].kind == CRN_LINK_BLOCK)
+        links[count - 1].kind =
+            CRN_LINK_LEAK; /* the model has one kind for what a chain ends with */
     return (struct crn_chain){links, (uint32_t)count};
 }
 
@@ -277,7 +280,7 @@ static void leak_take(struct reader *reader, const json_t *object, struct crn_le
     leak->estimate.bytes = (double)count_get(reader, object, "estimated_bytes", 0);
     leak->estimate.sampled = leak->is_sampled ? leak->blocks : 0;
     leak->allocated = stack_take(reader, object, "alloc_stack");
-    leak->chain = chain_take(reader, object);
+    leak->chain = chain_take(reader, object, false);
     const json_t *holder = object_get(reader, object, "coroutine");
     if (holder != NULL && !reader->has_failed) {
         struct crn_coroutine *coroutine = crn_store_bytes(store, sizeof *coroutine);
@@ -388,7 +391,7 @@ static void live_take(struct reader *reader, const json_t *object, struct crn_li
     live->estimate.sampled = live->is_sampled ? live->blocks : 0;
     live->retained_bytes = count_get(reader, object, "retained_bytes", UINT64_MAX);
     live->allocated = stack_take(reader, object, "alloc_stack");
-    live->chain = chain_take(reader, object);
+    live->chain = chain_take(reader, object, true);
     const json_t *ages = array_get(reader, object, "ages");
     for (unsigned age = 0; age < CRN_AGE_COUNT; age++) {
         const json_t *of_age = json_array_get(ages, age);
