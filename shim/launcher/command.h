@@ -31,6 +31,7 @@ int crn_command_report(const struct crn_command *command, int argc, char **argv)
 int crn_command_check(const struct crn_command *command, int argc, char **argv);
 int crn_command_dump(const struct crn_command *command, int argc, char **argv);
 int crn_command_diff(const struct crn_command *command, int argc, char **argv);
+int crn_command_top(const struct crn_command *command, int argc, char **argv);
 int crn_command_bench(const struct crn_command *command, int argc, char **argv);
 
 #endif
