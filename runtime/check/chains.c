@@ -38,7 +38,7 @@ struct crn_record_link crn_step_link(struct crn_draft *draft, const struct crn_m
                                      const struct crn_chain_step *step)
 {
     const struct crn_snap *snap = mark->snap;
-    struct crn_record_link link = {.address = step->address};
+    struct crn_record_link link = {.address = step->address, .skipped = step->skipped};
     if (step->root != 0) {
         const struct crn_root *root = &snap->roots[step->root - 1];
         link.kind = CRN_LINK_ROOT;

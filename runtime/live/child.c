@@ -14,6 +14,7 @@
 #include "check/check.h"
 #include "check/host.h"
 #include "check/limits.h"
+#include "check/memory.h"
 #include "check/recording.h"
 #include "coro/probe.h"
 #include "snap/take.h"
@@ -95,6 +96,15 @@ static void answer(struct crn_live_job *job, struct crn_draft *draft)
         job->shared->has_answered = 1;
 }
 
+static void memory_add(struct crn_draft *draft, bool lists_all)
+{
+    struct crn_supply supply;
+    struct crn_memory_limit limit;
+    crn_supply_find(&supply);
+    crn_supply_limit(&supply, &limit.limit_bytes, &limit.left_bytes);
+    crn_memory_add(draft, lists_all, limit);
+}
+
 static void judge(void *argument, const struct crn_saved_registers *registers)
 {
     struct crn_live_job *job = argument;
@@ -111,6 +121,7 @@ static void judge(void *argument, const struct crn_saved_registers *registers)
         .draft = &draft,
         .birth_from = crn_heap.birth_line,
         .lists_all = (job->request.flags & CRN_ASK_COROUTINES) != 0,
+        .sums_live = (job->request.flags & CRN_ASK_LIVE) != 0,
     };
     crn_beforehand_settle(job->beforehand);
     crn_check_judge(check, &job->stopped, &taker, job->is_torn);
@@ -120,6 +131,8 @@ static void judge(void *argument, const struct crn_saved_registers *registers)
         crn_leaks_confirm(&check->leaks, &draft, UINT64_MAX, true);
     }
     check->own_bytes = crn_vm_peak_bytes() - used_before;
+    if (check->is_done && check->sums_live)
+        memory_add(&draft, check->lists_all);
     line_fill(job, &draft, check);
     answer(job, &draft);
 }

@@ -73,6 +73,14 @@ void crn_supply_find(struct crn_supply *supply)
     supply->limit_path[0][0] = supply->limit_path[1][0] = 0;
 }
 
+void crn_supply_limit(const struct crn_supply *supply, uint64_t *limit_bytes, uint64_t *left_bytes)
+{
+    uint64_t limit = number_read(supply->limit_path[0]), used = number_read(supply->limit_path[1]);
+    bool is_known = limit < (uint64_t)1 << 62 && used != UINT64_MAX; /* v1 says a huge number */
+    *limit_bytes = is_known ? limit : UINT64_MAX;
+    *left_bytes = !is_known ? UINT64_MAX : used < limit ? limit - used : 0;
+}
+
 static bool is_near_limit(const struct crn_supply *supply, uint64_t wanted)
 {
     uint64_t limit = number_read(supply->limit_path[0]), used = number_read(supply->limit_path[1]);

@@ -25,6 +25,9 @@ void crn_supply_find(struct crn_supply *supply);
 /* Whether the limit leaves room for a child of a heap of this size. */
 const char *crn_supply_obstacle(const struct crn_supply *supply, size_t heap_bytes);
 
+/* That limit, and how far off it is; UINT64_MAX: there is none. */
+void crn_supply_limit(const struct crn_supply *supply, uint64_t *limit_bytes, uint64_t *left_bytes);
+
 /* The child has just been made. */
 void crn_supply_watch(struct crn_supply *supply, pid_t child);
 const char *crn_supply_look(struct crn_supply *supply, size_t heap_bytes);

@@ -156,6 +156,7 @@ struct crn_chain_step {
     uintptr_t address, block;
     uint32_t root; /* index + 1 in the snapshot's `roots`, of the first step */
     uint32_t coro; /* index + 1: the word lies in the body of this live stackful coroutine */
+    uint32_t skipped; /* so many steps before it are left out: it is a long list */
 };
 enum { CRN_CHAIN_STEPS_MAX = 64 };
 

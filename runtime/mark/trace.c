@@ -136,20 +136,26 @@ static void row_scan(struct trace *trace, size_t row)
         crn_scan_block(&trace->scan, target.start, target.bytes);
 }
 
-/* The steps from a root to a word that lies in what `row` - 1 is. */
+/*
+ * The steps from a root to a word that lies in what `row` - 1 is.  Of a long list the steps in the
+ * middle are left out.
+ */
 static unsigned steps_collect(const struct trace *trace, uint32_t last_row, uintptr_t word,
                               struct crn_chain_step *steps)
 {
-    struct crn_chain_step reversed[CRN_CHAIN_STEPS_MAX];
-    unsigned count = 0;
+    enum { END_STEPS = CRN_CHAIN_STEPS_MAX / 2, BEGIN_STEPS = CRN_CHAIN_STEPS_MAX - END_STEPS };
+    struct crn_chain_step end[END_STEPS], begin[BEGIN_STEPS]; /* both backwards; begin: a ring */
+    uint32_t count = 0;
     if (last_row == 0)
         return 0;
     for (size_t row = last_row - 1;;) {
         const struct visited *visited = row_at(trace, row);
-        if (count == CRN_CHAIN_STEPS_MAX)
-            return 0; /* a long list: no chain is better than half a one */
-        reversed[count++] =
-            (struct crn_chain_step){word, visited->start, visited->root, visited->coro};
+        const struct crn_chain_step step = {word, visited->start, visited->root, visited->coro, 0};
+        if (count < END_STEPS)
+            end[count] = step;
+        else
+            begin[(count - END_STEPS) % BEGIN_STEPS] = step;
+        count++;
         if (visited->root != 0)
             break;
         word = visited->word;
@@ -157,9 +163,15 @@ static unsigned steps_collect(const struct trace *trace, uint32_t last_row, uint
             break; /* a running coroutine: a root by itself */
         row = visited->parent;
     }
-    for (unsigned i = 0; i < count; i++)
-        steps[i] = reversed[count - 1 - i];
-    return count;
+    uint32_t kept = count < CRN_CHAIN_STEPS_MAX ? count : CRN_CHAIN_STEPS_MAX;
+    for (uint32_t i = 0; i < kept; i++) {
+        uint32_t from_end = i < BEGIN_STEPS && count > END_STEPS ? count - 1 - i : kept - 1 - i;
+        bool is_begin = from_end >= END_STEPS;
+        steps[i] = is_begin ? begin[(from_end - END_STEPS) % BEGIN_STEPS] : end[from_end];
+    }
+    if (count > kept)
+        steps[BEGIN_STEPS].skipped = count - kept;
+    return kept;
 }
 
 /* Prepares a walk that starts from all roots; false: no memory. */

@@ -37,6 +37,7 @@ struct crn_options {
     bool follow_children;
     bool fold_recursion;
     bool coroutines;
+    bool full;
     unsigned cancel_grace_ms;
     unsigned suppressions_count;
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];

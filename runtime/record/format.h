@@ -161,7 +161,7 @@ struct crn_record_link {
     uint32_t name; /* string: "thread 17 \"worker\"", "kernel: epoll fd 5", a local; 0: none */
     uint32_t alloc_node; /* of a block or the leak */
     uint32_t coro;       /* row + 1, of a coroutine */
-    uint32_t reserved;
+    uint32_t skipped;    /* so many links before this one are left out, of a long list */
     uint64_t address; /* of the word that leads to the next link; symbolise it for a global */
     uint64_t offset;  /* of that word in its block, stack range or coroutine frame, bytes */
     uint64_t bytes;   /* exact size of the block, or of the leaked one */

@@ -229,6 +229,7 @@ static void link_make(const struct builder *builder, const struct crn_record_lin
         .is_own = row->kind == CRN_LINK_CORO && row->address == 0,
         .offset = row->offset,
         .bytes = row->bytes,
+        .skipped = row->skipped,
     };
     if (row->kind == CRN_LINK_BLOCK || row->kind == CRN_LINK_LEAK)
         link->allocated_in = allocated_in(builder, row->alloc_node);

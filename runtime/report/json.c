@@ -187,6 +187,8 @@ static json_t *link_json(const struct writer *writer, const struct crn_link *lin
         set(object, "bytes", number(link->bytes));
         set(object, "offset", number(link->offset));
         set(object, "allocated_in", text(writer, link->allocated_in));
+        if (link->skipped > 0)
+            set(object, "skipped", number(link->skipped));
         break;
     case CRN_LINK_CORO:
         set(object, "kind", json_string("coroutine"));

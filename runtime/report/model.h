@@ -41,6 +41,7 @@ struct crn_link {
     bool is_own;     /* no word of the coroutine leads on: what follows is its own memory */
     uint64_t offset; /* into the variable, block, stack or coroutine frame */
     uint64_t bytes;  /* of a block or the leak */
+    uint64_t skipped; /* links before this one that are left out */
 };
 
 struct crn_chain {
@@ -189,6 +190,7 @@ struct crn_report {
     struct crn_sym *sym;
     struct crn_judge *judge;
     bool has_coroutines; /* the list of coroutines was asked for */
+    bool is_full;        /* everything of a live check, not only a page */
     bool has_suppressions; /* and that of the suppressions that matched */
     bool has_objects;      /* and the address of every leaked block */
     size_t leaks_max;      /* of a process; 0: all */

@@ -395,15 +395,19 @@ void crn_page_chain(const struct crn_page *page, const struct crn_chain *chain, 
                            chain->count - FIRST_LINKS - LAST_LINKS);
             i = chain->count - LAST_LINKS;
         }
-        uint32_t more = 0;
+        uint64_t more = 0, first = i;
         while (i + 1 < chain->count && links_are_alike(&chain->links[i], &chain->links[i + 1])) {
-            more++;
             i++;
+            more += 1 + chain->links[i].skipped;
         }
-        fprintf(page->file, "      %s", i == more ? "   " : "-> ");
+        if (chain->links[first].skipped > 0)
+            crn_page_print(page, CRN_STYLE_WEAK, "      ... %s ...\n",
+                           crn_page_count(page, chain->links[first].skipped, "more link"));
+        fprintf(page->file, "      %s", first == 0 ? "   " : "-> ");
         link_print(page, &chain->links[i], chain->links[chain->count - 1].bytes, end);
         if (more > 0)
-            crn_page_print(page, CRN_STYLE_WEAK, " (and %u more like it)", more);
+            crn_page_print(page, CRN_STYLE_WEAK, " (and %s more like it)",
+                           crn_page_number(page, more));
         fputc('\n', page->file);
     }
 }

@@ -28,6 +28,7 @@ struct crn_report *crn_report_create(const struct crn_suppressions *suppressions
 
 void crn_report_heed(struct crn_report *report, const struct crn_options *options)
 {
+    report->is_full = options->full;
     report->has_suppressions = options->print_suppressions;
     report->has_objects = options->report_objects;
     report->leaks_max = options->max_leaks;

@@ -10,6 +10,7 @@
 
 #include "report/gather.h"
 #include "report/judge.h"
+#include "report/moment.h"
 #include "report/page.h"
 #include "report/sampled.h"
 #include "report/since.h"
@@ -312,7 +313,9 @@ static bool process_print(struct crn_page *page, const struct crn_report *report
                           const struct crn_process *process)
 {
     struct crn_cluster *clusters;
-    if (process->leaks_count + process->findings_count + process->coroutines_count == 0)
+    if (process->leaks_count + process->findings_count + process->coroutines_count +
+            process->live_rows_count ==
+        0)
         return false;
     size_t count = crn_leaks_gather(report->store, process->leaks, process->leaks_count, &clusters);
     process_title(page, process);
@@ -328,6 +331,7 @@ static bool process_print(struct crn_page *page, const struct crn_report *report
         finding_print(page, &process->findings[i]);
     }
     coroutines_print(page, process, clusters, count);
+    crn_live_print(page, process);
     return true;
 }
 
@@ -497,11 +501,23 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
     fputc('\n', page->file);
 }
 
+/* Whether all that is reported is one process that goes on, and a page is what is wanted. */
+static bool is_moment(const struct crn_report *report)
+{
+    return !report->is_full && report->processes_count == 1 &&
+           report->processes[0].check_kind == CRN_CHECK_LIVE;
+}
+
 void crn_report_write_text(const struct crn_report *report, FILE *file, bool has_color)
 {
     struct crn_page page = {NULL, file, has_color, report->frames_max};
     bool has_sections = false;
     crn_page_begin(&page);
+    if (is_moment(report)) {
+        crn_moment_print(&page, report, &report->processes[0]);
+        crn_page_end(&page);
+        return;
+    }
     for (size_t i = 0; i < report->processes_count; i++)
         has_sections |= process_print(&page, report, &report->processes[i]);
     if (has_sections)
