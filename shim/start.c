@@ -4,6 +4,7 @@
  */
 #include "shim/start.h"
 #include "shim/deliver.h"
+#include "shim/exec.h"
 #include "shim/lsan_compat.h"
 #include "shim/sandbox.h"
 #include "shim/secure.h"
@@ -160,6 +161,7 @@ __attribute__((constructor)) static void shim_start(void)
     crn_process_start();
     crn_signals_start();
     crn_live_start();
+    crn_exec_start();
     crn_annotations_start();
     if (self != NULL && has_own_malloc(self))
         crn_shim_stand_down("the program has a malloc of its own");

@@ -128,6 +128,7 @@ static void judge(void *argument, const struct crn_saved_registers *registers)
     if (check->is_done) {
         for (size_t i = 0; i < check->findings.count; i++)
             crn_finding_draft(&draft, &check->mark, &check->findings.rows[i]);
+        check->leaks.lists_objects = true;
         crn_leaks_confirm(&check->leaks, &draft, UINT64_MAX, true);
     }
     check->own_bytes = crn_vm_peak_bytes() - used_before;

@@ -125,5 +125,6 @@ void crn_help(const struct crn_command *commands)
     printf("  coroner --help | --version\n\n");
     options_help(NULL);
     printf(
-        "\n`coroner report --help` lists those that rendering heeds.\n");
+        "\n`coroner report --help` lists those that rendering heeds, `coroner check --help` those\n"
+        "of asking.\n");
 }

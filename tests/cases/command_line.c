@@ -33,7 +33,7 @@
  * EXPECT: stderr-lines 1
  * EXPECT: exit         status=2
  *
- * RUN:    coroner dump 1
+ * RUN:    coroner core 1
  * EXPECT: stderr-lines 1
  * EXPECT: exit         status=2
  *
@@ -72,7 +72,7 @@
  *
  * RUN:    (coroner --help; coroner run --help) >help; \
  *         grep -q -- --format help && grep -q -- --follow-children help && \
- *         ! grep -qE 'html|pprof|sarif|coroner (check|dump)' help
+ *         ! grep -qE 'html|pprof|sarif|coroner (watch|core)' help
  * EXPECT: exit         status=0
  *
  * RUN:    coroner run -f json -o report.json -- $CASE --help

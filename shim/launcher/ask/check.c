@@ -267,7 +267,7 @@ static void own_options_settle(struct crn_options *options)
 
 static int command_do(const struct crn_command *command, uint32_t flags, int argc, char **argv)
 {
-    struct check check = {.target = {.pidfd = -1, .proc = -1, .view = -1}};
+    struct check check = {.target = {.proc = -1, .view = -1}};
     struct crn_arguments arguments;
     sigset_t signals;
     pid_t pid;
@@ -278,6 +278,7 @@ static int command_do(const struct crn_command *command, uint32_t flags, int arg
         return status;
     check.options = arguments.options;
     check.suppressions = crn_suppressions_create();
+    check.options.coroutines |= (flags & CRN_ASK_NO_LEAKS) != 0;
     own_options_settle(&check.options);
     crn_output_text_to_stdout();
     crn_attend_signals(&signals);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "live/ask.h"
@@ -66,7 +67,6 @@ static bool find(struct crn_target *target)
     size_t count;
     uint64_t flags, started;
     snprintf(path, sizeof path, "/proc/%d", target->pid);
-    target->pidfd = (int)syscall(SYS_pidfd_open, target->pid, 0);
     target->proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char *stat = target->proc >= 0 ? crn_proc_read(target->proc, "stat", &count) : NULL;
     if (stat == NULL) {
@@ -221,6 +221,15 @@ static bool shim_look(struct crn_target *target)
 
 enum signal_look { TAKES, BLOCKED, TRACED };
 
+/* All threads block it while they stand still for somebody else's check, and their handlers run. */
+enum { LOOK_TRIES = 200, LOOK_EVERY_NS = 10000000 };
+
+static void moment_wait(void)
+{
+    const struct timespec moment = {.tv_nsec = LOOK_EVERY_NS};
+    nanosleep(&moment, NULL);
+}
+
 /* How the threads would take the signal; the first that is traced by `tracer` decides. */
 static enum signal_look threads_look(const struct crn_target *target, uint64_t *tracer)
 {
@@ -258,6 +267,10 @@ static bool signal_look(const struct crn_target *target, const char *status)
                       "caught): it starts just now, or has stood down",
                       target->label, CRN_STOP_SIGNAL);
     enum signal_look look = threads_look(target, &tracer);
+    for (int tries = LOOK_TRIES; look == BLOCKED && tries > 0; tries--) {
+        moment_wait();
+        look = threads_look(target, &tracer);
+    }
     if (look == TRACED)
         return REFUSE("%s is traced by process %llu (a debugger, strace), which would see our "
                       "signal; detach it first",
@@ -274,7 +287,7 @@ static bool signal_look(const struct crn_target *target, const char *status)
 bool crn_target_hold(struct crn_target *target, pid_t pid)
 {
     size_t count;
-    *target = (struct crn_target){.pid = pid, .pidfd = -1, .proc = -1, .view = -1};
+    *target = (struct crn_target){.pid = pid, .proc = -1, .view = -1};
     if (!find(target))
         return false;
     view_open(target);
@@ -328,15 +341,17 @@ static bool threads_any(const struct crn_target *target,
     return is_found;
 }
 
-/* A set of signals of a thread; 0: it has ended. */
+/* A set of signals of a thread, and its state ('X': there is none). */
 static uint64_t thread_set(const struct crn_target *target, pid_t tid, const char *name,
-                           uint64_t otherwise)
+                           uint64_t otherwise, char *state)
 {
     char path[64];
     size_t count;
     snprintf(path, sizeof path, "task/%d/status", (int)tid);
     char *status = crn_proc_read(target->proc, path, &count);
     uint64_t set = crn_proc_number(status, name, 16, otherwise);
+    const char *field = crn_proc_field(status, "State");
+    *state = field != NULL ? *field : 'X';
     free(status);
     return set;
 }
@@ -344,42 +359,66 @@ static uint64_t thread_set(const struct crn_target *target, pid_t tid, const cha
 /*
  * To one thread, not to the process: of a signal that any thread may take, the one that was woken
  * for it may find it taken; then its blocked call ends with EINTR, though no handler has run.
+ * To one that has ended (the first may, alone) it could be sent, and would be lost.
  */
-static bool thread_signal(const struct crn_target *target, pid_t tid, void *info)
+struct sending {
+    siginfo_t info;
+    const char *states; /* of threads that do not get it */
+    int error;          /* of the one that was to */
+};
+
+static bool thread_signal(const struct crn_target *target, pid_t tid, void *user)
 {
-    if ((thread_set(target, tid, "SigBlk", UINT64_MAX) & CRN_STOP_SIGNAL_BIT) != 0)
+    struct sending *sending = user;
+    char state;
+    uint64_t blocked = thread_set(target, tid, "SigBlk", UINT64_MAX, &state);
+    if ((blocked & CRN_STOP_SIGNAL_BIT) != 0 || strchr(sending->states, state) != NULL)
         return false;
-    return syscall(SYS_rt_tgsigqueueinfo, target->pid, tid, CRN_STOP_SIGNAL, info) == 0 ||
-           (errno != ESRCH && errno != EINVAL);
+    long result = syscall(SYS_rt_tgsigqueueinfo, target->pid, tid, CRN_STOP_SIGNAL, &sending->info);
+    sending->error = result == 0 ? 0 : errno;
+    return sending->error != ESRCH && sending->error != EINVAL;
 }
 
 static bool has_pending(const struct crn_target *target, pid_t tid, void *unused)
 {
+    char state;
     (void)unused;
-    return (thread_set(target, tid, "SigPnd", 0) & CRN_STOP_SIGNAL_BIT) != 0;
+    return (thread_set(target, tid, "SigPnd", 0, &state) & CRN_STOP_SIGNAL_BIT) != 0;
 }
 
 bool crn_target_signal(const struct crn_target *target, uint64_t cookie)
 {
-    siginfo_t info;
-    memset(&info, 0, sizeof info);
-    info.si_signo = CRN_STOP_SIGNAL;
-    info.si_code = SI_QUEUE;
-    info.si_pid = getpid();
-    info.si_uid = getuid();
-    info.si_value.sival_ptr = (void *)(uintptr_t)cookie;
-    errno = 0;
-    bool is_tried = threads_any(target, thread_signal, &info);
-    if (is_tried && errno == 0)
+    struct sending sending = {.error = 0};
+    siginfo_t *info = &sending.info;
+    info->si_signo = CRN_STOP_SIGNAL;
+    info->si_code = SI_QUEUE;
+    info->si_pid = getpid();
+    info->si_uid = getuid();
+    info->si_value.sival_ptr = (void *)(uintptr_t)cookie;
+    bool is_tried = false;
+    for (int tries = LOOK_TRIES; !is_tried && tries > 0; tries--) {
+        if (tries != LOOK_TRIES && crn_target_has_ended(target))
+            break;
+        if (tries != LOOK_TRIES)
+            moment_wait();
+        sending.states = "ZXDIPTt";
+        is_tried = threads_any(target, thread_signal, &sending);
+        sending.states = "ZX"; /* it will be taken later, then */
+        is_tried = is_tried || threads_any(target, thread_signal, &sending);
+    }
+    if (is_tried && sending.error == 0)
         return true;
-    if (!is_tried)
+    if (!is_tried && crn_target_has_ended(target))
         return REFUSE("%s has ended", target->label);
-    if (errno == EAGAIN)
+    if (!is_tried)
+        return REFUSE("%s has no thread that takes signal %d now; ask again", target->label,
+                      CRN_STOP_SIGNAL);
+    if (sending.error == EAGAIN)
         return REFUSE("%s can be sent no signal now: its user has too many waiting "
                       "(RLIMIT_SIGPENDING)",
                       target->label);
     return REFUSE("%s cannot be sent a signal: %s; ask as root, from outside of this container",
-                  target->label, strerror(errno));
+                  target->label, strerror(sending.error));
 }
 
 bool crn_target_is_signal_pending(const struct crn_target *target, char *state)
@@ -403,11 +442,9 @@ bool crn_target_has_ended(const struct crn_target *target)
 
 void crn_target_release(struct crn_target *target)
 {
-    if (target->pidfd >= 0)
-        close(target->pidfd);
     if (target->proc >= 0)
         close(target->proc);
     if (target->view >= 0)
         close(target->view);
-    target->pidfd = target->proc = target->view = -1;
+    target->proc = target->view = -1;
 }

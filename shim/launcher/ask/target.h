@@ -3,8 +3,8 @@
 /*
  * The process that is to be asked, held from the first look at it.
  *
- * A number may name another process a moment later, so the process is held by a pidfd and by its
- * directory in /proc, which answers nothing once it has gone.  And it may become another program
+ * A number may name another process a moment later, so the process is held by its directory in
+ * /proc, which answers nothing once it has gone.  And it may become another program
  * (exec), which catches no signal of ours: a real-time signal that nobody catches ends a process.
  * So what proves that it can be asked is looked at again right before it is.
  */
@@ -14,7 +14,6 @@
 
 struct crn_target {
     pid_t pid;
-    int pidfd; /* -1: this kernel has none */
     int proc;  /* /proc/PID */
     int view;  /* the same of a thread that is alive: memory and files; its first may have ended */
     uint64_t started; /* clock ticks since boot */
