@@ -66,7 +66,7 @@ bool crn_deadly_stands_in(int signal)
     return is_one_of_them(signal) && stands_in_here();
 }
 
-void crn_deadly_install(int signal)
+static void install(int signal, struct sigaction *before)
 {
     /* Faults stay open, for the handlers the program has for them, and the stop of a check. */
     static const int open[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
@@ -78,7 +78,25 @@ void crn_deadly_install(int signal)
     for (unsigned i = 0; i < CRN_COUNT_OF(open); i++)
         sigdelset(&action.sa_mask, open[i]);
     crn_stop_signal_drop(&action.sa_mask);
-    crn_sigaction_real(signal, &action, NULL);
+    if (crn_sigaction_real(signal, &action, before) != 0 && before != NULL)
+        before->sa_handler = SIG_DFL;
+}
+
+void crn_deadly_install(int signal)
+{
+    install(signal, NULL);
+}
+
+/*
+ * Real-time signals are many, and as good as never anything but default when a program starts: to
+ * put one back costs less than to ask for all.
+ */
+static void real_time_start(int signal)
+{
+    struct sigaction before;
+    install(signal, &before);
+    if (before.sa_handler != SIG_DFL)
+        crn_sigaction_real(signal, &before, NULL);
 }
 
 void crn_deadly_start(void)
@@ -87,8 +105,10 @@ void crn_deadly_start(void)
     is_retired = false;
     bool stands_in = stands_in_here(); /* asked once: every start of a program comes here */
     for (int signal = 1; signal <= CRN_SIGNAL_COUNT && stands_in; signal++)
-        if (is_one_of_them(signal) && crn_sigaction_real(signal, NULL, &current) == 0 &&
-            current.sa_handler == SIG_DFL)
+        if (is_one_of_them(signal) && signal > SIGSYS)
+            real_time_start(signal);
+        else if (is_one_of_them(signal) && crn_sigaction_real(signal, NULL, &current) == 0 &&
+                 current.sa_handler == SIG_DFL)
             crn_deadly_install(signal);
 }
 

@@ -8,6 +8,7 @@
 #include "shim/deliver.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
+#include "base/amounts.h"
 #include "base/sys.h"
 #include "record/draft.h"
 
@@ -16,6 +17,7 @@
 #include <linux/wait.h>
 #include <sched.h>
 #include <dlfcn.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -287,6 +289,37 @@ static int command_run(const struct command *command, struct crn_draft *draft)
     if (status < 0 || (status & 0x7f) != 0)
         return -1;
     return status >> 8 & 0xff;
+}
+
+/* Whether the options ask for nothing but what crn_deliver_clean() says. */
+static bool is_plainly_asked(const struct crn_options *options)
+{
+    return strcmp(options->format, "text") == 0 && options->output[0] == 0 &&
+           options->record[0] == 0 && options->suppressions_count == 0 && !options->live &&
+           !options->coroutines && !options->print_suppressions;
+}
+
+bool crn_deliver_clean(const struct crn_draft *draft)
+{
+    const struct crn_record_process *process = &draft->process;
+    char line[512], allocations[CRN_AMOUNT_BYTES], live[CRN_AMOUNT_BYTES], check[CRN_AMOUNT_BYTES],
+        pause[CRN_AMOUNT_BYTES], bytes[CRN_AMOUNT_BYTES];
+    struct pollfd errors = {.fd = crn_stderr_find(), .events = POLLOUT};
+    if (errors.fd < 0 || !is_plainly_asked(&crn_shim.options))
+        return false;
+    if (crn_shim.options.quiet)
+        return true;
+    /* Who waits for a reader that is stuck must be able to heed signals: the command is. */
+    if (crn_syscall3(SYS_poll, &errors, 1, 0) != 1 || (errors.revents & POLLOUT) == 0)
+        return false;
+    /* As runtime/report/text.c words it. */
+    int length = snprintf(
+        line, sizeof line, "coroner: no leaks; %s, %s still live; checked in %s (paused %s, %s)\n",
+        crn_amount_count(allocations, process->allocations, "allocation"),
+        crn_amount_bytes(live, process->live_bytes), crn_amount_time(check, process->check_ns),
+        crn_amount_time(pause, process->check_pause_ns),
+        crn_amount_bytes(bytes, process->check_bytes));
+    return crn_sys_write_all(errors.fd, line, (size_t)length) == 0;
 }
 
 /* What becomes of a recording that nobody looked after. */

@@ -12,6 +12,7 @@ void crn_deliver_start(void);
 struct crn_draft;
 int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int leak_code,
                 bool has_news);
+bool crn_deliver_clean(const struct crn_draft *draft);
 bool crn_deliver_judged(const char *path, bool is_said, bool fallback);
 bool crn_deliver_text(const char *path);
 

@@ -36,6 +36,7 @@ const struct crn_host crn_host = {
     .end_begins = end_begins,
     .describe = crn_lsan_describe,
     .deliver = crn_deliver,
+    .say_clean = crn_deliver_clean,
     .deliver_judged = crn_deliver_judged,
     .deliver_text = crn_deliver_text,
 };

@@ -91,6 +91,7 @@ static const struct {
     {SYS_ioctl, {-1, FIONREAD, ROOM}},
     {SYS_fcntl, {-1, F_GETFL, 0}},
     {SYS_dup3, {-1, -1, 0}},
+    {SYS_poll, {0, 0, 0}},
     {SYS_pipe2, {0, O_CLOEXEC}},
     {SYS_tee, {-1, -1, 0, 0}},
     {SYS_socketpair, {-1, 0, 0, 0}},

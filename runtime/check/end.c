@@ -204,11 +204,15 @@ void crn_end_begin(const struct crn_saved_registers *from)
     begin(from, NULL);
 }
 
-static void draft_complete(int exit_code, int exit_signal)
+static void describe(void)
 {
     if (!end.is_described)
         crn_recording_describe(&end.draft);
     end.is_described = true;
+}
+
+static void facts_fill(int exit_code, int exit_signal)
+{
     crn_recording_fill(&end.draft, &(struct crn_recording_facts){
                                        .exit_code = exit_code,
                                        .exit_signal = exit_signal,
@@ -237,23 +241,52 @@ struct ending {
     int code; /* to exit with */
 };
 
+/* Whether a report would say that nothing was lost, and how long that took, and no more. */
+static bool is_clean(void)
+{
+    const struct crn_draft_section *sections = end.draft.sections;
+    const struct crn_record_process *process = &end.draft.process;
+    return crn_host.process->is_first && end.first_pass.is_done &&
+           (process->flags & CRN_PROCESS_CHECKED) != 0 && process->check_ns > 0 &&
+           sections[CRN_SECTION_LEAKS].count + sections[CRN_SECTION_FINDINGS].count +
+                   sections[CRN_SECTION_WARNINGS].count ==
+               0 &&
+           process->coroutines_seen + process->coroutines_resurrected + process->double_frees +
+                   process->unseen_threads ==
+               0 &&
+           !end.draft.is_partial;
+}
+
+/*
+ * Without a launcher, and with nothing to tell that needs names: whether that is all.  What is in
+ * the draft says so, so nothing is written, and nothing started.
+ */
+static bool is_settled_here(bool has_news)
+{
+    if (crn_host.process->session != NULL)
+        return false;
+    return !has_news || (is_clean() && crn_host.say_clean(&end.draft));
+}
+
 static void report_do(void *argument, const struct crn_saved_registers *registers)
 {
     struct ending *ending = argument;
     struct crn_stopped_list stopped;
     char path[4096];
     (void)registers;
-    draft_complete(ending->exit_code, ending->exit_signal);
+    facts_fill(ending->exit_code, ending->exit_signal);
     if (end.is_alone)
         crn_threads_stop(&stopped);
-    enum crn_recording_place place = crn_recording_write(&end.draft, path, sizeof path);
     bool has_news = end.draft.sections[CRN_SECTION_LEAKS].count > 0 ||
                     (crn_host.process->is_first && check_obstacle() == NULL) ||
                     (end.has_tried && !end.first_pass.is_done) || crn_host.options->output[0] != 0;
     int code = ending->exit_code;
-    if (place != CRN_RECORDED_LAUNCHER)
-        code = crn_host.deliver(path, &end.draft, ending->exit_code, leak_code(ending->exit_code),
-                                has_news);
+    if (!is_settled_here(has_news)) {
+        describe();
+        if (crn_recording_write(&end.draft, path, sizeof path) != CRN_RECORDED_LAUNCHER)
+            code = crn_host.deliver(path, &end.draft, ending->exit_code,
+                                    leak_code(ending->exit_code), has_news);
+    }
     if (crn_host.process->is_first)
         ending->code = code;
     if (end.is_alone)
@@ -367,7 +400,8 @@ static void now_judge(void *argument, const struct crn_saved_registers *register
     (void)registers;
     if (!crn_recording_has_leak(&end.draft))
         return;
-    draft_complete(-1, 0);
+    describe();
+    facts_fill(-1, 0);
     *(bool *)argument = crn_recording_write_passing(&end.draft, path, sizeof path)
                             ? crn_host.deliver_judged(path, false, true)
                             : true;

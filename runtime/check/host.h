@@ -64,6 +64,12 @@ struct crn_host {
                    bool has_news);
 
     /*
+     * Says, where a report would say no more than that nothing was lost, that one line; nothing is
+     * written or started for it.  False: it was not said, for whatever reason.
+     */
+    bool (*say_clean)(const struct crn_draft *draft);
+
+    /*
      * Whether the recording at `path` has a leak that counts for the exit code and no suppression
      * silences; if `is_said`, it is then rendered, too, where --output says.  `fallback` is
      * answered where the command cannot be run.

@@ -2,6 +2,7 @@
  * The pieces of a text report.  See page.h.
  */
 #include "report/page.h"
+#include "base/amounts.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -88,35 +89,20 @@ void crn_page_sentence(const struct crn_page *page, int indent, const char *text
 
 const char *crn_page_number(const struct crn_page *page, uint64_t value)
 {
-    char digits[32];
-    char *to = digits + sizeof digits - 1;
-    *to = 0;
-    for (unsigned i = 0; i == 0 || value > 0; i++, value /= 10) {
-        if (i > 0 && i % 3 == 0)
-            *--to = ',';
-        *--to = (char)('0' + value % 10);
-    }
-    return crn_store_text(page->store, to);
+    char text[CRN_AMOUNT_BYTES];
+    return crn_store_text(page->store, crn_amount_number(text, value));
 }
 
 const char *crn_page_count(const struct crn_page *page, uint64_t count, const char *word)
 {
-    size_t length = strlen(word);
-    const char *plural = length > 0 && word[length - 1] == 's' ? "es" : "s";
-    return crn_store_print(page->store, "%s %s%s", crn_page_number(page, count), word,
-                           count == 1 ? "" : plural);
+    char text[CRN_AMOUNT_BYTES];
+    return crn_store_text(page->store, crn_amount_count(text, count, word));
 }
 
 const char *crn_page_bytes(const struct crn_page *page, uint64_t bytes)
 {
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes / 1024;
-    unsigned unit = 0;
-    if (bytes < 100000)
-        return crn_page_count(page, bytes, "byte");
-    for (; value >= 1000 && unit + 1 < CRN_COUNT_OF(units); unit++)
-        value /= 1024;
-    return crn_store_print(page->store, "%.1f %s", value, units[unit]);
+    char text[CRN_AMOUNT_BYTES];
+    return crn_store_text(page->store, crn_amount_bytes(text, bytes));
 }
 
 const char *crn_page_base(const struct crn_page *page, const char *path)

@@ -5,6 +5,7 @@
  * could not see; then one line that sums up, which is all there is when nothing is wrong.
  */
 #include "report/render.h"
+#include "base/amounts.h"
 
 #include <string.h>
 
@@ -429,12 +430,14 @@ static void suppression_print(const struct crn_suppression *suppression, void *u
                 crn_page_show(page, suppression->pattern));
 }
 
-/* "340 ms", "1.25 s". */
+/* "340 ms", "1.25 s".  Of a recording: it may claim any time. */
 static const char *time_of(const struct crn_page *page, double seconds)
 {
-    return seconds < 0.001  ? crn_store_print(page->store, "%.1f ms", seconds * 1e3)
-           : seconds < 1    ? crn_store_print(page->store, "%.0f ms", seconds * 1e3)
-                            : crn_store_print(page->store, "%.2f s", seconds);
+    static const double longest = 1e9;
+    char text[CRN_AMOUNT_BYTES];
+    return crn_store_text(
+        page->store,
+        crn_amount_time(text, (uint64_t)((seconds < longest ? seconds : longest) * 1e9 + 0.5)));
 }
 
 /*
