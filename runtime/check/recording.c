@@ -74,18 +74,6 @@ bool crn_recording_has_leak(const struct crn_draft *draft)
     return false;
 }
 
-/* The launcher left files that have a size already (base/session.h). */
-static bool spare_take(struct crn_draft *draft, int session, const char *name)
-{
-    char spare[32];
-    for (unsigned n = 0; n < CRN_SESSION_SPARES; n++) {
-        snprintf(spare, sizeof spare, CRN_SESSION_SPARE, n);
-        if (crn_draft_write_into(draft, session, spare, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Whether the launcher is gone for sure: then its lock can be had. */
 static bool is_deserted(int session)
 {
@@ -144,8 +132,7 @@ static bool session_write(struct crn_draft *draft, struct session *session)
             return true;
         break;
     }
-    return !is_gone && (crn_mailbox_put(draft) ||
-                        (session->fd >= 0 && spare_take(draft, session->fd, session->name)));
+    return !is_gone && crn_mailbox_put(draft);
 }
 
 /* Tells the launcher where the recording is; for a short link a disk need not have room. */

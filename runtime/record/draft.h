@@ -64,11 +64,4 @@ char *crn_draft_image(struct crn_draft *draft, size_t *bytes);
 /* Writes it to a descriptor, say of a pipe; 0 or a negative errno. */
 int crn_draft_send(struct crn_draft *draft, int fd);
 
-/*
- * Makes the file `spare`, which has some size, into the recording `name`: possible where the
- * process may not let any file grow (RLIMIT_FSIZE).  0 or a negative errno.
- */
-int crn_draft_write_into(struct crn_draft *draft, int directory, const char *spare,
-                         const char *name);
-
 #endif

@@ -10,13 +10,17 @@
  * The last two are the work of a child (attend.h): should it fail, the recordings are kept.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options/lsan.h"
 #include "record/reader.h"
+#include "record/reader_glance.h"
 #include "shim/launcher/arguments.h"
 #include "shim/launcher/attend.h"
 #include "shim/launcher/handoff.h"
@@ -286,6 +290,41 @@ static int status_without_report(const struct run *run)
                                                       : own_status(run, false);
 }
 
+/* Whether a recording is small and tells of nothing that needs names, as far as a glance shows. */
+static bool is_small_and_clean(const char *path)
+{
+    enum { SMALL_BYTES = 256 * 1024 };
+    struct crn_record_glance glance;
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    bool is_so = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+                 status.st_size <= SMALL_BYTES && crn_record_glance(fd, &glance) &&
+                 !glance.has_news && !glance.has_proven_leak;
+    if (fd >= 0)
+        close(fd);
+    return is_so;
+}
+
+/*
+ * Whether all there is to say is one line, which can be written at once.  Then nothing is to be
+ * kept, whatever happens, and nobody needs to attend to whoever writes it: a child would cost more
+ * than the line.
+ */
+static bool is_one_line(const struct run *run)
+{
+    enum { FEW = 16 };
+    const struct crn_options *options = &run->options;
+    struct pollfd errors = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool is_so = run->obstacle == NULL && run->ending.interruption == 0 && run->files.count > 0 &&
+                 run->files.count <= FEW && strcmp(options->format, "text") == 0 &&
+                 *options->output == 0 && *options->record == 0 && !options->live &&
+                 !options->coroutines && !options->print_suppressions && poll(&errors, 1, 0) == 1 &&
+                 errors.revents == POLLOUT;
+    for (size_t i = 0; i < run->files.count && is_so; i++)
+        is_so = is_small_and_clean(run->files.rows[i].path);
+    return is_so;
+}
+
 /* Has the report made; answers the status to exit with. */
 static int report_attend(struct run *run)
 {
@@ -294,7 +333,11 @@ static int report_attend(struct run *run)
                                               .make = report_make,
                                               .keep = recordings_keep};
     run->pid = getpid();
-    int answer = crn_attend(&attendance);
+    int answer = CRN_UNSEEN;
+    if (is_one_line(run))
+        answer = report_make(run);
+    if ((answer & CRN_UNSEEN) != 0)
+        answer = crn_attend(&attendance);
     if (answer == CRN_NOT_MADE)
         return status_without_report(run);
     run->keeps_files |= (answer & KEEPS_FILES) != 0;
@@ -337,7 +380,8 @@ static int run_and_report(struct run *run)
     char *session_path = text_copy(run->session.directory);
     crn_session_close(&run->session, &run->files);
     int status = report_attend(run);
-    crn_late_foretell(session_path, &run->options);
+    if (run->session.has_survivors)
+        crn_late_foretell(session_path, &run->options);
     free(session_path);
     return status;
 }

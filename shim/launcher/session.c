@@ -54,20 +54,6 @@ static bool is_ours_alone(int fd)
            (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
 }
 
-/* They take no room until somebody writes to them.  Without them little is lost. */
-static void spares_make(int directory)
-{
-    for (unsigned n = 0; n < CRN_SESSION_SPARES; n++) {
-        char name[32];
-        snprintf(name, sizeof name, CRN_SESSION_SPARE, n);
-        int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd >= 0 && ftruncate(fd, CRN_SESSION_SPARE_BYTES) != 0)
-            unlinkat(directory, name, 0);
-        if (fd >= 0)
-            close(fd);
-    }
-}
-
 /* The lock bears its name only once it is held: nobody shall find it open. */
 static int lock_make(int directory)
 {
@@ -90,7 +76,6 @@ static bool session_make(struct crn_session *session, const char *parent)
         session->fd = directory_open(session->parent, name_of(session));
         if (session->fd >= 0 && is_ours_alone(session->fd)) {
             session->lock = lock_make(session->fd);
-            spares_make(session->fd);
             session->mailbox = crn_mailbox_make(session->directory);
             session->door = crn_door_open(session->directory, session->fd);
             return true;
@@ -195,6 +180,8 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
         free(closed); /* the worst of it: a late recording is not seen */
     }
     directory_renew(session);
+    session->has_survivors =
+        crn_mailbox_is_shared(session->mailbox) || crn_door_is_shared(session->door);
     crn_mailbox_empty(session->mailbox, session->directory);
     session->mailbox = -1;
     crn_door_close(session->door, session->directory, session->fd);
