@@ -6,6 +6,7 @@
  * exec would give it SIGCHLD back, and hands the exit status to us through a pipe.
  */
 #include "shim/deliver.h"
+#include "shim/invocation.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
 #include "base/amounts.h"
@@ -24,7 +25,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = 48, NO_LAUNCHER = 127 };
 
 static char temporary[1024];
 
@@ -36,100 +36,11 @@ const char *crn_shim_temporary(void)
     return strcpy(temporary, given);
 }
 
-static char own_directory[1024]; /* where this library lies, with a slash behind; "": not known */
-
-void crn_deliver_start(void)
-{
-    Dl_info info;
-    if (dladdr((const void *)&crn_shim, &info) == 0 || info.dli_fname == NULL)
-        return;
-    const char *slash = strrchr(info.dli_fname, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - info.dli_fname) + 1, used = 0;
-    if (info.dli_fname[0] != '/') {
-        if (getcwd(own_directory, sizeof own_directory) == NULL)
-            return;
-        used = strlen(own_directory);
-        own_directory[used++] = '/';
-    }
-    if (used + length >= sizeof own_directory)
-        used = length = 0;
-    memcpy(own_directory + used, info.dli_fname, length);
-    own_directory[used + length] = 0;
-}
-
-static bool is_executable(const char *path)
-{
-    return crn_syscall3(SYS_faccessat, AT_FDCWD, path, X_OK) == 0;
-}
-
-/* The coroner command: as the launcher told us, beside this library, or where both are installed.
- */
-static bool launcher_find(char *path, size_t path_bytes)
-{
-    static const char *const beside[] = {"", "../" CORONER_BINDIR "/", "../../" CORONER_BINDIR "/",
-                                         "../../../" CORONER_BINDIR "/"};
-    if (crn_shim.launcher != NULL && is_executable(crn_shim.launcher)) {
-        snprintf(path, path_bytes, "%s", crn_shim.launcher);
-        return true;
-    }
-    for (unsigned i = 0; i < CRN_COUNT_OF(beside) && own_directory[0] != 0; i++) {
-        snprintf(path, path_bytes, "%s%scoroner", own_directory, beside[i]);
-        if (is_executable(path))
-            return true;
-    }
-    return false;
-}
-
-struct command {
-    bool is_delivery; /* it looks after the recording, and after impatient signals */
-    const char *arguments[ARGUMENTS_MAX];
-    char texts[4096];
-    size_t count, used;
-};
-
-static void argument_add(struct command *command, const char *format, const char *value)
-{
-    if (command->count + 1 >= ARGUMENTS_MAX ||
-        command->used + strlen(format) + strlen(value) >= sizeof command->texts)
-        return;
-    char *text = command->texts + command->used;
-    command->used += (size_t)sprintf(text, format, value) + 1;
-    command->arguments[command->count++] = text;
-}
-
 /* From here on the command must not fail, nor be ended before it is ready for that. */
-static void delivery_make(struct command *command)
+static void delivery_make(struct crn_invocation *command)
 {
     command->is_delivery = true;
-    argument_add(command, "%s", "--deliver");
-}
-
-/* The options that say what to show, and how much of it. */
-static void showing_add(struct command *command)
-{
-    const struct crn_options *options = &crn_shim.options;
-    const struct {
-        const char *format;
-        unsigned value;
-    } numbers[] = {{"--max-leaks=%s", options->max_leaks},
-                   {"--malloc-context-size=%s", options->malloc_context_size}};
-    const struct {
-        const char *option;
-        bool is_given;
-    } flags[] = {{"--strict", options->strict},
-                 {"--report-objects", options->report_objects},
-                 {"--print-suppressions", options->print_suppressions}};
-    char number[16];
-    for (unsigned i = 0; i < options->suppressions_count; i++)
-        argument_add(command, "--suppressions=%s", options->suppressions[i]);
-    for (unsigned i = 0; i < CRN_COUNT_OF(numbers); i++) {
-        snprintf(number, sizeof number, "%u", numbers[i].value);
-        if (numbers[i].value != 0)
-            argument_add(command, numbers[i].format, number);
-    }
-    for (unsigned i = 0; i < CRN_COUNT_OF(flags); i++)
-        if (flags[i].is_given)
-            argument_add(command, "%s", flags[i].option);
+    crn_argument_add(command, "%s", "--deliver");
 }
 
 /*
@@ -151,30 +62,30 @@ static const char *late_place(char *place, size_t place_bytes)
     return is_late && options->late_reports[0] != 0 ? options->late_reports : "log";
 }
 
-static void command_fill(struct command *command, const char *launcher, const char *recording)
+static void command_fill(struct crn_invocation *command, const char *launcher, const char *recording)
 {
     const struct crn_options *options = &crn_shim.options;
     char number[32], place[2048];
     memset(command, 0, sizeof *command);
-    argument_add(command, "%s", launcher);
-    argument_add(command, "%s", "report");
-    argument_add(command, "--format=%s", options->format);
+    crn_argument_add(command, "%s", launcher);
+    crn_argument_add(command, "%s", "report");
+    crn_argument_add(command, "--format=%s", options->format);
     const char *late = late_place(place, sizeof place);
     delivery_make(command);
     if (late != NULL)
-        argument_add(command, "--late-reports=%s", late);
+        crn_argument_add(command, "--late-reports=%s", late);
     else if (options->output[0] != 0)
-        argument_add(command, "--output=%s", options->output);
+        crn_argument_add(command, "--output=%s", options->output);
     if (options->record[0] != 0)
-        argument_add(command, "--record=%s", options->record);
+        crn_argument_add(command, "--record=%s", options->record);
     snprintf(number, sizeof number, "%u", options->error_exitcode);
-    argument_add(command, "--error-exitcode=%s", number);
+    crn_argument_add(command, "--error-exitcode=%s", number);
     if (options->coroutines)
-        argument_add(command, "%s", "--coroutines");
+        crn_argument_add(command, "%s", "--coroutines");
     if (options->quiet)
-        argument_add(command, "%s", "--quiet");
-    showing_add(command);
-    argument_add(command, "%s", recording);
+        crn_argument_add(command, "%s", "--quiet");
+    crn_arguments_showing(command);
+    crn_argument_add(command, "%s", recording);
 }
 
 /* The environment without what would preload us into the command. */
@@ -190,56 +101,17 @@ static char **environment_make(void)
     return kept;
 }
 
-/*
- * Whoever was to read the report may have gone, files may not grow, the terminal may not be for
- * background processes: the command then says so, or not, but neither dies nor stops.
- */
-static void signals_of_writing_ignore(void)
-{
-    static const int of_writing[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
-    struct {
-        void (*handler)(int);
-        unsigned long flags;
-        void (*restorer)(void);
-        uint64_t mask;
-    } ignored = {.handler = SIG_IGN}; /* the kernel's struct sigaction */
-    for (unsigned i = 0; i < CRN_COUNT_OF(of_writing); i++)
-        crn_syscall4(SYS_rt_sigaction, of_writing[i], &ignored, NULL, 8);
-}
-
-/* In the child's child. */
-static __attribute__((noreturn)) void command_exec(const struct command *command,
-                                                   char **environment, int errors)
-{
-    /* Whoever delivers lets these wait (launcher/attend.h); they may come before it can say so. */
-    uint64_t patient =
-        1ull << (SIGHUP - 1) | 1ull << (SIGINT - 1) | 1ull << (SIGQUIT - 1) | 1ull << (SIGTERM - 1);
-    uint64_t mask = command->is_delivery ? patient : 0;
-    signals_of_writing_ignore();
-    crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask);
-    if (errors < 0) /* whatever descriptor 2 is now, the report is not for it */
-        errors = (int)crn_syscall4(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY, 0);
-    if (errors != 2)
-        crn_syscall3(SYS_dup3, errors, 2, 0);
-    if (!crn_stdout_is_there())
-        crn_syscall1(SYS_close, 1); /* the command writes to standard error then */
-    crn_syscall3(SYS_close_range, 3, ~0u, 0);
-    crn_syscall3(SYS_execve, command->arguments[0], command->arguments, environment);
-    for (;;)
-        crn_syscall1(SYS_exit_group, NO_LAUNCHER);
-}
-
 static long silent_fork(void)
 {
     return crn_syscall(SYS_clone, 0, 0, 0, 0, 0, 0);
 }
 
 /* In the child: starts the command, waits for it, hands its status on. */
-static __attribute__((noreturn)) void status_forward(const struct command *command,
+static __attribute__((noreturn)) void status_forward(const struct crn_invocation *command,
                                                      struct crn_draft *draft, char **environment,
                                                      int errors, int pipe_end)
 {
-    int status = NO_LAUNCHER << 8, input[2];
+    int status = CRN_NO_LAUNCHER << 8, input[2];
     bool is_sent = draft != NULL && crn_syscall2(SYS_pipe2, input, O_CLOEXEC) == 0;
     /* Where the program ignores SIGCHLD, wait would find no child and no status. */
     static const uintptr_t defaults[4]; /* the kernel's struct sigaction, all zero: SIG_DFL */
@@ -248,7 +120,7 @@ static __attribute__((noreturn)) void status_forward(const struct command *comma
     if (child == 0) {
         if (is_sent)
             crn_syscall3(SYS_dup3, input[0], 0, 0);
-        command_exec(command, environment, errors);
+        crn_invocation_exec(command, environment, errors);
     }
     if (is_sent) {
         crn_syscall1(SYS_close, input[0]);
@@ -266,7 +138,7 @@ static __attribute__((noreturn)) void status_forward(const struct command *comma
  * Runs the command to its end; answers its exit status, or -1.  A draft, unless it is NULL, is the
  * recording that the command reads from its standard input.
  */
-static int command_run(const struct command *command, struct crn_draft *draft)
+static int command_run(const struct crn_invocation *command, struct crn_draft *draft)
 {
     int ends[2], status = -1;
     char **environment = environment_make();
@@ -334,7 +206,7 @@ static void leftover_say(const char *obstacle, const char *path)
 int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int leak_code,
                 bool has_news)
 {
-    static struct command command;
+    static struct crn_invocation command;
     char launcher[4096];
     bool is_file = path[0] != 0;
     int code = exit_code;
@@ -343,7 +215,7 @@ int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int le
             crn_syscall3(SYS_unlinkat, AT_FDCWD, path, 0);
         return code;
     }
-    if (!launcher_find(launcher, sizeof launcher)) {
+    if (!crn_launcher_find(launcher, sizeof launcher)) {
         leftover_say("the coroner command is not beside libcoroner.so", path);
         return leak_code;
     }
@@ -360,15 +232,15 @@ int crn_deliver(const char *path, struct crn_draft *draft, int exit_code, int le
 
 bool crn_deliver_text(const char *path)
 {
-    struct command *command = crn_vm_map(sizeof *command);
+    struct crn_invocation *command = crn_vm_map(sizeof *command);
     char launcher[4096];
-    if (command == NULL || !launcher_find(launcher, sizeof launcher))
+    if (command == NULL || !crn_launcher_find(launcher, sizeof launcher))
         return false;
-    argument_add(command, "%s", launcher);
-    argument_add(command, "%s", "report");
+    crn_argument_add(command, "%s", launcher);
+    crn_argument_add(command, "%s", "report");
     delivery_make(command);
-    showing_add(command);
-    argument_add(command, "%s", path);
+    crn_arguments_showing(command);
+    crn_argument_add(command, "%s", path);
     int result = command_run(command, NULL);
     crn_vm_unmap(command, sizeof *command);
     return result == 0;
@@ -377,22 +249,22 @@ bool crn_deliver_text(const char *path)
 bool crn_deliver_judged(const char *path, bool is_said, bool fallback)
 {
     enum { IS_BAD = 1 }; /* an exit status that the command has no other use for */
-    struct command *command = crn_vm_map(sizeof *command);
+    struct crn_invocation *command = crn_vm_map(sizeof *command);
     char launcher[4096];
-    if (command == NULL || !launcher_find(launcher, sizeof launcher))
+    if (command == NULL || !crn_launcher_find(launcher, sizeof launcher))
         return fallback;
-    argument_add(command, "%s", launcher);
-    argument_add(command, "%s", "report");
-    argument_add(command, "%s", "--quiet");
-    argument_add(command, "%s", "--error-exitcode=1");
+    crn_argument_add(command, "%s", launcher);
+    crn_argument_add(command, "%s", "report");
+    crn_argument_add(command, "%s", "--quiet");
+    crn_argument_add(command, "%s", "--error-exitcode=1");
     if (is_said)
         delivery_make(command);
     if (!is_said)
-        argument_add(command, "%s", "--output=/dev/null");
+        crn_argument_add(command, "%s", "--output=/dev/null");
     else if (crn_shim.options.output[0] != 0 && strcmp(crn_shim.options.format, "text") == 0)
-        argument_add(command, "--output=%s", crn_shim.options.output);
-    showing_add(command);
-    argument_add(command, "%s", path);
+        crn_argument_add(command, "--output=%s", crn_shim.options.output);
+    crn_arguments_showing(command);
+    crn_argument_add(command, "%s", path);
     int result = command_run(command, NULL);
     crn_vm_unmap(command, sizeof *command);
     return result == IS_BAD || (result != 0 && fallback);

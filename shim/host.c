@@ -7,6 +7,7 @@
 #include "shim/lsan_compat.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
+#include "shim/triggers.h"
 
 static enum crn_host_phase phase_get(void)
 {
@@ -23,6 +24,7 @@ static enum crn_host_phase phase_get(void)
 static void end_begins(void)
 {
     crn_stderr_hold();
+    crn_triggers_leave();
     crn_live_leave(true);
 }
 

@@ -9,6 +9,7 @@
 #include "shim/places.h"
 #include "shim/sandbox.h"
 #include "shim/state.h"
+#include "shim/triggers.h"
 #include "base/held.h"
 #include "base/sys.h"
 #include "base/vm.h"
@@ -50,8 +51,17 @@ static void leave(enum leaving what)
     if (!is_watched())
         return;
     crn_held_take(what == LEAVES_ROOT);
-    if (what != LEAVES_FILES)
+    if (what != LEAVES_FILES) {
+        crn_triggers_leave();
         crn_live_leave(false);
+    }
+}
+
+/* The call has been made. */
+static void arrive(enum leaving what)
+{
+    if (what != LEAVES_FILES && is_watched())
+        crn_triggers_return();
 }
 
 /* The next definition of a function, found when it is called first. */
@@ -88,7 +98,11 @@ static void leave(enum leaving what)
     {                                                     \
         NEXT(name);                                       \
         leave(what);                                      \
-        return real arguments;                            \
+        int result = real arguments;                      \
+        int error = errno;                                \
+        arrive(what);                                     \
+        errno = error;                                    \
+        return result;                                    \
     }
 LEAVING_CALLS(LEAVING_DEFINE)
 

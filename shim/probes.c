@@ -5,6 +5,7 @@
  */
 #include "shim/enter.h"
 #include "shim/state.h"
+#include "shim/triggers.h"
 #include "coroner/coroner.h"
 #include "base/sys.h"
 #include "check/demand.h"
@@ -417,7 +418,8 @@ size_t crn_probe_check(uint64_t handle, unsigned flags, struct coroner_summary *
 
 CRN_EXPORT CRN_REALIGNED void coroner_v1_check_request(void)
 {
-    is_check_requested = crn_shim.process.pid;
+    if (!crn_trigger_fire()) /* else at the next probe, by ourselves */
+        is_check_requested = crn_shim.process.pid;
 }
 
 CRN_EXPORT CRN_REALIGNED int coroner_v1_finding(size_t index, struct coroner_finding *finding)

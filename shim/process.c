@@ -10,6 +10,7 @@
 #include "shim/start.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
+#include "shim/triggers.h"
 #include "check/check.h"
 #include "check/demand.h"
 #include "check/end.h"
@@ -244,6 +245,7 @@ static void child_begin(void)
     crn_lsan_after_fork();
     crn_held_after_fork();
     crn_live_after_fork();
+    crn_triggers_after_fork();
 }
 
 /* LD_PRELOAD, given as "LD_PRELOAD=…", without libcoroner.so; NULL: nothing is left of it. */

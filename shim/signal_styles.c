@@ -9,6 +9,7 @@
 #include "shim/deadly.h"
 #include "shim/signals.h"
 #include "shim/real.h"
+#include "shim/triggers.h"
 #include "base/sys.h"
 #include "snap/stop.h"
 
@@ -30,7 +31,8 @@ static sighandler_t handler_set(const char *name, int signal, sighandler_t handl
     }
     if (handler != SIG_DFL && handler != SIG_IGN)
         crn_calm_note_handler(signal);
-    if (handler != SIG_DFL || !crn_deadly_stands_in(signal)) {
+    if (!crn_trigger_is_signal(signal) &&
+        (handler != SIG_DFL || !crn_deadly_stands_in(signal))) {
         crn_signal_onstack_forget(signal);
         sighandler_t before =
             ((sighandler_t(*)(int, sighandler_t))crn_shim_next(name))(signal, handler);

@@ -12,6 +12,7 @@
 #include "shim/signals.h"
 #include "shim/deadly.h"
 #include "shim/start.h"
+#include "shim/triggers.h"
 #include "shim/state.h"
 #include "base/signals.h"
 #include "base/sys.h"
@@ -134,14 +135,22 @@ int crn_signal_action(int signal, const struct sigaction *action, struct sigacti
     }
     if (action != NULL && action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
         crn_calm_note_handler(signal);
-    bool wants_default = action != NULL && crn_deadly_stands_in(signal) &&
+    bool is_trigger = action == &copy && crn_trigger_is_signal(signal);
+    bool wants_default = action != NULL && !is_trigger && crn_deadly_stands_in(signal) &&
                          action->sa_handler == SIG_DFL; /* PHP asks so with SA_SIGINFO, too */
+    struct sigaction before_wrap;
+    if (is_trigger)
+        crn_trigger_wrap(&copy, &before_wrap);
     int result = crn_sigaction_real(signal, wants_default ? NULL : action, &previous);
     if (result == 0 && wants_default)
         crn_deadly_install(signal);
     if (result == 0 && old != NULL) {
         *old = previous;
-        if (crn_deadly_is_ours(&previous))
+        if (is_trigger && crn_trigger_is_ours(&previous))
+            *old = before_wrap;
+        else if (crn_trigger_is_ours(&previous))
+            crn_trigger_read(old);
+        else if (crn_deadly_is_ours(&previous))
             as_default(signal, old);
         else if (was_withheld)
             old->sa_flags |= SA_ONSTACK;

@@ -10,6 +10,7 @@
 #include "shim/secure.h"
 #include "shim/state.h"
 #include "shim/stderr.h"
+#include "shim/triggers.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
 #include "live/live.h"
@@ -175,4 +176,5 @@ __attribute__((constructor)) static void shim_start(void)
     uint32_t early = CRN_SHIM_EARLY; /* unless another thread found a reason to stand down */
     if (atomic_compare_exchange_strong(&crn_shim.phase, &early, CRN_SHIM_ON))
         crn_sandbox_check();
+    crn_triggers_start();
 }

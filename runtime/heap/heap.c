@@ -5,6 +5,7 @@
 #include "base/sys.h"
 
 struct crn_heap crn_heap;
+void (*crn_heap_alarm)(int64_t live_bytes);
 
 bool crn_heap_init(struct crn_heap *heap)
 {
@@ -25,6 +26,8 @@ void crn_heap_counts_flush(struct crn_heap *heap, struct crn_heap_counts *counts
                                                   memory_order_relaxed, memory_order_relaxed))
         ;
     *counts = (struct crn_heap_counts){0, 0, 0};
+    if (CRN_UNLIKELY(heap->alarm_bytes != 0) && live > heap->alarm_bytes)
+        crn_heap_alarm(live);
     crn_births_tick(heap);
 }
 

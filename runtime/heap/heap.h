@@ -27,10 +27,14 @@ struct crn_heap {
     _Atomic uint64_t bad_frees; /* of what is no block, or none any more */
     _Atomic int64_t live_bytes, peak_bytes;
 
+    _Atomic int64_t alarm_bytes; /* live bytes to be told of; 0: none */
     struct crn_births births;
     struct crn_young young;
 };
 extern struct crn_heap crn_heap;
+
+/* Called when live bytes have passed crn_heap.alarm_bytes, in the middle of an allocation; or NULL. */
+extern void (*crn_heap_alarm)(int64_t live_bytes);
 
 /* A thread's own counts, handed in now and then: see crn_heap_counts_flush. */
 struct crn_heap_counts {

@@ -21,9 +21,6 @@
 
 enum { STACK_BYTES = 256 * 1024, SEGMENTS_MAX = 2 };
 
-long crn_live_clone(unsigned long flags, void *stack_end, void *tls, _Atomic uint32_t *tid_word,
-                    void (*function)(void *), void *argument);
-
 /* Thread-local variables that we need, below the thread pointer. */
 static struct {
     size_t below, bytes; /* how far below it they begin */

@@ -33,6 +33,13 @@ int crn_live_thread_begin(struct crn_live_room *room, void (*function)(void *arg
 /* Waits until nobody is in the room; false: that takes longer than limit_ns. */
 bool crn_live_thread_await(struct crn_live_room *room, uint64_t limit_ns);
 
+/*
+ * clone(2) with a stack: function(argument) runs on it and must not return in a process that is made.
+ * Answers the new id or a negative errno.
+ */
+long crn_live_clone(unsigned long flags, void *stack_end, void *tls, _Atomic uint32_t *tid_word,
+                    void (*function)(void *argument), void *argument);
+
 /* In a forked child: nobody is. */
 void crn_live_room_after_fork(struct crn_live_room *room);
 

@@ -3,6 +3,7 @@
  */
 #include "options/options.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +131,54 @@ static enum crn_status uint_set(const struct crn_option_row *row, const char *va
     return CRN_OK;
 }
 
+/* Signals by the names that people use for this. */
+static const struct {
+    const char *name;
+    int number;
+} signal_names[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
+                    {"USR2", SIGUSR2}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"URG", SIGURG},
+                    {"IO", SIGIO},     {"PROF", SIGPROF}, {"VTALRM", SIGVTALRM},
+                    {"PWR", SIGPWR},   {"WINCH", SIGWINCH}, {"CONT", SIGCONT}};
+
+static enum crn_status signal_set(const char *value, unsigned *result, char *message,
+                                  size_t message_bytes)
+{
+    const uint64_t most = 63, first_realtime = 34;
+    const char *name = strncmp(value, "SIG", 3) == 0 ? value + 3 : value;
+    uint64_t number = 0;
+    for (unsigned i = 0; i < CRN_COUNT_OF(signal_names); i++)
+        if (strcmp(name, signal_names[i].name) == 0)
+            number = (uint64_t)signal_names[i].number;
+    if (number == 0 && uint_read(value, &number)) {
+        bool is_known = number >= first_realtime && number <= most;
+        for (unsigned i = 0; i < CRN_COUNT_OF(signal_names); i++)
+            is_known |= number == (uint64_t)signal_names[i].number;
+        number = is_known ? number : 0;
+    }
+    if (number == 0)
+        return FAIL("bad signal '%s': use USR1, USR2, HUP and the like, or a number from 34 to 63",
+                    value);
+    *result = (unsigned)number;
+    return CRN_OK;
+}
+
+static enum crn_status time_set(const char *value, uint64_t *result, char *message,
+                                size_t message_bytes)
+{
+    static const char units[] = "smhd";
+    static const unsigned seconds[] = {1, 60, 3600, 86400};
+    char digits[12] = "";
+    size_t length = strlen(value);
+    const char *unit = length > 0 ? strchr(units, value[length - 1]) : NULL;
+    size_t count = length - (unit != NULL);
+    if (length > 0 && count < sizeof digits)
+        memcpy(digits, value, count);
+    if (!uint_read(digits, result) || *result == 0)
+        return FAIL("bad time '%s': use seconds, or 90s, 10m, 1h", value);
+    *result *= unit != NULL ? seconds[unit - units] : 1;
+    return CRN_OK;
+}
+
 /* Sets a row of `options`, which is a copy: it may be spoilt when the answer is no. */
 static enum crn_status row_set(struct crn_options *options, const struct crn_option_row *row,
                                const char *value, bool is_new_list, char *message,
@@ -142,6 +191,14 @@ static enum crn_status row_set(struct crn_options *options, const struct crn_opt
                    : FAIL("bad value '%s' for %s: use yes or no", value, row->key);
     if (strcmp(row->type, "uint") == 0)
         return uint_set(row, value, field, message, message_bytes);
+    if (strcmp(row->type, "signal") == 0)
+        return signal_set(value, field, message, message_bytes);
+    if (strcmp(row->type, "time") == 0)
+        return time_set(value, field, message, message_bytes);
+    if (strcmp(row->type, "bytes") == 0)
+        return bytes_read(value, field) && *(uint64_t *)field > 0
+                   ? CRN_OK
+                   : FAIL("bad size '%s' for %s: use bytes, or 64K, 500M, 2G", value, row->key);
     if (strcmp(row->type, "bad_free") == 0)
         return bad_free_set(options, value, message, message_bytes);
     if (strcmp(row->type, "stacks") == 0)
@@ -186,7 +243,8 @@ void crn_options_init(struct crn_options *options)
     memset(options, 0, sizeof *options);
     for (unsigned i = 0; i < crn_option_rows_count; i++) {
         const struct crn_option_row *row = &crn_option_rows[i];
-        bool has_none = strcmp(row->type, "uint") == 0 && *row->fallback == 0;
+        bool has_none = *row->fallback == 0 && strcmp(row->type, "text") != 0 &&
+                        strcmp(row->type, "path") != 0;
         if (strcmp(row->key, "suppressions") != 0 && !has_none)
             crn_options_set(options, row->key, row->fallback, CRN_SOURCE_DEFAULT, message,
                             sizeof message);

@@ -43,6 +43,10 @@ struct crn_options {
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
     enum crn_bad_free_mode on_bad_free;
     unsigned max_pause; /* ms; counts if it was given: see sources */
+    unsigned check_signal;    /* 0: none */
+    uint64_t check_every;     /* s; 0: never */
+    uint64_t check_at;        /* bytes; 0: never */
+    unsigned keep;
     bool quiet;
     bool debuginfod;
     bool detect_leaks, leak_check_at_exit;

@@ -184,12 +184,20 @@ static int called_at(uint32_t index)
     return ((const int *)called.base)[index];
 }
 
+static bool is_left_out(int tid)
+{
+    for (unsigned i = 0; i < CRN_STOP_LEFT_OUT_MAX; i++)
+        if (tid == crn_stop_left_out[i])
+            return true;
+    return false;
+}
+
 /* Calls a thread that was not called yet; answers whether it did. */
 static bool thread_call(struct roll *roll, int pid, int tid)
 {
     size_t count = (size_t)roll->count + 1;
     if (tid <= 0 || tid >= TIDS_MAX || roll->states[tid] != UNKNOWN ||
-        tid == crn_stop_left_out[0] || tid == crn_stop_left_out[1])
+        is_left_out(tid))
         return false;
     if (roll->stuck_count < STUCK_MAX && is_still_stuck(tid)) {
         roll->states[tid] = STUCK;
@@ -406,7 +414,8 @@ void crn_threads_resume(void)
 
 void crn_stop_after_fork(void)
 {
-    crn_stop_left_out[0] = crn_stop_left_out[1] = 0;
+    for (unsigned i = 0; i < CRN_STOP_LEFT_OUT_MAX; i++)
+        crn_stop_left_out[i] = 0;
     inside = 0;
     round_now = (round_now + 1) & ~1u;
     memset(stuck, 0, sizeof stuck);

@@ -63,7 +63,7 @@ void crn_stop_after_fork(void);
  * Threads of ours (live/thread.h) that are none of the program's, and block every signal: they are
  * not called.  0: there is none.
  */
-enum { CRN_STOP_LEFT_OUT_MAX = 2 };
+enum { CRN_STOP_LEFT_OUT_CHECKS = 2, CRN_STOP_LEFT_OUT_MAX = 4 };
 extern _Atomic int crn_stop_left_out[CRN_STOP_LEFT_OUT_MAX];
 
 /* What the handler does when the signal was queued with a value: somebody asks for a check. */

@@ -5,7 +5,7 @@
 
 #define OPTIONS_OF_ASKING                                                                            \
     "format output record error_exitcode strict suppressions coroutines debuginfod quiet max_pause " \
-    "max_leaks malloc_context_size report_objects print_suppressions"
+    "keep max_leaks malloc_context_size report_objects print_suppressions"
 
 const struct crn_command crn_commands[] = {
     {"run", crn_command_run, "[--] PROGRAM [ARGS...]",

@@ -170,7 +170,8 @@ static bool diff_write(const struct crn_diff *diff, const struct input *inputs,
                             file, *options->output == 0 && crn_output_has_color(STDOUT_FILENO));
     if (fclose(file) != 0)
         crn_out_of_memory();
-    char *path = crn_path_expand(options->output, inputs[1].report->processes[0].pid);
+    char *path = crn_path_expand(options->output, inputs[1].report->processes[0].pid,
+                                 inputs[1].report->processes[0].check_number);
     bool is_written = crn_output_bytes(path, bytes, count);
     free(path);
     free(bytes);

@@ -143,7 +143,13 @@ static bool row_add(FILE *file, const struct crn_options *options, const struct 
         return option_add(file, row->key, stacks_words[options->stacks]);
     if (strcmp(row->type, "bad_free") == 0)
         return option_add(file, row->key, crn_bad_free_words[options->on_bad_free]);
-    if (strcmp(row->type, "uint") == 0) {
+    if (strcmp(row->type, "time") == 0 || strcmp(row->type, "bytes") == 0) {
+        snprintf(number, sizeof number, "%llu", (unsigned long long)*(const uint64_t *)field);
+        return *(const uint64_t *)field == 0 || option_add(file, row->key, number);
+    }
+    if (strcmp(row->type, "signal") == 0 && *(const unsigned *)field == 0)
+        return true;
+    if (strcmp(row->type, "uint") == 0 || strcmp(row->type, "signal") == 0) {
         snprintf(number, sizeof number, "%u", *(const unsigned *)field);
         return option_add(file, row->key, number);
     }

@@ -38,7 +38,8 @@ static int recording_write(const struct crn_recording *recording, const char *pa
 bool crn_recording_keep(const struct crn_recording *recording, const char *pattern, bool is_program,
                         uint64_t image)
 {
-    char *path = crn_path_expand(pattern, recording->process->pid);
+    char *path = crn_path_expand(pattern, recording->process->pid,
+                                 recording->process->check_number);
     char pid[24] = "", number[24] = "", *name;
     if (strstr(pattern, "%p") == NULL && !is_program)
         snprintf(pid, sizeof pid, ".%u", recording->process->pid);

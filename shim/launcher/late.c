@@ -84,7 +84,8 @@ enum crn_late crn_late_report(const struct crn_report *report, const struct crn_
         return CRN_LATE_LOGGED;
     }
     bool is_directory = *where != 0 && where[strlen(where) - 1] == '/';
-    char *path = is_directory ? NULL : crn_path_expand(where, report->processes[0].pid);
+    char *path = is_directory ? NULL : crn_path_expand(where, report->processes[0].pid,
+                                                       report->processes[0].check_number);
     int fd = is_directory ? file_make(report, options) : crn_file_open_own(path);
     bool is_written = fd >= 0 && crn_output_write(fd, bytes, count) == 0;
     if (fd >= 0)

@@ -118,7 +118,7 @@ void crn_output_text_to_stdout(void)
     text_stream = STDOUT_FILENO;
 }
 
-char *crn_path_expand(const char *path, uint64_t pid)
+char *crn_path_expand(const char *path, uint64_t pid, uint64_t number)
 {
     char *expanded;
     size_t bytes;
@@ -126,8 +126,8 @@ char *crn_path_expand(const char *path, uint64_t pid)
     if (file == NULL)
         crn_out_of_memory();
     for (; *path != 0; path++) {
-        if (path[0] == '%' && path[1] == 'p') {
-            fprintf(file, "%llu", (unsigned long long)pid);
+        if (path[0] == '%' && (path[1] == 'p' || path[1] == 'n')) {
+            fprintf(file, "%llu", (unsigned long long)(path[1] == 'p' ? pid : number));
             path++;
         } else {
             fputc(*path, file);
@@ -136,6 +136,33 @@ char *crn_path_expand(const char *path, uint64_t pid)
     if (fclose(file) != 0)
         crn_out_of_memory();
     return expanded;
+}
+
+uint64_t crn_output_number(const struct crn_report *report, uint64_t pid)
+{
+    for (size_t i = 0; i < report->processes_count; i++)
+        if (report->processes[i].pid == pid && report->processes[i].check_number > 0)
+            return report->processes[i].check_number;
+    return 1;
+}
+
+/*
+ * Removes reports of earlier checks but for the last --keep: plain files of ours.  Numbers need not
+ * be without gaps, since other checks count, too.
+ */
+static void older_remove(const struct crn_options *options, uint64_t pid, uint64_t number)
+{
+    enum { LOOKED_BACK = 256 };
+    if (options->keep == 0 || strstr(options->output, "%n") == NULL)
+        return;
+    for (uint64_t back = options->keep; back < options->keep + LOOKED_BACK && back < number;
+         back++) {
+        char *path = crn_path_expand(options->output, pid, number - back);
+        struct stat status;
+        if (lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid())
+            unlink(path);
+        free(path);
+    }
 }
 
 bool crn_output_check(const char *path)
@@ -323,9 +350,13 @@ enum crn_delivery crn_output_report(const struct crn_report *report,
         return error != 0 && !was_closed[STDERR_FILENO] && has_news(report) ? CRN_DELIVERED_NOWHERE
                                                                             : CRN_DELIVERED;
     }
-    char *path = crn_path_expand(options->output, pid);
+    uint64_t number = crn_output_number(report, pid);
+    char *path = crn_path_expand(options->output, pid, number);
     int error = report_place(report, options, path);
     crn_progress_end();
+    if (error == 0 && report->processes_count > 0 &&
+        report->processes[0].check_kind == CRN_CHECK_LIVE)
+        older_remove(options, pid, number);
     enum crn_delivery delivery = CRN_DELIVERED;
     if (error != 0) {
         refusal_say(path, error);

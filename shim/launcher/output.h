@@ -37,8 +37,11 @@ void crn_output_let_go(bool is_unused);
 /* From here on a report of text that was given no place goes to standard output: else, to error. */
 void crn_output_text_to_stdout(void);
 
-/* `path` with each %p replaced by the pid; from malloc. */
-char *crn_path_expand(const char *path, uint64_t pid);
+/* `path` with each %p replaced by the pid, and %n by the number of the check; from malloc. */
+char *crn_path_expand(const char *path, uint64_t pid, uint64_t number);
+
+/* The number of the check of a process of the report, for %n; 1: it has none of that pid. */
+uint64_t crn_output_number(const struct crn_report *report, uint64_t pid);
 
 /*
  * Whether a file could be written at `path` (it may not be there yet, and "" is none), as far as

@@ -386,7 +386,11 @@ CORONER_INLINE size_t coroner_check_scope(coroner_scope scope, unsigned flags,
     return CORONER_CALL(coroner_v1_check, (scope.id, flags, summary));
 }
 
-/* Asks for a check at the next probe that any thread passes.  Async-signal-safe. */
+/*
+ * Asks for a check, at once, also of a program that does nothing: its report is written as those of
+ * --check-signal are.  Where the coroner command is not found, the check is made at the next probe
+ * that any thread passes.  Async-signal-safe.
+ */
 CORONER_INLINE void coroner_check_request(void)
 {
     CORONER_TELL(coroner_v1_check_request, ());
