@@ -468,7 +468,7 @@ static void coroutines_make(struct builder *builder)
         coroutine_make(builder, &builder->recording->coros[i], &builder->coroutines[i]);
         rows_step(builder, i + 1);
     }
-    if (!builder->report->has_coroutines)
+    if (!builder->report->has_coroutines && builder->process->check_kind != CRN_CHECK_LIVE)
         return;
     struct crn_coroutine *list = crn_store_bytes(store, bytes);
     for (uint64_t i = 0; i < count; i++)

@@ -583,7 +583,8 @@ static void process_write(struct writer *writer, const struct crn_process *proce
                         process->leaks_count + process->coroutines_count);
     }
     fputs("]", writer->file);
-    if (process->is_checked && writer->report->has_coroutines) {
+    if (process->is_checked &&
+        (writer->report->has_coroutines || process->check_kind == CRN_CHECK_LIVE)) {
         fputs(",\n    \"tasks\": [", writer->file);
         for (size_t i = 0; i < process->coroutines_count; i++) {
             item_begin(writer, i);

@@ -504,10 +504,13 @@ static void summary_print(const struct crn_page *page, const struct crn_report *
     fputc('\n', page->file);
 }
 
-/* Whether all that is reported is one process that goes on, and a page is what is wanted. */
+/*
+ * Whether all that is reported is one process that goes on, and a page is what is wanted: not
+ * everything, nor a list of all coroutines.
+ */
 static bool is_moment(const struct crn_report *report)
 {
-    return !report->is_full && report->processes_count == 1 &&
+    return !report->is_full && !report->has_coroutines && report->processes_count == 1 &&
            report->processes[0].check_kind == CRN_CHECK_LIVE;
 }
 

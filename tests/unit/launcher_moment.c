@@ -20,7 +20,7 @@ static char *text;
 static void setup(void)
 {
     suppressions = crn_suppressions_create();
-    report = crn_report_create(suppressions, true);
+    report = crn_report_create(suppressions, false);
     maker_init(&maker);
     maker.process.check_kind = CRN_CHECK_LIVE;
     maker.process.flags |= CRN_PROCESS_LIVE;
