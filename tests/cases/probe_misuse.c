@@ -130,10 +130,6 @@
  * RUN:    coroner run --format=json --output=report.json $CASE in_handler
  * EXPECT: stderr-lines 0
  * EXPECT: none
- *
- * RUN:    coroner run --format=json --output=report.json $CASE requested
- * EXPECT: stderr     /100 bytes in 1 block, lost/
- * EXPECT: lost       blocks=1 bytes=100
  */
 #include "case.h"
 
@@ -470,33 +466,6 @@ static void in_handler(void)
     setitimer(ITIMER_REAL, &never, NULL);
 }
 
-static void request_there(int signal)
-{
-    (void)signal;
-    coroner_check_request();
-}
-
-GLOBAL char *volatile dropped;
-
-NOINLINE static void drop(void)
-{
-    dropped = malloc(100);
-    fill(dropped, 100);
-    uintptr_t hidden = hide(dropped);
-    dropped = NULL;
-    __asm__ volatile("" : : "r"(hidden));
-}
-
-/* A handler asks for a check; the next probe does it. */
-static void requested(void)
-{
-    drop();
-    signal(SIGUSR1, request_there);
-    raise(SIGUSR1);
-    wipe();
-    coroner_scope_end(coroner_scope_begin("next"), CORONER_SILENT);
-}
-
 int main(int argc, char **argv)
 {
 #define MISTAKE(name) {#name, name}
@@ -513,7 +482,6 @@ int main(int argc, char **argv)
         MISTAKE(entered_late),    MISTAKE(often),         MISTAKE(nested_frames),
         MISTAKE(other_thread),    MISTAKE(thread_leaves), MISTAKE(ended_inside),
         MISTAKE(checked_inside),  MISTAKE(forked),        MISTAKE(in_handler),
-        MISTAKE(requested),
     };
     REQUIRE(argc == 2);
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++)
