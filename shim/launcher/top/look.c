@@ -19,6 +19,7 @@
 #include "report/read_json.h"
 #include "shim/launcher/command.h"
 #include "shim/launcher/output.h"
+#include "shim/launcher/progress.h"
 
 enum { ARGUMENTS_MAX = 64, STOP_MS = 3000 };
 
@@ -38,6 +39,7 @@ static _Noreturn void child_run(const struct crn_look_wish *wish, int report, in
     sigset_t none;
     sigemptyset(&none);
     setpgid(0, 0);
+    crn_progress_end(); /* that is its parent's */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     for (int signal = 1; signal < NSIG; signal++)
         if (signal != SIGPIPE)

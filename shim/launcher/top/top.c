@@ -21,6 +21,7 @@
 
 #include "shim/launcher/command.h"
 #include "shim/launcher/output.h"
+#include "shim/launcher/progress.h"
 #include "shim/launcher/top/look.h"
 #include "shim/launcher/top/screen.h"
 
@@ -238,7 +239,8 @@ static bool look_whole(struct top *top)
     }
     for (;;) {
         struct pollfd waiting = {.fd = top->look.words, .events = POLLIN};
-        wait_for(&waiting, 1, -1);
+        wait_for(&waiting, 1, 0.5);
+        crn_progress_tell("looking at the process", 0, UINT64_MAX);
         if (interruption != 0) {
             crn_look_stop(&top->look);
             return false;
@@ -422,7 +424,11 @@ int crn_command_top(const struct crn_command *command, int argc, char **argv)
     crn_top_view_init(&top.view, top.delay_s);
     top.process = (int)syscall(SYS_pidfd_open, (pid_t)atoi(top.pid), 0);
     signals_take();
-    if (!look_whole(&top)) {
+    if (!top.is_batch)
+        crn_progress_begin(); /* later the screen tells */
+    bool is_looked_at = look_whole(&top);
+    crn_progress_end();
+    if (!is_looked_at) {
         if (interruption == 0)
             failure_say(&top);
         status = interruption != 0 ? interruption_obey() : top.status;
