@@ -8,6 +8,7 @@ install(TARGETS coroner-shim LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY probes/include/coroner DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 install(FILES shim/launcher/coroner.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES runtime/report/report.schema.json DESTINATION ${CMAKE_INSTALL_DATADIR}/coroner)
 if(TARGET coroner-probes)
   install(TARGETS coroner-probes ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   set(CORONER_PROBES_LIB "-lcoroner-probes")

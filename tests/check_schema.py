@@ -4,65 +4,61 @@
 check(report) answers a list of sentences, one for each broken promise; empty when all is well.  As a
 program it takes report files and prints those sentences, one a line, exit 1 when there are any.
 
-A table below gives each object's keys and the types their values may have.  New keys may be added to
-a report, so unknown ones are fine; a missing one never is.  Then come the sums: the parts of a
-summary must add up, and the leaks must add up to the summary.
+runtime/report/report.schema.json, which is installed, gives each object's keys and the types their
+values may have.  New keys may be added to a report, so unknown ones are fine; a missing one never
+is.  Then come the sums: the parts of a summary must add up, and the leaks must add up to the
+summary.
 """
 import json
+import pathlib
 import re
 import sys
 
 NULL = type(None)
-CLASSES = ("stale", "completed", "cancelled", "abandoned", "lost")
-STATES = ("created", "running", "suspended", "completed", "cancelled", "abandoned", "destroyed")
-ROOTS = ("global", "tls", "stack", "register", "region", "mapping", "kernel")
-MECHANISMS = ("ucontext", "setjmp", "fcontext", "switch", "c++20", "probe", "annotated", "stack")
-NUMBER = (int, float)
+SCHEMA = json.loads((pathlib.Path(__file__).resolve().parent.parent / "runtime" / "report" /
+                     "report.schema.json").read_text(encoding="utf-8"))
+TYPES = {"integer": (int,), "number": (int, float), "string": (str,), "boolean": (bool,),
+         "array": (list,), "object": (dict,), "null": (NULL,)}
 
-REPORT = {"schema": str, "coroner": str, "warnings": list, "processes": list}
-PROCESS = {"pid": int, "parent_pid": int, "exe": (str, NULL), "argv": (list, NULL),
-           "exit": (dict, NULL), "duration_s": (*NUMBER, NULL), "check": (dict, NULL), "sample_bytes": (int, NULL), "summary": (dict, NULL), "leaks": list, "findings": list,
-           "coroutines": list, "memory": (dict, NULL)}
-LIVE = {"id": str, "blocks": int, "bytes": int, "sampled": bool, "estimated_blocks": (int, NULL),
-        "estimated_bytes": (int, NULL), "alloc_stack": (list, NULL), "retained_bytes": (int, NULL),
-        "ages": list, "growth": dict, "chain": (list, NULL)}
-AGES = (1, 10, 60, 600, 3600, 21600, 86400, None)
-AGE = {"up_to_s": (int, NULL), "blocks": int, "bytes": int}
-GROWTH = {"bytes_per_s": (*NUMBER, NULL), "since_s": (*NUMBER, NULL), "shape": str}
-SHAPES = ("unknown", "startup", "churn", "steady")
-MEMORY = {key + "_bytes": (int, NULL) for key in ("resident", "heap", "stacks", "idle_stacks",
-          "thread_stacks", "mappings", "own", "limit", "left")}
-EXIT = {"code": (int, NULL), "signal": (int, NULL)}
-CHECKS = ("end", "live", "demand", "scope")
-CHECK = {"kind": str, "number": int, "uptime_s": NUMBER, "predicted_pause_s": (*NUMBER, NULL),
-         "copied_bytes": int, "last": (dict, NULL)}
-LAST = {"number": int, "ago_s": NUMBER, "new_leaks": int, "grown_leaks": int, "risen_blocks": (int, NULL),
-        "risen_bytes": (int, NULL), "doubled": list}
-DOUBLED = {"name": (str, NULL), "mechanism": str, "state": str, "count": int, "count_before": int}
-SUMMARY = {"leaked_blocks": int, "leaked_bytes": int, "likely_blocks": int, "likely_bytes": int,
-           "by_class": dict, "suppressed_blocks": int, "suppressed_bytes": int, "live_blocks": int,
-           "live_bytes": int, "allocations": int, "frees": int, "peak_bytes": int,
-           "coroutines": dict, "double_frees": int, "unseen_threads": int, "check_pause_s": NUMBER, "check_s": NUMBER,
-           "check_bytes": int}
-TALLY = {"blocks": int, "bytes": int}
-COUNTS = {state: int for state in (*STATES, "seen", "resurrected")}
-LEAK = {"id": str, "class": str, "confidence": str, "why": (str, NULL), "blocks": int, "bytes": int,
-        "indirect_blocks": int, "indirect_bytes": int, "retained_bytes": (int, NULL),
-        "alloc_stack": (list, NULL), "coroutine": (dict, NULL), "chain": (list, NULL),
-        "hint": (str, NULL), "sampled": bool, "estimated_blocks": (int, NULL),
-        "estimated_bytes": (int, NULL), "indirect_stacks": (list, NULL)}
-BEHIND = {"alloc_stack": (list, NULL), "sampled_blocks": int, "estimated_blocks": int,
-          "estimated_bytes": int}
-FRAME = {"function": (str, NULL), "file": (str, NULL), "line": (int, NULL), "module": (str, NULL),
-         "build_id": (str, NULL), "offset": (str, NULL), "inlined": (bool, NULL)}
-COROUTINE = {"name": (str, NULL), "mechanism": str, "state": str, "count": int,
-             "created_stack": (list, NULL), "suspended_stack": (list, NULL)}
-LISTED = {**COROUTINE, "stack_bytes": (int, NULL), "touched_bytes": (int, NULL),
-          "retained_bytes": (int, NULL)}
-LINKS = {"root": {"root": str, "name": (str, NULL), "module": (str, NULL)},
-         "block": {"bytes": int, "offset": (int, NULL), "allocated_in": (str, NULL)},
-         "coroutine": {"name": (str, NULL), "local": (str, NULL), "offset": (int, NULL)},
-         "leak": {"bytes": int}}
+
+def resolved(schema):
+    return SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+
+def types_of(schema):
+    """The types that a value may have, as isinstance takes them."""
+    schema = resolved(schema)
+    if "anyOf" in schema:
+        return tuple(kind for part in schema["anyOf"] for kind in types_of(part))
+    if "type" not in schema:
+        return tuple({type(value) for value in schema["enum"]})
+    names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return tuple(kind for name in names for kind in TYPES[name])
+
+
+def table(name, within=None):
+    """The keys that an object of the schema must have, with the types of their values."""
+    schema = within or SCHEMA["$defs"][name]
+    return {key: types_of(schema["properties"][key]) for key in schema["required"]}
+
+
+def words(name, key):
+    return tuple(SCHEMA["$defs"][name]["properties"][key]["enum"])
+
+
+REPORT = table(None, SCHEMA)
+(PROCESS, LIVE, AGE, GROWTH, MEMORY, EXIT, CHECK, LAST, SUMMARY, TALLY, COUNTS, LEAK, BEHIND, FRAME,
+ COROUTINE, LISTED, TASK) = map(table, (
+     "process", "live", "age", "growth", "memory", "exit", "check", "last_check", "summary",
+     "amount", "counts", "leak", "behind", "frame", "coroutine", "listed_coroutine", "task"))
+DOUBLED = table(None, SCHEMA["$defs"]["last_check"]["properties"]["doubled"]["items"])
+CLASSES, STATES = words("leak", "class"), words("coroutine", "state")
+MECHANISMS, ROOTS = words("coroutine", "mechanism"), words("link", "root")
+CHECKS, SHAPES, AGES = words("check", "kind"), words("growth", "shape"), words("age", "up_to_s")
+LINKS = {kind: {key: types_of(SCHEMA["$defs"]["link"]["properties"][key]) for key in keys}
+         for kind, keys in {"root": ("root", "name", "module"),
+                            "block": ("bytes", "offset", "allocated_in"),
+                            "coroutine": ("name", "local", "offset"), "leak": ("bytes",)}.items()}
 
 
 def keys(where, value, table):
@@ -73,7 +69,7 @@ def keys(where, value, table):
     for key, kind in table.items():
         if key not in value:
             yield f"{where} lacks {key}"
-        elif not isinstance(value[key], kind) or (value[key] is True and kind is int):
+        elif not isinstance(value[key], kind) or (isinstance(value[key], bool) and bool not in kind):
             yield f"{where}.{key} is {json.dumps(value[key])[:60]}"
 
 
@@ -198,10 +194,6 @@ def alive(where, process):
             yield f"{here}.growth.shape is {row['growth']['shape']!r}"
     if process["memory"] is not None:
         yield from keys(f"{where}.memory", process["memory"], MEMORY)
-
-
-TASK = {"id": str, "name": (str, NULL), "count": int, "state": str, "waits_in": (dict, NULL),
-        "retained_bytes": (int, NULL), "age_s": (dict, NULL), "coroutines": list}
 
 
 def tasks(where, process):
