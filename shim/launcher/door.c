@@ -215,14 +215,6 @@ static void questions_take(struct crn_door *door, bool is_open)
         ;
 }
 
-bool crn_door_is_shared(const struct crn_door *door)
-{
-    bool is_shared = false;
-    for (unsigned i = 0; door != NULL && i < door->count; i++)
-        is_shared |= crn_mailbox_is_shared(door->boxes[i].fd);
-    return is_shared;
-}
-
 static void boxes_collect(struct crn_door *door, bool is_last)
 {
     for (unsigned i = 0; i < door->count; i++)

@@ -22,9 +22,6 @@ struct crn_door *crn_door_open(const char *directory, int fd);
 /* The session ends: collects what is there, into its directory as that is called and held now. */
 void crn_door_close(struct crn_door *door, const char *directory, int fd);
 
-/* Whether any process has a mailbox of the door's. */
-bool crn_door_is_shared(const struct crn_door *door);
-
 /* For the processes to come: the value of CORONER_DOOR. */
 const char *crn_door_value(const struct crn_door *door);
 

@@ -130,45 +130,53 @@ struct living {
     bool has_stream, is_other_user;
 };
 
-static void living_find(struct living *living, const char *variable, int stream)
+/* What the search looks for, and has found. */
+struct search {
+    const char *variable;
+    int stream;
+    struct living living;
+};
+
+static void living_visit(int pid, void *user)
 {
-    DIR *processes = opendir("/proc");
-    struct dirent *entry;
-    while (processes != NULL && (entry = readdir(processes)) != NULL) {
-        int pid = atoi(entry->d_name);
-        if (pid <= 0 || pid == getpid())
-            continue;
-        int directory = openat(dirfd(processes), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (directory >= 0 && is_watched(directory, variable)) {
-            char exe[4096];
-            ssize_t length = readlinkat(directory, "exe", exe, sizeof exe - 1);
-            exe[length > 0 ? length : 0] = 0;
-            name_make(living->name, exe);
-            living->count++;
-            living->pid = pid;
-            living->has_stream |= has_stream(directory, stream);
-            struct stat status;
-            living->is_other_user |=
-                fstat(directory, &status) == 0 && status.st_uid != geteuid();
-        }
-        if (directory >= 0)
-            close(directory);
+    struct search *search = user;
+    struct living *living = &search->living;
+    char path[32], exe[4096];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    int directory = pid != getpid() ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (directory >= 0 && is_watched(directory, search->variable)) {
+        ssize_t length = readlinkat(directory, "exe", exe, sizeof exe - 1);
+        exe[length > 0 ? length : 0] = 0;
+        name_make(living->name, exe);
+        living->count++;
+        living->pid = pid;
+        living->has_stream |= has_stream(directory, search->stream);
+        living->is_other_user |= fstat(directory, &status) == 0 && status.st_uid != geteuid();
     }
-    if (processes != NULL)
-        closedir(processes);
+    if (directory >= 0)
+        close(directory);
 }
 
-void crn_late_foretell(const char *directory, const struct crn_options *options)
+bool crn_late_is_foretold(const struct crn_options *options)
 {
-    struct living living = {0};
+    return *options->output == 0 && !options->quiet && options->follow_children;
+}
+
+void crn_late_foretell(const char *directory, const struct crn_kin *kin,
+                       const struct crn_options *options)
+{
     char *variable;
     bool is_text = strcmp(options->format, "text") == 0;
-    if (*options->output != 0 || options->quiet || !options->follow_children)
+    if (!crn_late_is_foretold(options))
         return;
     if (asprintf(&variable, "CORONER_SESSION=%s", directory) < 0)
         crn_out_of_memory();
-    living_find(&living, variable, is_text ? STDERR_FILENO : STDOUT_FILENO);
+    struct search search = {.variable = variable,
+                            .stream = is_text ? STDERR_FILENO : STDOUT_FILENO};
+    crn_kin_for_each(kin, living_visit, &search);
     free(variable);
+    const struct living living = search.living;
     const char *where = is_text ? "standard error" : "standard output";
     if (living.count == 0)
         return;

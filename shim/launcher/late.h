@@ -6,6 +6,7 @@
  */
 #include "options/options.h"
 #include "report/model.h"
+#include "shim/launcher/kin.h"
 
 /* The system's log as a place (--late-reports). */
 #define CRN_LATE_LOG "log"
@@ -23,10 +24,14 @@ enum crn_late {
  */
 enum crn_late crn_late_report(const struct crn_report *report, const struct crn_options *options);
 
+/* Whether options want that: crn_late_foretell() says nothing otherwise. */
+bool crn_late_is_foretold(const struct crn_options *options);
+
 /*
  * Says which processes of the session at `directory` live on with the shim in them, and where
- * their reports will be; `directory` is as they know it.
+ * their reports will be; `directory` is as they know it.  `kin` was noted before the program began.
  */
-void crn_late_foretell(const char *directory, const struct crn_options *options);
+void crn_late_foretell(const char *directory, const struct crn_kin *kin,
+                       const struct crn_options *options);
 
 #endif

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,19 +26,6 @@ static char *mailbox_path(const char *directory)
     if (asprintf(&path, "%s/" CRN_MAILBOX_NAME, directory) < 0)
         crn_out_of_memory();
     return path;
-}
-
-/*
- * A mapping keeps its file open, and a write lease is only given to who alone has a file open
- * (fcntl(2)).  Should somebody open it at this very moment, he waits until the lease is given back,
- * and the kernel tells us by a signal, which shall be one that does nothing.
- */
-bool crn_mailbox_is_shared(int fd)
-{
-    if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG) != 0 || fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
-        return true;
-    fcntl(fd, F_SETLEASE, F_UNLCK);
-    return false;
 }
 
 bool crn_mailbox_size(int fd)

@@ -22,12 +22,6 @@ struct crn_mail_rules {
 int crn_mailbox_make(const char *directory);
 int crn_mailbox_find(const char *directory);
 
-/*
- * Whether any process has the mailbox still: a watched one has, from its constructor to its end.
- * Where that cannot be told, yes.
- */
-bool crn_mailbox_is_shared(int fd);
-
 /* Gives a new file its size; false: there is no room for the head. */
 bool crn_mailbox_size(int fd);
 

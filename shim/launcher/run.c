@@ -44,6 +44,7 @@ struct run {
     struct crn_session session;
     struct crn_session_files files;
     struct crn_handoff handoff;
+    struct crn_kin kin;
     struct crn_ending ending;
     struct crn_report *report;
     bool keeps_files; /* a recording is only in the session */
@@ -371,6 +372,8 @@ static int run_and_report(struct run *run)
     if (!crn_session_open(&run->session) ||
         !crn_handoff_init(&run->handoff, &run->options, &run->session))
         return CRN_EXIT_USAGE;
+    if (crn_late_is_foretold(&run->options))
+        crn_kin_note(&run->kin);
     int error = crn_watch(run->path, run->argv, run->obstacle == NULL ? &run->handoff : NULL, NULL,
                           streams_let_go, run, &run->ending);
     if (error != 0) {
@@ -380,8 +383,7 @@ static int run_and_report(struct run *run)
     char *session_path = text_copy(run->session.directory);
     crn_session_close(&run->session, &run->files);
     int status = report_attend(run);
-    if (run->session.has_survivors)
-        crn_late_foretell(session_path, &run->options);
+    crn_late_foretell(session_path, &run->kin, &run->options);
     free(session_path);
     return status;
 }
@@ -390,6 +392,7 @@ static void run_fini(struct run *run)
 {
     crn_report_destroy(run->report);
     crn_handoff_fini(&run->handoff);
+    crn_kin_forget(&run->kin);
     crn_session_remove(&run->session, &run->files, run->keeps_files);
     crn_suppressions_destroy(run->suppressions);
     free(run->path);

@@ -180,8 +180,6 @@ void crn_session_close(struct crn_session *session, struct crn_session_files *fi
         free(closed); /* the worst of it: a late recording is not seen */
     }
     directory_renew(session);
-    session->has_survivors =
-        crn_mailbox_is_shared(session->mailbox) || crn_door_is_shared(session->door);
     crn_mailbox_empty(session->mailbox, session->directory);
     session->mailbox = -1;
     crn_door_close(session->door, session->directory, session->fd);

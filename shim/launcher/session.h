@@ -21,7 +21,6 @@ struct crn_session {
     int parent, fd;  /* descriptors of the directory that it is in, and of itself */
     int lock, mailbox; /* -1: there is none */
     struct crn_door *door; /* NULL: there is none */
-    bool has_survivors;    /* once it is closed: some process that was watched may live on */
 };
 
 struct crn_session_file {

@@ -7,6 +7,7 @@
 #include "shim/launcher/session.h"
 
 #include <criterion/criterion.h>
+#include <criterion/redirect.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -176,6 +177,7 @@ Test(door, what_is_in_it_arrives_while_the_program_runs)
 Test(door, a_recording_of_our_own_is_not_hidden_by_one_of_the_same_number)
 {
     int mailbox = mailbox_get(session.door);
+    cr_redirect_stderr();
     close(openat(session.fd, "78.0.crn", O_WRONLY | O_CREAT, 0600));
     letter_write(mailbox, 78, CRN_MAILBOX_HEAD_BYTES, 4096);
     crn_session_close(&session, &files);
