@@ -21,6 +21,8 @@ static const double LEVEL_LEAST = 0.5;  /* of the rate, in the growth of the who
 static const double OLDER_MOST = 0.25;  /* of what has grown, that was there before it began */
 static const double BREATH_MOST = 0.4;  /* of what has grown, that the heap was larger before */
 static const double LEVEL_SIGMAS = 4;
+static const double CLAIMS_MOST = 1.6; /* of what the whole heap may have grown by */
+static const double FREED_LEAST = 0.005;
 
 enum { PARTS_LEAST = 6, PARTS_MOST = 12 };
 
@@ -294,4 +296,37 @@ struct crn_growth crn_growth_judge(const struct crn_growth_scale *scale,
              sum_of(scale, rows, 0, uptime_s / 16).bytes >= all.bytes / 2)
         growth = (struct crn_growth){CRN_GROWTH_CHURN, 0, -1};
     return growth;
+}
+
+/* Whether what is called steady claims more than the heap can have grown by since some moment. */
+static bool claims_too_much(const struct crn_growth_scale *scale, const struct crn_growth *growths,
+                            unsigned count, double since_s)
+{
+    struct slope slope = slope_of(scale, since_s);
+    double claimed = 0, most = slope.bytes_per_s + LEVEL_SIGMAS * slope.error;
+    if (slope.at_begin <= 0)
+        return false; /* nobody kept it */
+    for (unsigned i = 0; i < count; i++)
+        if (growths[i].shape == CRN_GROWTH_STEADY)
+            claimed += growths[i].bytes_per_s *
+                       (growths[i].since_s < since_s ? growths[i].since_s : since_s);
+    return claimed > CLAIMS_MOST * (most > 0 ? most : 0) * since_s;
+}
+
+void crn_growth_settle(const struct crn_growth_scale *scale, struct crn_growth *growths,
+                       const double *freed, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        while (growths[i].shape == CRN_GROWTH_STEADY &&
+               claims_too_much(scale, growths, count, growths[i].since_s)) {
+            unsigned most = count;
+            for (unsigned j = 0; j < count; j++)
+                if (growths[j].shape == CRN_GROWTH_STEADY && freed[j] >= FREED_LEAST &&
+                    (most == count || freed[j] > freed[most]))
+                    most = j;
+            if (most == count)
+                break;
+            growths[most] = (struct crn_growth){CRN_GROWTH_UNKNOWN, -1, -1};
+        }
+    }
 }

@@ -65,4 +65,14 @@ struct crn_growth {
 struct crn_growth crn_growth_judge(const struct crn_growth_scale *scale,
                                    const struct crn_growth_rows *rows);
 
+/*
+ * All that is called steady must fit the growth of the whole heap together: a cache that keeps its
+ * blocks for a time S is small, or one stack of many, and would pass beside something that grows.
+ * So if the claims come to more than the heap can have grown by, stacks of which blocks are seen to
+ * have been freed (`freed`: how many, as a share of those alive) become unknown, those with most
+ * first.  Stacks of which none was freed stay.
+ */
+void crn_growth_settle(const struct crn_growth_scale *scale, struct crn_growth *growths,
+                       const double *freed, unsigned count);
+
 #endif

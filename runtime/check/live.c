@@ -28,6 +28,7 @@ struct row {
     double *bytes;      /* by cell, as far as samples stand for it */
     uint32_t *blocks;   /* by cell */
     uintptr_t *example; /* by cell: one of the blocks; 0: there is none */
+    uint64_t freed;     /* blocks of the stack that are gone, and nobody's since */
 };
 
 struct live {
@@ -239,19 +240,58 @@ static bool rows_choose(struct live *live)
     return true;
 }
 
-static void row_judge(const struct live *live, struct row *row)
+static struct crn_growth row_judge(const struct live *live, const struct row *row)
 {
     double bytes = (double)row->record.bytes;
     struct crn_growth_rows rows = {
         row->bytes, row->blocks,
         row->squares > 0 ? bytes * bytes / (row->squares * (double)row->record.blocks) : 1};
-    struct crn_growth growth = crn_growth_judge(live->scale, &rows);
-    row->record.shape = growth.shape;
+    return crn_growth_judge(live->scale, &rows);
+}
+
+static void row_fill(struct row *row, const struct crn_growth *growth)
+{
+    row->record.shape = growth->shape;
     row->record.bytes_per_hour =
-        growth.bytes_per_s >= 0 ? (uint64_t)(growth.bytes_per_s * 3600) : UINT64_MAX;
-    row->record.since_ns = growth.since_s >= 0 ? (uint64_t)(growth.since_s * 1e9) : UINT64_MAX;
+        growth->bytes_per_s >= 0 ? (uint64_t)(growth->bytes_per_s * 3600) : UINT64_MAX;
+    row->record.since_ns = growth->since_s >= 0 ? (uint64_t)(growth->since_s * 1e9) : UINT64_MAX;
     row->record.retained_bytes = UINT64_MAX;
     row->record.estimated_blocks = (row->record.estimated_blocks + 128) / 256;
+}
+
+/* A record says of a freed block what it was, until another block takes its place. */
+static void freed_count(struct live *live)
+{
+    const struct crn_index *index = &live->mark->snap->heap->index;
+    for (uint32_t i = 1; i < index->records_made; i++) {
+        const struct crn_record *record = &index->records[i];
+        if (record->meta == 0 || crn_record_is_live(record) || record->stack >= live->nodes ||
+            live->sum_of_node[record->stack] == 0)
+            continue;
+        uint32_t row = sum_at(live, live->sum_of_node[record->stack] - 1)->row;
+        if (row > 1)
+            live->rows[row - 1].freed++;
+    }
+}
+
+/* Judges each, then all together; false: no memory. */
+static bool rows_judge(struct live *live)
+{
+    struct crn_growth *growths = crn_arena_alloc(&live->arena, live->row_count * sizeof *growths);
+    double *freed = crn_arena_alloc(&live->arena, live->row_count * sizeof *freed);
+    if (live->arena.exhausted)
+        return false;
+    freed_count(live);
+    for (uint32_t i = 0; i < live->row_count; i++) {
+        const struct row *row = &live->rows[i];
+        if (row->record.blocks > 0)
+            growths[i] = row_judge(live, row);
+        freed[i] = row->record.blocks > 0 ? (double)row->freed / (double)row->record.blocks : 0;
+    }
+    crn_growth_settle(live->scale, growths, freed, live->row_count);
+    for (uint32_t i = 0; i < live->row_count; i++)
+        row_fill(&live->rows[i], &growths[i]);
+    return true;
 }
 
 static bool comes_first(const void *a, const void *b)
@@ -325,10 +365,8 @@ static void rows_draft(struct live *live, struct crn_draft *draft)
     struct row **order = crn_arena_alloc(&live->arena, live->row_count * sizeof *order);
     uint32_t count = 0;
     for (uint32_t i = 0; i < live->row_count && order != NULL; i++) {
-        if (live->rows[i].record.blocks == 0)
-            continue;
-        row_judge(live, &live->rows[i]);
-        order[count++] = &live->rows[i];
+        if (live->rows[i].record.blocks > 0)
+            order[count++] = &live->rows[i];
     }
     crn_sort(order, count, sizeof *order, comes_first);
     chains_find(live, order, count, draft);
@@ -366,6 +404,9 @@ void crn_live_add(struct crn_mark *mark, struct crn_draft *draft)
     }
     if (is_done) {
         blocks_visit(&live, row_add);
+        is_done = rows_judge(&live);
+    }
+    if (is_done) {
         rows_draft(&live, draft);
     } else {
         crn_draft_warning(draft, "there was no memory to sum the heap that is not leaked");

@@ -13,7 +13,7 @@
 
 #include "check/growth.h"
 
-enum { SITES_MAX = 3, BLOCKS_MAX = 400000, SECONDS_MAX = 4000, SEEDS = 6 };
+enum { SITES_MAX = 12, BLOCKS_MAX = 400000, SECONDS_MAX = 4000, SEEDS = 6 };
 
 struct block {
     float born;
@@ -406,6 +406,28 @@ Test(growth, what_only_warms_up_or_breathes_is_never_steady)
                       of_shape[CRN_GROWTH_CHURN], of_shape[CRN_GROWTH_STARTUP],
                       of_shape[CRN_GROWTH_UNKNOWN], word(rows[row].shape));
         }
+}
+
+Test(growth, all_claims_must_fit_what_the_heap_grew_by)
+{
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        struct crn_growth growths[SITES_MAX];
+        double freed[SITES_MAX];
+        begin(seed, 600);
+        add(leak, 512, 20, 0, 0);
+        for (unsigned i = 1; i < 11; i++) /* a cache of which each stack has a tenth */
+            add(ring, 512, 15, 3000 + 20 * i, 0);
+        play();
+        for (unsigned i = 0; i < site_count; i++) {
+            growths[i] = look(&sites[i], 1);
+            freed[i] = i > 0 ? 0.02 : 0;
+        }
+        crn_growth_settle(&scale, growths, freed, site_count);
+        cr_expect(growths[0].shape == CRN_GROWTH_STEADY);
+        for (unsigned i = 1; i < site_count; i++)
+            cr_expect(growths[i].shape != CRN_GROWTH_STEADY, "seed %u: stack %u, %.0f since %.0f",
+                      seed, i, growths[i].bytes_per_s, growths[i].since_s);
+    }
 }
 
 Test(growth, little_time_or_few_blocks_say_nothing)
