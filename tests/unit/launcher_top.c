@@ -258,6 +258,6 @@ Test(top, lines_have_the_columns_that_fit_and_steer_no_terminal)
     cr_expect_str_eq(head[0], "server (pid 4711), up 1 min 40 s");
     cr_expect_str_eq(
         head[1],
-        "resident 2.0 MiB, live 929.7 KiB, grows 2,048 bytes/s, cgroup limit in 1 h 0 min");
+        "grows 2,048 bytes/s, cgroup limit in 1 h 0 min; live 929.7 KiB, resident 2.0 MiB");
     crn_store_destroy(store);
 }

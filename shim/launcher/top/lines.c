@@ -125,7 +125,7 @@ static const char *size_line(struct crn_store *store, const struct crn_top_table
         table->is_too_early ? "too early to tell what grows" : "nothing grows for sure";
     if (process->has_memory && memory->resident_bytes != UINT64_MAX)
         resident =
-            crn_store_print(store, "resident %s, ", crn_page_bytes(&page, memory->resident_bytes));
+            crn_store_print(store, ", resident %s", crn_page_bytes(&page, memory->resident_bytes));
     if (table->bytes_per_s > 0)
         rate = crn_store_print(store, "grows %s/s",
                                crn_page_bytes(&page, crn_count_of(table->bytes_per_s)));
@@ -135,8 +135,8 @@ static const char *size_line(struct crn_store *store, const struct crn_top_table
         limit = crn_store_print(store, ", %s limit in %s",
                                 memory->limit_kind == CRN_LIMIT_CGROUP ? "cgroup" : "machine's",
                                 crn_top_time(store, table->left_s));
-    return crn_store_print(store, "%slive %s, %s%s", resident,
-                           crn_page_bytes(&page, process->live.bytes), rate, limit);
+    return crn_store_print(store, "%s%s; live %s%s", rate, limit,
+                           crn_page_bytes(&page, process->live.bytes), resident);
 }
 
 /* "leaked 60,000 bytes in 3 blocks; 687 coroutines (680 suspended, 7 running)". */
