@@ -14,6 +14,7 @@
 
 #include "report/clean.h"
 #include "report/escape.h"
+#include "report/json_values.h"
 #include "report/judge.h"
 #include "report/sampled.h"
 #include "report/since.h"
@@ -39,19 +40,9 @@ struct writer {
     uint32_t frames_max;      /* of a stack; 0: all */
 };
 
-static json_t *text(const struct writer *writer, const char *value)
-{
-    return value == NULL ? json_null() : json_string(crn_clean_utf8(writer->report->store, value));
-}
-
-static json_t *number(uint64_t value)
-{
-    return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
-}
-
 static json_t *number_or_null(uint64_t value, uint64_t unknown)
 {
-    return value == unknown ? json_null() : number(value);
+    return value == unknown ? json_null() : crn_json_number(value);
 }
 
 static json_t *address(uint64_t value)
@@ -59,31 +50,6 @@ static json_t *address(uint64_t value)
     char digits[24];
     snprintf(digits, sizeof digits, "%#llx", (unsigned long long)value);
     return json_string(value == 0 ? "0x0" : digits);
-}
-
-static void set(json_t *object, const char *key, json_t *value)
-{
-    if (json_object_set_new(object, key, value) != 0)
-        crn_out_of_memory();
-}
-
-static void append(json_t *array, json_t *value)
-{
-    if (json_array_append_new(array, value) != 0)
-        crn_out_of_memory();
-}
-
-static json_t *frame_json(const struct writer *writer, const struct crn_named_frame *frame)
-{
-    json_t *object = json_object();
-    set(object, "function", text(writer, frame->function));
-    set(object, "file", text(writer, frame->file));
-    set(object, "line", number_or_null(frame->line, 0));
-    set(object, "module", text(writer, frame->module));
-    set(object, "build_id", text(writer, frame->build_id));
-    set(object, "offset", address(frame->offset));
-    set(object, "inlined", json_boolean(frame->inlined));
-    return object;
 }
 
 /* Writes a value and lets go of it; with JSON_EMBED, without its outer brackets. */
@@ -116,7 +82,7 @@ static void frame_write(struct writer *writer, const struct crn_named_frame *fra
         return;
     }
     FILE *file = open_memstream(&made.bytes, &made.count);
-    json_t *object = frame_json(writer, frame);
+    json_t *object = crn_json_frame(writer->report->store, frame);
     if (file == NULL)
         crn_out_of_memory();
     crn_json_write(object, file, FRAME_FLAGS);
@@ -155,18 +121,18 @@ static void coroutine_write(struct writer *writer, const struct crn_coroutine *c
         return;
     }
     json_t *head = json_object(), *tail = json_object();
-    set(head, "name", text(writer, coroutine->name));
-    set(head, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
-    set(head, "state", json_string(crn_coro_state_words[coroutine->state]));
-    set(head, "count", number(count));
+    crn_json_set(head, "name", crn_json_text(writer->report->store, coroutine->name));
+    crn_json_set(head, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
+    crn_json_set(head, "state", json_string(crn_coro_state_words[coroutine->state]));
+    crn_json_set(head, "count", crn_json_number(count));
     members_write(writer, head, true);
     member_begin(writer, "created_stack");
     stack_write(writer, coroutine->created);
     member_begin(writer, "suspended_stack");
     stack_write(writer, coroutine->suspended);
-    set(tail, "stack_bytes", number_or_null(coroutine->stack_bytes, 0));
-    set(tail, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
-    set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
+    crn_json_set(tail, "stack_bytes", number_or_null(coroutine->stack_bytes, 0));
+    crn_json_set(tail, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
+    crn_json_set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
     members_write(writer, tail, false);
     fputc('}', writer->file);
 }
@@ -176,29 +142,32 @@ static json_t *link_json(const struct writer *writer, const struct crn_link *lin
     json_t *object = json_object();
     switch (link->kind) {
     case CRN_LINK_ROOT:
-        set(object, "kind", json_string("root"));
-        set(object, "root", json_string(crn_root_words[link->root]));
-        set(object, "name", text(writer, link->name));
-        set(object, "module", text(writer, link->module));
-        set(object, "offset", number(link->offset));
+        crn_json_set(object, "kind", json_string("root"));
+        crn_json_set(object, "root", json_string(crn_root_words[link->root]));
+        crn_json_set(object, "name", crn_json_text(writer->report->store, link->name));
+        crn_json_set(object, "module", crn_json_text(writer->report->store, link->module));
+        crn_json_set(object, "offset", crn_json_number(link->offset));
         break;
     case CRN_LINK_BLOCK:
-        set(object, "kind", json_string("block"));
-        set(object, "bytes", number(link->bytes));
-        set(object, "offset", number(link->offset));
-        set(object, "allocated_in", text(writer, link->allocated_in));
+        crn_json_set(object, "kind", json_string("block"));
+        crn_json_set(object, "bytes", crn_json_number(link->bytes));
+        crn_json_set(object, "offset", crn_json_number(link->offset));
+        crn_json_set(object, "allocated_in",
+                     crn_json_text(writer->report->store, link->allocated_in));
         if (link->skipped > 0)
-            set(object, "skipped", number(link->skipped));
+            crn_json_set(object, "skipped", crn_json_number(link->skipped));
         break;
     case CRN_LINK_CORO:
-        set(object, "kind", json_string("coroutine"));
-        set(object, "name", text(writer, link->coroutine != NULL ? link->coroutine->name : NULL));
-        set(object, "local", text(writer, link->name));
-        set(object, "offset", number(link->offset));
+        crn_json_set(object, "kind", json_string("coroutine"));
+        crn_json_set(object, "name",
+                     crn_json_text(writer->report->store,
+                                   link->coroutine != NULL ? link->coroutine->name : NULL));
+        crn_json_set(object, "local", crn_json_text(writer->report->store, link->name));
+        crn_json_set(object, "offset", crn_json_number(link->offset));
         break;
     case CRN_LINK_LEAK:
-        set(object, "kind", json_string("leak"));
-        set(object, "bytes", number(link->bytes));
+        crn_json_set(object, "kind", json_string("leak"));
+        crn_json_set(object, "bytes", crn_json_number(link->bytes));
         break;
     }
     return object;
@@ -208,10 +177,10 @@ static json_t *link_json(const struct writer *writer, const struct crn_link *lin
 static json_t *last_block_json(const struct writer *writer, const struct crn_link *link)
 {
     json_t *object = json_object();
-    set(object, "kind", json_string("block"));
-    set(object, "bytes", number(link->bytes));
-    set(object, "offset", json_null());
-    set(object, "allocated_in", text(writer, link->allocated_in));
+    crn_json_set(object, "kind", json_string("block"));
+    crn_json_set(object, "bytes", crn_json_number(link->bytes));
+    crn_json_set(object, "offset", json_null());
+    crn_json_set(object, "allocated_in", crn_json_text(writer->report->store, link->allocated_in));
     return object;
 }
 
@@ -240,9 +209,9 @@ static void objects_write(const struct writer *writer, const struct crn_object *
     fputc('[', writer->file);
     for (bool is_first = true; object != NULL; object = object->next, is_first = false) {
         json_t *entry = json_object();
-        set(entry, "address", address(object->address));
-        set(entry, "bytes", number(object->bytes));
-        set(entry, "is_indirect", json_boolean(object->is_indirect));
+        crn_json_set(entry, "address", address(object->address));
+        crn_json_set(entry, "bytes", crn_json_number(object->bytes));
+        crn_json_set(entry, "is_indirect", json_boolean(object->is_indirect));
         fputs(is_first ? "" : ", ", writer->file);
         emit(writer, entry, 0);
     }
@@ -251,7 +220,7 @@ static void objects_write(const struct writer *writer, const struct crn_object *
 
 static json_t *estimate_json(double value)
 {
-    return number(crn_count_of(value + 0.5));
+    return crn_json_number(crn_count_of(value + 0.5));
 }
 
 /* Where what a leak's blocks hold was allocated, as far as samples tell. */
@@ -262,9 +231,9 @@ static void behind_write(struct writer *writer, const struct crn_behind *behind)
         json_t *entry = json_object();
         fputs(is_first ? "{\"alloc_stack\": " : ", {\"alloc_stack\": ", writer->file);
         stack_write(writer, behind->stack);
-        set(entry, "sampled_blocks", number(behind->estimate.sampled));
-        set(entry, "estimated_blocks", estimate_json(behind->estimate.blocks));
-        set(entry, "estimated_bytes", estimate_json(behind->estimate.bytes));
+        crn_json_set(entry, "sampled_blocks", crn_json_number(behind->estimate.sampled));
+        crn_json_set(entry, "estimated_blocks", estimate_json(behind->estimate.blocks));
+        crn_json_set(entry, "estimated_bytes", estimate_json(behind->estimate.bytes));
         members_write(writer, entry, false);
         fputc('}', writer->file);
     }
@@ -274,26 +243,24 @@ static void behind_write(struct writer *writer, const struct crn_behind *behind)
 static void leak_write(struct writer *writer, const struct crn_process *process,
                        const struct crn_leak *leak)
 {
-    char id[20];
     json_t *head = json_object(), *samples = json_object(), *hint = json_object();
-    snprintf(id, sizeof id, "%016llx", (unsigned long long)leak->id);
-    set(head, "id", json_string(id));
-    set(head, "class", json_string(crn_verdict_words[leak->verdict]));
-    set(head, "confidence", json_string(crn_confidence_word(leak->confidence)));
-    set(head, "why", text(writer, leak->why));
-    set(head, "blocks", number(leak->blocks));
-    set(head, "bytes", number(leak->bytes));
-    set(head, "indirect_blocks", number(leak->indirect_blocks));
-    set(head, "indirect_bytes", number(leak->indirect_bytes));
-    set(head, "retained_bytes", number(leak->retained_bytes));
+    crn_json_set(head, "id", crn_json_id(leak->id));
+    crn_json_set(head, "class", json_string(crn_verdict_words[leak->verdict]));
+    crn_json_set(head, "confidence", json_string(crn_confidence_word(leak->confidence)));
+    crn_json_set(head, "why", crn_json_text(writer->report->store, leak->why));
+    crn_json_set(head, "blocks", crn_json_number(leak->blocks));
+    crn_json_set(head, "bytes", crn_json_number(leak->bytes));
+    crn_json_set(head, "indirect_blocks", crn_json_number(leak->indirect_blocks));
+    crn_json_set(head, "indirect_bytes", crn_json_number(leak->indirect_bytes));
+    crn_json_set(head, "retained_bytes", crn_json_number(leak->retained_bytes));
     members_write(writer, head, true);
     member_begin(writer, "alloc_stack");
     stack_write(writer, leak->allocated);
-    set(samples, "sampled", json_boolean(leak->is_sampled));
-    set(samples, "estimated_blocks",
-        leak->is_sampled ? estimate_json(leak->estimate.blocks) : json_null());
-    set(samples, "estimated_bytes",
-        leak->is_sampled ? estimate_json(leak->estimate.bytes) : json_null());
+    crn_json_set(samples, "sampled", json_boolean(leak->is_sampled));
+    crn_json_set(samples, "estimated_blocks",
+                 leak->is_sampled ? estimate_json(leak->estimate.blocks) : json_null());
+    crn_json_set(samples, "estimated_bytes",
+                 leak->is_sampled ? estimate_json(leak->estimate.bytes) : json_null());
     members_write(writer, samples, false);
     member_begin(writer, "indirect_stacks");
     if (process->sample_bytes != 0)
@@ -304,7 +271,7 @@ static void leak_write(struct writer *writer, const struct crn_process *process,
     coroutine_write(writer, leak->coroutine, leak->coroutine_count);
     member_begin(writer, "chain");
     chain_write(writer, &leak->chain, false);
-    set(hint, "hint", json_string(crn_leak_hint(leak)));
+    crn_json_set(hint, "hint", json_string(crn_leak_hint(leak)));
     members_write(writer, hint, false);
     member_begin(writer, "objects");
     objects_write(writer, leak->objects);
@@ -316,28 +283,28 @@ static json_t *object_json(const struct crn_finding *finding)
     if (finding->object == 0)
         return json_null();
     json_t *object = json_object();
-    set(object, "address", address(finding->object));
-    set(object, "bytes", number_or_null(finding->object_bytes, 0));
-    set(object, "retained_bytes", number_or_null(finding->object_retained, 0));
+    crn_json_set(object, "address", address(finding->object));
+    crn_json_set(object, "bytes", number_or_null(finding->object_bytes, 0));
+    crn_json_set(object, "retained_bytes", number_or_null(finding->object_retained, 0));
     return object;
 }
 
 static void finding_write(struct writer *writer, const struct crn_finding *finding)
 {
     json_t *kind = json_object(), *object = json_object(), *tail = json_object();
-    set(kind, "kind", json_string(crn_finding_words[finding->kind]));
+    crn_json_set(kind, "kind", json_string(crn_finding_words[finding->kind]));
     members_write(writer, kind, true);
     member_begin(writer, "coroutine");
     coroutine_write(writer, finding->coroutine, finding->count);
-    set(object, "object", object_json(finding));
-    set(object, "scope", text(writer, finding->scope));
+    crn_json_set(object, "object", object_json(finding));
+    crn_json_set(object, "scope", crn_json_text(writer->report->store, finding->scope));
     members_write(writer, object, false);
     member_begin(writer, "stack");
     stack_write(writer, finding->stack);
     member_begin(writer, "chain");
     chain_write(writer, &finding->chain, false);
-    set(tail, "count", number(finding->count));
-    set(tail, "why", text(writer, finding->why));
+    crn_json_set(tail, "count", crn_json_number(finding->count));
+    crn_json_set(tail, "why", crn_json_text(writer->report->store, finding->why));
     members_write(writer, tail, false);
     fputc('}', writer->file);
 }
@@ -345,10 +312,11 @@ static void finding_write(struct writer *writer, const struct crn_finding *findi
 static json_t *coroutine_counts_json(const struct crn_process *process)
 {
     json_t *object = json_object();
-    set(object, "seen", number(process->coroutines_seen));
+    crn_json_set(object, "seen", crn_json_number(process->coroutines_seen));
     for (unsigned state = 0; state < CRN_CORO_STATE_COUNT; state++)
-        set(object, crn_coro_state_words[state], number(process->coroutines_by_state[state]));
-    set(object, "resurrected", number(process->coroutines_resurrected));
+        crn_json_set(object, crn_coro_state_words[state],
+                     crn_json_number(process->coroutines_by_state[state]));
+    crn_json_set(object, "resurrected", crn_json_number(process->coroutines_resurrected));
     return object;
 }
 
@@ -360,28 +328,28 @@ static json_t *summary_json(const struct crn_process *process)
     json_t *classes = json_object();
     for (unsigned verdict = CRN_VERDICT_STALE; verdict < CRN_VERDICT_COUNT; verdict++) {
         json_t *amount = json_object();
-        set(amount, "blocks", number(process->by_verdict[verdict].blocks));
-        set(amount, "bytes", number(process->by_verdict[verdict].bytes));
-        set(classes, crn_verdict_words[verdict], amount);
+        crn_json_set(amount, "blocks", crn_json_number(process->by_verdict[verdict].blocks));
+        crn_json_set(amount, "bytes", crn_json_number(process->by_verdict[verdict].bytes));
+        crn_json_set(classes, crn_verdict_words[verdict], amount);
     }
-    set(object, "leaked_blocks", number(process->leaked.blocks));
-    set(object, "leaked_bytes", number(process->leaked.bytes));
-    set(object, "likely_blocks", number(process->likely.blocks));
-    set(object, "likely_bytes", number(process->likely.bytes));
-    set(object, "by_class", classes);
-    set(object, "suppressed_blocks", number(process->suppressed.blocks));
-    set(object, "suppressed_bytes", number(process->suppressed.bytes));
-    set(object, "live_blocks", number(process->live.blocks));
-    set(object, "live_bytes", number(process->live.bytes));
-    set(object, "allocations", number(process->allocations));
-    set(object, "frees", number(process->frees));
-    set(object, "peak_bytes", number(process->peak_bytes));
-    set(object, "coroutines", coroutine_counts_json(process));
-    set(object, "double_frees", number(process->double_frees));
-    set(object, "unseen_threads", number(process->unseen_threads));
-    set(object, "check_pause_s", json_real(process->check_pause_s));
-    set(object, "check_s", json_real(process->check_s));
-    set(object, "check_bytes", number(process->check_bytes));
+    crn_json_set(object, "leaked_blocks", crn_json_number(process->leaked.blocks));
+    crn_json_set(object, "leaked_bytes", crn_json_number(process->leaked.bytes));
+    crn_json_set(object, "likely_blocks", crn_json_number(process->likely.blocks));
+    crn_json_set(object, "likely_bytes", crn_json_number(process->likely.bytes));
+    crn_json_set(object, "by_class", classes);
+    crn_json_set(object, "suppressed_blocks", crn_json_number(process->suppressed.blocks));
+    crn_json_set(object, "suppressed_bytes", crn_json_number(process->suppressed.bytes));
+    crn_json_set(object, "live_blocks", crn_json_number(process->live.blocks));
+    crn_json_set(object, "live_bytes", crn_json_number(process->live.bytes));
+    crn_json_set(object, "allocations", crn_json_number(process->allocations));
+    crn_json_set(object, "frees", crn_json_number(process->frees));
+    crn_json_set(object, "peak_bytes", crn_json_number(process->peak_bytes));
+    crn_json_set(object, "coroutines", coroutine_counts_json(process));
+    crn_json_set(object, "double_frees", crn_json_number(process->double_frees));
+    crn_json_set(object, "unseen_threads", crn_json_number(process->unseen_threads));
+    crn_json_set(object, "check_pause_s", json_real(process->check_pause_s));
+    crn_json_set(object, "check_s", json_real(process->check_s));
+    crn_json_set(object, "check_bytes", crn_json_number(process->check_bytes));
     return object;
 }
 
@@ -395,10 +363,10 @@ static json_t *ages_json(const struct crn_live *live)
     json_t *array = json_array();
     for (unsigned age = 0; age < CRN_AGE_COUNT; age++) {
         json_t *object = json_object();
-        set(object, "up_to_s", number_or_null(crn_age_up_to_s(age), UINT64_MAX));
-        set(object, "blocks", number(live->ages[age].blocks));
-        set(object, "bytes", number(live->ages[age].bytes));
-        append(array, object);
+        crn_json_set(object, "up_to_s", number_or_null(crn_age_up_to_s(age), UINT64_MAX));
+        crn_json_set(object, "blocks", crn_json_number(live->ages[age].blocks));
+        crn_json_set(object, "bytes", crn_json_number(live->ages[age].bytes));
+        crn_json_append(array, object);
     }
     return array;
 }
@@ -406,31 +374,29 @@ static json_t *ages_json(const struct crn_live *live)
 static json_t *growth_json(const struct crn_live *live)
 {
     json_t *object = json_object();
-    set(object, "bytes_per_s", seconds_or_null(live->bytes_per_s));
-    set(object, "since_s", seconds_or_null(live->since_s));
-    set(object, "shape", json_string(crn_growth_words[live->shape]));
+    crn_json_set(object, "bytes_per_s", seconds_or_null(live->bytes_per_s));
+    crn_json_set(object, "since_s", seconds_or_null(live->since_s));
+    crn_json_set(object, "shape", json_string(crn_growth_words[live->shape]));
     return object;
 }
 
 static void live_write(struct writer *writer, const struct crn_live *live)
 {
-    char id[20];
     json_t *head = json_object(), *tail = json_object();
-    snprintf(id, sizeof id, "%016llx", (unsigned long long)live->id);
-    set(head, "id", json_string(id));
-    set(head, "blocks", number(live->blocks));
-    set(head, "bytes", number(live->bytes));
-    set(head, "sampled", json_boolean(live->is_sampled));
-    set(head, "estimated_blocks",
-        live->is_sampled ? estimate_json(live->estimate.blocks) : json_null());
-    set(head, "estimated_bytes",
-        live->is_sampled ? estimate_json(live->estimate.bytes) : json_null());
+    crn_json_set(head, "id", crn_json_id(live->id));
+    crn_json_set(head, "blocks", crn_json_number(live->blocks));
+    crn_json_set(head, "bytes", crn_json_number(live->bytes));
+    crn_json_set(head, "sampled", json_boolean(live->is_sampled));
+    crn_json_set(head, "estimated_blocks",
+                 live->is_sampled ? estimate_json(live->estimate.blocks) : json_null());
+    crn_json_set(head, "estimated_bytes",
+                 live->is_sampled ? estimate_json(live->estimate.bytes) : json_null());
     members_write(writer, head, true);
     member_begin(writer, "alloc_stack");
     stack_write(writer, live->allocated);
-    set(tail, "retained_bytes", number_or_null(live->retained_bytes, UINT64_MAX));
-    set(tail, "ages", ages_json(live));
-    set(tail, "growth", growth_json(live));
+    crn_json_set(tail, "retained_bytes", number_or_null(live->retained_bytes, UINT64_MAX));
+    crn_json_set(tail, "ages", ages_json(live));
+    crn_json_set(tail, "growth", growth_json(live));
     members_write(writer, tail, false);
     member_begin(writer, "chain");
     chain_write(writer, &live->chain, true);
@@ -457,9 +423,9 @@ static json_t *memory_json(const struct crn_process *process)
         return json_null();
     json_t *object = json_object();
     for (unsigned i = 0; i < CRN_COUNT_OF(sizes); i++)
-        set(object, sizes[i].key, number_or_null(sizes[i].value, UINT64_MAX));
+        crn_json_set(object, sizes[i].key, number_or_null(sizes[i].value, UINT64_MAX));
     const char *limit = crn_limit_words[memory->limit_kind];
-    set(object, "limit", limit != NULL ? json_string(limit) : json_null());
+    crn_json_set(object, "limit", limit != NULL ? json_string(limit) : json_null());
     return object;
 }
 
@@ -469,13 +435,14 @@ static json_t *check_json(struct crn_store *store, const struct crn_process *pro
     if (!process->is_checked)
         return json_null();
     json_t *object = json_object();
-    set(object, "kind", json_string(crn_check_words[process->check_kind]));
-    set(object, "number", number(process->check_number));
-    set(object, "uptime_s", json_real(process->duration_s));
-    set(object, "predicted_pause_s",
-        process->predicted_pause_s < 0 ? json_null() : json_real(process->predicted_pause_s));
-    set(object, "copied_bytes", number(process->copied_bytes));
-    set(object, "last", crn_since_json(store, process->since));
+    crn_json_set(object, "kind", json_string(crn_check_words[process->check_kind]));
+    crn_json_set(object, "number", crn_json_number(process->check_number));
+    crn_json_set(object, "uptime_s", json_real(process->duration_s));
+    crn_json_set(object, "predicted_pause_s",
+                 process->predicted_pause_s < 0 ? json_null()
+                                                : json_real(process->predicted_pause_s));
+    crn_json_set(object, "copied_bytes", crn_json_number(process->copied_bytes));
+    crn_json_set(object, "last", crn_since_json(store, process->since));
     return object;
 }
 
@@ -485,9 +452,10 @@ static json_t *exit_json(const struct crn_process *process)
     if (process->goes_on)
         return json_null();
     json_t *object = json_object();
-    set(object, "code", process->exit_code < 0 ? json_null() : json_integer(process->exit_code));
-    set(object, "signal",
-        process->exit_signal == 0 ? json_null() : json_integer(process->exit_signal));
+    crn_json_set(object, "code",
+                 process->exit_code < 0 ? json_null() : json_integer(process->exit_code));
+    crn_json_set(object, "signal",
+                 process->exit_signal == 0 ? json_null() : json_integer(process->exit_signal));
     return object;
 }
 
@@ -496,18 +464,18 @@ static json_t *process_head_json(const struct writer *writer, const struct crn_p
     json_t *object = json_object();
     json_t *argv = json_array();
     for (uint32_t i = 0; i < process->argc; i++)
-        append(argv, text(writer, process->argv[i]));
-    set(object, "pid", number(process->pid));
-    set(object, "parent_pid", number(process->parent_pid));
-    set(object, "exe", text(writer, process->exe));
-    set(object, "argv", argv);
-    set(object, "exit", exit_json(process));
-    set(object, "duration_s", json_real(process->duration_s));
-    set(object, "check", check_json(writer->report->store, process));
-    set(object, "sample_bytes", number_or_null(process->sample_bytes, 0));
-    set(object, "summary", summary_json(process));
-    set(object, "memory", memory_json(process));
-    set(object, "leaks_left_out", number(process->leaks_left_out));
+        crn_json_append(argv, crn_json_text(writer->report->store, process->argv[i]));
+    crn_json_set(object, "pid", crn_json_number(process->pid));
+    crn_json_set(object, "parent_pid", crn_json_number(process->parent_pid));
+    crn_json_set(object, "exe", crn_json_text(writer->report->store, process->exe));
+    crn_json_set(object, "argv", argv);
+    crn_json_set(object, "exit", exit_json(process));
+    crn_json_set(object, "duration_s", json_real(process->duration_s));
+    crn_json_set(object, "check", check_json(writer->report->store, process));
+    crn_json_set(object, "sample_bytes", number_or_null(process->sample_bytes, 0));
+    crn_json_set(object, "summary", summary_json(process));
+    crn_json_set(object, "memory", memory_json(process));
+    crn_json_set(object, "leaks_left_out", crn_json_number(process->leaks_left_out));
     return object;
 }
 
@@ -532,28 +500,26 @@ static uint64_t task_id(const struct crn_coroutine *coroutine)
 /* Coroutines alike are a task, as long as nobody knows which of them await each other. */
 static void task_write(struct writer *writer, const struct crn_coroutine *coroutine)
 {
-    char id[20];
     json_t *head = json_object(), *tail = json_object(), *one = json_object();
     json_t *coroutines = json_array();
-    snprintf(id, sizeof id, "%016llx", (unsigned long long)task_id(coroutine));
-    set(head, "id", json_string(id));
-    set(head, "name", text(writer, coroutine->name));
-    set(head, "count", number(coroutine->count));
-    set(head, "state", json_string(crn_coro_state_words[coroutine->state]));
+    crn_json_set(head, "id", crn_json_id(task_id(coroutine)));
+    crn_json_set(head, "name", crn_json_text(writer->report->store, coroutine->name));
+    crn_json_set(head, "count", crn_json_number(coroutine->count));
+    crn_json_set(head, "state", json_string(crn_coro_state_words[coroutine->state]));
     members_write(writer, head, true);
     member_begin(writer, "waits_in");
     if (coroutine->suspended != NULL)
         frame_write(writer, coroutine->suspended->frames[0]);
     else
         fputs("null", writer->file);
-    set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
-    set(tail, "age_s", json_null());
-    set(one, "name", text(writer, coroutine->name));
-    set(one, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
-    set(one, "state", json_string(crn_coro_state_words[coroutine->state]));
-    set(one, "count", number(coroutine->count));
-    append(coroutines, one);
-    set(tail, "coroutines", coroutines);
+    crn_json_set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
+    crn_json_set(tail, "age_s", json_null());
+    crn_json_set(one, "name", crn_json_text(writer->report->store, coroutine->name));
+    crn_json_set(one, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
+    crn_json_set(one, "state", json_string(crn_coro_state_words[coroutine->state]));
+    crn_json_set(one, "count", crn_json_number(coroutine->count));
+    crn_json_append(coroutines, one);
+    crn_json_set(tail, "coroutines", coroutines);
     members_write(writer, tail, false);
     fputc('}', writer->file);
 }
@@ -615,12 +581,13 @@ static void suppression_append(const struct crn_suppression *suppression, void *
     if (suppression->blocks == 0)
         return;
     json_t *object = json_object();
-    set(object, "suppression",
-        text(list->writer,
-             crn_store_print(list->writer->report->store, "%s%s", prefix, suppression->pattern)));
-    set(object, "blocks", number(suppression->blocks));
-    set(object, "bytes", number(suppression->bytes));
-    append(list->array, object);
+    crn_json_set(object, "suppression",
+                 crn_json_text(list->writer->report->store,
+                               crn_store_print(list->writer->report->store, "%s%s", prefix,
+                                               suppression->pattern)));
+    crn_json_set(object, "blocks", crn_json_number(suppression->blocks));
+    crn_json_set(object, "bytes", crn_json_number(suppression->bytes));
+    crn_json_append(list->array, object);
 }
 
 /* Those that matched, if that was asked for. */
@@ -642,14 +609,14 @@ static json_t *head_json(const struct writer *writer)
     json_t *warnings = json_array();
     json_t *unnamed = json_array();
     for (size_t i = 0; i < report->warnings_count; i++)
-        append(warnings, text(writer, report->warnings[i]));
+        crn_json_append(warnings, crn_json_text(writer->report->store, report->warnings[i]));
     for (size_t i = 0; i < report->unnamed_count; i++)
-        append(unnamed, text(writer, report->unnamed[i].path));
-    set(object, "schema", json_string("coroner-report/1"));
-    set(object, "coroner", json_string(CORONER_VERSION));
-    set(object, "warnings", warnings);
-    set(object, "modules_without_symbols", unnamed);
-    set(object, "suppressions", suppressions_json(writer));
+        crn_json_append(unnamed, crn_json_text(writer->report->store, report->unnamed[i].path));
+    crn_json_set(object, "schema", json_string("coroner-report/1"));
+    crn_json_set(object, "coroner", json_string(CORONER_VERSION));
+    crn_json_set(object, "warnings", warnings);
+    crn_json_set(object, "modules_without_symbols", unnamed);
+    crn_json_set(object, "suppressions", suppressions_json(writer));
     return object;
 }
 

@@ -36,7 +36,7 @@ void crn_json_append(json_t *array, json_t *value)
         crn_out_of_memory();
 }
 
-static json_t *frame_json(struct crn_store *store, const struct crn_named_frame *frame)
+json_t *crn_json_frame(struct crn_store *store, const struct crn_named_frame *frame)
 {
     char offset[24];
     json_t *object = json_object();
@@ -57,6 +57,6 @@ json_t *crn_json_stack(struct crn_store *store, const struct crn_stack *stack, u
         return json_null();
     json_t *array = json_array();
     for (uint32_t i = 0; i < stack->count && (frames_max == 0 || i < frames_max); i++)
-        crn_json_append(array, frame_json(store, stack->frames[i]));
+        crn_json_append(array, crn_json_frame(store, stack->frames[i]));
     return array;
 }

@@ -19,6 +19,8 @@ json_t *crn_json_id(uint64_t id);
 void crn_json_set(json_t *object, const char *key, json_t *value);
 void crn_json_append(json_t *array, json_t *value);
 
+json_t *crn_json_frame(struct crn_store *store, const struct crn_named_frame *frame);
+
 /* A stack, the innermost `frames_max` frames of it (0: all); NULL is null. */
 json_t *crn_json_stack(struct crn_store *store, const struct crn_stack *stack, uint32_t frames_max);
 
