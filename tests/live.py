@@ -25,6 +25,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parent.parent
 PLACES = ("/tmp", "/dev/shm", "/var/tmp", "/run")
 NOT_LOOKED, LEAK = 4, 23
+KEPT_BYTES = 55555
 NOBODY = 65534
 SECONDS = 60
 IS_ROOT = os.geteuid() == 0
@@ -497,6 +498,26 @@ def its_coroutines_are_dumped(scene):
     answer = scene.ask(process, "-f", "json", command="dump")
     expect(answer.status in (0, LEAK) and answer.report()["coroutines"] == [], f"{answer.out}")
     expect(process.end() == "whole", "it was harmed")
+
+
+@fact
+def what_is_alive_is_told_on_a_page(scene):
+    process = scene.asked("threads")
+    report = scene.ask(process, "--format=json").report()
+    kept = [row for row in report["live"] if row["bytes"] == KEPT_BYTES]
+    expect(len(kept) == 1 and kept[0]["chain"], f"alive: {report['live']}")
+    expect(kept[0]["growth"]["shape"] == "unknown", f"too young to tell: {kept[0]['growth']}")
+    memory = report["memory"]
+    expect(memory["resident_bytes"] > memory["heap_bytes"] > 0, f"memory: {memory}")
+    expect(memory["limit"] and memory["left_bytes"] > 0, f"limit: {memory}")
+    expect(report["tasks"] == [] and report["exit"] is None, "tasks, or an end")
+    page = scene.ask(process).out
+    expect(len(page.splitlines()) <= 40, page)
+    for words in ("too early to tell", "13,332 bytes in 3 blocks proven", "resident",
+                  f"next: coroner check --full {process.pid}"):
+        expect(words in page, f"{words!r} is not in {page}")
+    everything = scene.ask(process, "--full").out
+    expect("alive, by what allocated it" in everything, everything)
 
 
 @fact
