@@ -218,6 +218,7 @@ static void facts_fill(int exit_code, int exit_signal)
                                        .exit_signal = exit_signal,
                                        .obstacle = check_obstacle(),
                                        .has_verdict = end.first_pass.is_done,
+                                       .has_failed = end.has_tried && !end.first_pass.is_done,
                                        .pause_ns = end.pause_ns,
                                        .check_ns = end.check_ns,
                                        .check_bytes = end.check_bytes,

@@ -26,7 +26,9 @@ void crn_recording_fill(struct crn_draft *draft, const struct crn_recording_fact
     }
     process->peak_bytes = (uint64_t)(crn_heap.peak_bytes > 0 ? crn_heap.peak_bytes : 0);
     process->flags = (process->flags & CRN_PROCESS_LIVE) |
-                     (facts->has_verdict || crn_host.process->is_forked ? CRN_PROCESS_CHECKED : 0) |
+                     (facts->has_verdict || (crn_host.process->is_forked && !facts->has_failed)
+                          ? CRN_PROCESS_CHECKED
+                          : 0) |
                      (crn_host.process->is_first ? CRN_PROCESS_FIRST : 0) |
                      (crn_host.process->is_forked ? CRN_PROCESS_FORKED : 0);
     process->exit_code = facts->exit_signal != 0 ? -1 : facts->exit_code;

@@ -10,6 +10,7 @@ struct crn_recording_facts {
     int exit_code, exit_signal;  /* signal 0: it exits */
     const char *obstacle;        /* why there was no check; NULL: nothing was in the way */
     bool has_verdict;            /* a check came to its end */
+    bool has_failed;             /* one was tried, and did not */
     uint64_t pause_ns, check_ns; /* sums over the checks of the end */
     size_t check_bytes;          /* of the one that took most */
     unsigned unseen_threads;

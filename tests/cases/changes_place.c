@@ -32,6 +32,28 @@
  * EXPECT: lost       blocks=1 bytes=135 allocated_in=make_trunk
  * EXPECT: stdout-lines 0
  *
+ * RUN:    for way in "thread user" "thread jail" "thread jail user" "epoll user" "epoll jail" "epoll namespace" \
+ *         "hidden user" "hidden jail user" "no_admin hidden jail"; do \
+ *         coroner run -f json -o r.json $CASE $way leak; echo $way: $?; mv r.json report.json; \
+ *         grep -c '"class": "lost"' report.json | grep -v 1; done | grep -v ': 23$'; true
+ * NEEDS:  test $(id -u) = 0 # only root can change its user and its root folder
+ * EXPECT: lost       blocks=1 bytes=135 allocated_in=make_trunk confidence=proven
+ * EXPECT: stdout-lines 0
+ *
+ * RUN:    for way in "fork user" "user fork" "jail fork" "thread jail fork"; do \
+ *         coroner run -f json -o r.json $CASE $way leak; echo $way: $?; mv r.json report.json; \
+ *         grep -c '"class": "lost"' report.json | grep -v 1; done | grep -v ': 23$'; true
+ * NEEDS:  test $(id -u) = 0 # only root can change its user and its root folder
+ * EXPECT: lost       in=child blocks=1 bytes=135 allocated_in=make_trunk
+ * EXPECT: processes  2
+ * EXPECT: stdout-lines 0
+ *
+ * RUN:    for way in "no_admin jail fork" "no_admin jail user fork"; do \
+ *         coroner run -f json -o report.json $CASE $way leak; echo $?; \
+ *         grep -o '"summary": null\|the memory map could not be read' report.json; done
+ * NEEDS:  test $(id -u) = 0 # only root can change its user and its root folder
+ * EXPECT: stdout     /^(3\nthe memory map could not be read\n"summary": null\n){2}$/
+ *
  * RUN:    for way in many_maps; do \
  *         coroner run -f json -o r.json $CASE $way leak; echo $way: $?; mv r.json report.json; \
  *         grep -c '"class": "lost"' report.json | grep -v 1; done | grep -v ': 23$'; true
@@ -44,11 +66,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -160,9 +184,31 @@ static void thread_start(void)
 static void poll_start(void)
 {
     struct epoll_event event = {.events = EPOLLIN};
+    int source = eventfd(0, EFD_CLOEXEC);
     event.data.ptr = make_trunk();
     listener = epoll_create1(EPOLL_CLOEXEC);
-    REQUIRE(listener >= 0 && epoll_ctl(listener, EPOLL_CTL_ADD, 0, &event) == 0);
+    REQUIRE(listener >= 0 && source >= 0 &&
+            epoll_ctl(listener, EPOLL_CTL_ADD, source, &event) == 0);
+}
+
+/* Memory that the program itself may not touch holds one, too. */
+static void page_hide(void)
+{
+    void **page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(page != MAP_FAILED);
+    page[7] = make_trunk();
+    REQUIRE(mprotect(page, 4096, PROT_NONE) == 0);
+}
+
+/* Root without the right to copy a mount. */
+static void admin_drop(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    REQUIRE(syscall(SYS_capget, &header, data) == 0);
+    data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    data[0].permitted &= ~(1u << CAP_SYS_ADMIN);
+    REQUIRE(syscall(SYS_capset, &header, data) == 0);
 }
 
 /* The child goes on with the steps; its parent waits for it. */
@@ -191,6 +237,8 @@ int main(int argc, char **argv)
                      {"many_maps", take_all_mappings},
                      {"thread", thread_start},
                      {"epoll", poll_start},
+                     {"hidden", page_hide},
+                     {"no_admin", admin_drop},
                      {"fork", child_start}};
         for (unsigned s = 0; s < sizeof steps / sizeof *steps; s++)
             if (strcmp(argv[i], steps[s].word) == 0)
