@@ -161,10 +161,9 @@ CRN_EXPORT CRN_REALIGNED int prlimit(pid_t pid, enum __rlimit_resource which,
 CRN_EXPORT int prlimit64(pid_t pid, enum __rlimit_resource which, const struct rlimit64 *limit,
                          struct rlimit64 *old) __attribute__((alias("prlimit")));
 
-static void prctl_note(int option, unsigned long value)
+static bool prctl_leaves_user(int option, unsigned long value)
 {
-    if (option == PR_SET_DUMPABLE && value == 0)
-        leave(LEAVES_USER);
+    return option == PR_SET_DUMPABLE && value == 0;
 }
 
 static long libc_result(long result)
@@ -213,10 +212,16 @@ CRN_EXPORT CRN_REALIGNED int prctl(int option, ...)
     for (unsigned i = 0; i < CRN_COUNT_OF(values); i++)
         values[i] = va_arg(arguments, unsigned long);
     va_end(arguments);
-    prctl_note(option, values[0]);
     if (option == PR_SET_SECCOMP)
         return (int)sandbox_prctl(values);
-    return real(option, values[0], values[1], values[2], values[3]);
+    if (prctl_leaves_user(option, values[0]))
+        leave(LEAVES_USER);
+    int result = real(option, values[0], values[1], values[2], values[3]);
+    int error = errno;
+    if (prctl_leaves_user(option, values[0]))
+        arrive(LEAVES_USER);
+    errno = error;
+    return result;
 }
 
 CRN_EXPORT CRN_REALIGNED int close(int fd)
@@ -292,6 +297,18 @@ __attribute__((visibility("hidden"))) const unsigned char crn_syscall_marks[512]
     [SYS_close] = LEAVES_FILES,     [SYS_close_range] = LEAVES_FILES,
 };
 
+/* Makes a call by which something is left; answers as syscall(2) does. */
+static long leaving_call(const long *words, enum leaving what)
+{
+    leave(what);
+    long result = libc_result(
+        crn_syscall_always(words[0], words[1], words[2], words[3], words[4], words[5], words[6]));
+    int error = errno;
+    arrive(what);
+    errno = error;
+    return result;
+}
+
 bool crn_note_syscall(struct crn_syscall_arguments *call)
 {
     const long *words = call->words;
@@ -303,10 +320,12 @@ bool crn_note_syscall(struct crn_syscall_arguments *call)
         limit_note((int)words[2], (const struct rlimit *)words[3]);
         return false;
     case SYS_prctl:
-        prctl_note((int)words[1], (unsigned long)words[2]);
-        if (words[1] != PR_SET_SECCOMP)
+        if (words[1] == PR_SET_SECCOMP)
+            call->words[0] = sandbox_prctl((const unsigned long *)words + 2);
+        else if (prctl_leaves_user((int)words[1], (unsigned long)words[2]))
+            call->words[0] = leaving_call(words, LEAVES_USER);
+        else
             return false;
-        call->words[0] = sandbox_prctl((const unsigned long *)words + 2);
         return true;
     case SYS_seccomp:
         call->words[0] = sandbox_seccomp(words + 1);
@@ -321,7 +340,7 @@ bool crn_note_syscall(struct crn_syscall_arguments *call)
             libc_result(range_close((unsigned)words[1], (unsigned)words[2], (int)words[3]));
         return true;
     default:
-        leave(crn_syscall_marks[words[0]]);
-        return false;
+        call->words[0] = leaving_call(words, crn_syscall_marks[words[0]]);
+        return true;
     }
 }
