@@ -67,6 +67,7 @@ static void command_make(void)
     memset(command, 0, sizeof *command);
     crn_argument_add(command, "%s", errand->launcher);
     crn_argument_add(command, "%s", "check");
+    crn_argument_add(command, "%s", "--itself");
     crn_argument_add(command, "--format=%s", options->format);
     if (options->output[0] != 0)
         crn_argument_add(command, "--output=%s", options->output);

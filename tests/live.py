@@ -138,12 +138,13 @@ class Scene:
         self.build, self.directory = build, directory
         self.coroner, self.shim = build / "coroner", build / "libcoroner.so"
         self.processes = []
+        self.options = "output=/dev/null"
         self.environment = {**os.environ, "XDG_STATE_HOME": str(directory / "state")}
 
     def start(self, *command, watched=True, directory=None, **more):
         environment = dict(self.environment)
         if watched:
-            environment.update(LD_PRELOAD=str(self.shim), CORONER_OPTIONS="output=/dev/null")
+            environment.update(LD_PRELOAD=str(self.shim), CORONER_OPTIONS=self.options)
         process = Process([str(word) for word in command], directory or self.directory, env=environment, **more)
         self.processes.append(process)
         return process
@@ -178,6 +179,10 @@ class Scene:
                                  cwd=self.directory, env=self.environment, **more,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return popen
+
+    def said(self, process):
+        """What it has said on standard error."""
+        return process.errors.read_text()
 
     def close(self):
         for process in self.processes:
@@ -583,6 +588,43 @@ def it_may_make_no_process(scene):
     process = scene.asked("alone")
     scene.ask(process).refuses("does not answer: it may not make a process")
     expect(process.end() == "whole", "it was harmed")
+
+
+def wait_for(path):
+    deadline = time.monotonic() + SECONDS
+    while not path.exists() or not path.stat().st_size:
+        expect(time.monotonic() < deadline, f"{path.name} does not come")
+        time.sleep(0.02)
+
+
+@fact
+def it_is_checked_when_a_signal_comes(scene):
+    scene.options = "format=json:check_signal=USR2:output=r.%n:keep=2"
+    for what in (["threads"], ["private"], ["user", "private"]):
+        scene.directory.chmod(0o777)
+        process = scene.asked(*what)
+        before = traces(process.pid)
+        for number in (1, 2, 3):
+            os.kill(process.pid, signal.SIGUSR2)
+            wait_for(scene.directory / f"r.{number}")
+            same_after(process.pid, before)
+        report = json.loads((scene.directory / "r.3").read_text())["processes"][0]
+        expect(leaks_of(report) == LOST and report["check"]["kind"] == "live", f"{report}")
+        expect(not (scene.directory / "r.1").exists(), "the oldest one is kept")
+        expect(process.end() == "whole", "it was harmed")
+        expect(scene.said(process) == "", "it says something")
+        for path in scene.directory.glob("r.*"):
+            path.unlink()
+
+
+@fact
+def it_is_checked_by_the_clock_and_at_a_size(scene):
+    for options in ("check_every=1", "check_at=60000"):
+        scene.options = f"format=json:{options}:output=r.%n"
+        process = scene.asked("threads")
+        wait_for(scene.directory / "r.1")
+        expect(process.end() == "whole", "it was harmed")
+        (scene.directory / "r.1").unlink()
 
 
 def unshare(scene, script, *what):

@@ -57,6 +57,7 @@ struct crn_options {
     unsigned verify_stacks;    /* compare every so many-th stack with libunwind's; 0: none */
     const char *verify_output; /* where that is told; "": standard error */
     bool deliver;              /* `report` works for the shim: the recording is its own */
+    bool itself;               /* `check` works for the shim: the process is its own */
     const char *late_reports;  /* where they go that outlive the launcher; "": see deliver.c */
     const char *fail_call;     /* base/fail.h, which reads both earlier than anybody else can */
     const char *count_calls;

@@ -3,9 +3,9 @@
  */
 #include "shim/launcher/command.h"
 
-#define OPTIONS_OF_ASKING                                                              \
-    "format output record error_exitcode strict suppressions live coroutines full "    \
-    "debuginfod quiet max_pause keep max_leaks malloc_context_size report_objects print_suppressions"
+#define OPTIONS_OF_ASKING                                                           \
+    "format output record error_exitcode strict suppressions live coroutines full " \
+    "debuginfod quiet max_pause keep max_leaks malloc_context_size report_objects print_suppressions itself"
 
 const struct crn_command crn_commands[] = {
     {"run", crn_command_run, "[--] PROGRAM [ARGS...]",

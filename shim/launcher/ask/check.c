@@ -287,7 +287,8 @@ static int command_do(const struct crn_command *command, uint32_t flags, int arg
         !suppressions_read(&check) || !crn_output_check(check.options.output) ||
         !crn_output_check(check.options.record))
         status = CRN_EXIT_USAGE;
-    else if (!crn_target_hold(&check.target, pid) || !pause_foresee(&check, &foreseen_ns))
+    else if (!crn_target_hold(&check.target, pid, check.options.itself) ||
+             !pause_foresee(&check, &foreseen_ns))
         status = CRN_EXIT_CANNOT_LOOK;
     else
         status = ask(&check, flags, foreseen_ns);

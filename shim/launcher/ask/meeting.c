@@ -201,7 +201,7 @@ bool crn_meeting_make(struct crn_meeting *meeting, const struct crn_target *targ
         return false;
     }
     snprintf(meeting->name, sizeof meeting->name, CRN_ASK_NAME, meeting->cookie);
-    int root = openat(target->view, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int root = crn_target_root(target);
     if (root < 0) {
         crn_say("cannot reach the files of %s: %s; ask as root", target->label, strerror(errno));
         return false;

@@ -368,7 +368,9 @@ enum crn_talk_end crn_talk(struct crn_talk *talk, const struct crn_target *targe
         step(&listening, signals);
     }
     crn_progress_hide();
-    if (is_sent && talk->signal == 0 && talk->recording == NULL && !listening.is_said) {
+    bool is_its_end = target->is_own && listening.ended != 0; /* then there is a report of that */
+    if (is_sent && talk->signal == 0 && talk->recording == NULL && !listening.is_said &&
+        !is_its_end) {
         if (listening.was_heard)
             say_unanswered(&listening);
         else

@@ -284,17 +284,29 @@ static bool signal_look(const struct crn_target *target, const char *status)
     return true;
 }
 
-bool crn_target_hold(struct crn_target *target, pid_t pid)
+/* What is to be known of a process whose user we are. */
+static bool own_look(struct crn_target *target, const char *status)
+{
+    target->uid = geteuid();
+    target->gid = getegid();
+    target->threads = crn_proc_number(status, "Threads", 10, 1);
+    return true;
+}
+
+bool crn_target_hold(struct crn_target *target, pid_t pid, bool is_own)
 {
     size_t count;
-    *target = (struct crn_target){.pid = pid, .proc = -1, .view = -1};
+    *target = (struct crn_target){.pid = pid, .proc = -1, .view = -1, .is_own = is_own};
     if (!find(target))
         return false;
     view_open(target);
     char *status = crn_proc_read(target->proc, "status", &count);
-    bool can_be_asked = status != NULL ? is_ours(target, status) && image_look(target) &&
-                                             shim_look(target) && signal_look(target, status)
-                                       : REFUSE("%s has ended", target->label);
+    bool is_known = status != NULL &&
+                    (is_own ? own_look(target, status)
+                            : is_ours(target, status) && image_look(target) && shim_look(target));
+    bool can_be_asked = is_known && signal_look(target, status);
+    if (status == NULL)
+        crn_say("%s has ended", target->label);
     free(status);
     return can_be_asked;
 }
@@ -309,8 +321,10 @@ bool crn_target_is_same(const struct crn_target *target, bool is_quiet)
     char *status = crn_proc_read(target->proc, "status", &count);
     bool is_there = stat != NULL && status != NULL && stat_field(stat, 28, &state, &stack_start) &&
                     !is_dead(stat);
-    bool is_same = is_there && exe_look(target, &exe) && exe.st_dev == target->exe_device &&
-                   exe.st_ino == target->exe_inode && stack_start == target->stack_start &&
+    bool is_same = is_there &&
+                   (target->is_own ||
+                    (exe_look(target, &exe) && exe.st_dev == target->exe_device &&
+                     exe.st_ino == target->exe_inode && stack_start == target->stack_start)) &&
                    (crn_proc_number(status, "SigCgt", 16, 0) & CRN_STOP_SIGNAL_BIT) != 0;
     free(stat);
     free(status);
@@ -438,6 +452,12 @@ bool crn_target_has_ended(const struct crn_target *target)
     bool has_ended = stat == NULL || is_dead(stat);
     free(stat);
     return has_ended;
+}
+
+int crn_target_root(const struct crn_target *target)
+{
+    const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    return target->is_own ? open("/", flags) : openat(target->view, "root", flags);
 }
 
 void crn_target_release(struct crn_target *target)

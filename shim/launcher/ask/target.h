@@ -25,6 +25,7 @@ struct crn_target {
     gid_t gid;
     uint64_t threads, mappings;
     char label[64]; /* "process 17 (redis-server)" */
+    bool is_own; /* the command works for it: it has Coroner, and we have its rights and places */
 };
 
 /*
@@ -32,9 +33,14 @@ struct crn_target {
  * thread of the kernel, it belongs to us (or we are root), it runs under Coroner of a version that
  * we understand, and can take a signal now without anybody else seeing it.
  *
+ * With `is_own`, what the process itself knows is not looked at: it may have made that unreadable.
+ *
  * Answers false after saying why not, in a line.  crn_target_release() is due in either case.
  */
-bool crn_target_hold(struct crn_target *target, pid_t pid);
+bool crn_target_hold(struct crn_target *target, pid_t pid, bool is_own);
+
+/* Opens its root directory, as a path below which its files are; -1 with errno. */
+int crn_target_root(const struct crn_target *target);
 
 /*
  * Whether it is still the image that was looked at, and catches the signal; says why not unless
