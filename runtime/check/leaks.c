@@ -2,6 +2,7 @@
  * From a mark to rows of the recording.  See leaks.h.
  */
 #include "check/leaks.h"
+#include "check/ages.h"
 #include "check/coros.h"
 #include "check/host.h"
 #include "check/suspects.h"
@@ -213,7 +214,8 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
     uint64_t suspected_blocks = 0, suspected_bytes = 0;
     uint8_t *is_refuted = crn_arena_alloc(&mark->arena, mark->holder_count + 1);
     uint32_t *rows = crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof *rows);
-    if (is_refuted == NULL || rows == NULL || leaks->chains.counts == NULL)
+    struct crn_ages *ages = crn_arena_alloc(&mark->arena, (mark->group_count + 1) * sizeof *ages);
+    if (is_refuted == NULL || rows == NULL || ages == NULL || leaks->chains.counts == NULL)
         return;
     refuted_find(mark, is_refuted);
     for (size_t i = 0; i < mark->suspect_count; i++) {
@@ -227,6 +229,8 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
         if (suspect->is_direct) {
             group->blocks++;
             group->bytes += suspect->size;
+            crn_ages_note(&ages[suspect->group - 1],
+                          crn_birth_of(mark->snap->heap, suspect->record));
         } else {
             group->indirect_blocks++;
             group->indirect_bytes += suspect->size;
@@ -239,7 +243,7 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
         if (group->blocks == 0 || (group->holder != 0 && is_refuted[group->holder - 1]))
             continue;
         char why[256];
-        const struct crn_record_leak leak = {
+        struct crn_record_leak leak = {
             .verdict = group->verdict,
             .confidence = group->confidence,
             .why = crn_draft_string(draft, why_text(mark, group, why, sizeof why)),
@@ -255,6 +259,7 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
             .retained_bytes = group->bytes + group->indirect_bytes,
             .example = group->example,
         };
+        crn_ages_fill(&ages[i], mark->snap->heap, &leak);
         crn_draft_leak(draft, &leak);
         rows[i] = (uint32_t)draft->sections[CRN_SECTION_LEAKS].count;
     }

@@ -150,6 +150,7 @@ struct crn_record_leak {
     uint64_t blocks, bytes;          /* the direct ones; exact sizes */
     uint64_t indirect_blocks, indirect_bytes;
     uint64_t retained_bytes;
+    uint64_t oldest_ns, median_ns, youngest_ns; /* ages of the direct ones; UINT64_MAX: unknown */
     uint64_t example; /* the address of one of the blocks */
 };
 

@@ -294,6 +294,11 @@ static const char *former_why(const struct builder *builder, const struct crn_re
         last->allocated_in != NULL ? last->allocated_in : "");
 }
 
+static double age_of(uint64_t ns)
+{
+    return ns == UINT64_MAX ? -1 : (double)ns / 1e9;
+}
+
 static void leak_make(const struct builder *builder, const struct crn_record_leak *row,
                       struct crn_leak *leak)
 {
@@ -306,6 +311,9 @@ static void leak_make(const struct builder *builder, const struct crn_record_lea
         .indirect_blocks = row->indirect_blocks,
         .indirect_bytes = row->indirect_bytes,
         .retained_bytes = row->retained_bytes,
+        .oldest_s = age_of(row->oldest_ns),
+        .median_s = age_of(row->median_ns),
+        .youngest_s = age_of(row->youngest_ns),
         .allocated = stack_get(builder, row->alloc_node),
         .coroutine = coroutine_get(builder, row->coro),
         .coroutine_count = row->coro_count,

@@ -90,6 +90,17 @@ static void leak_merge(struct crn_leak *into, const struct crn_leak *from,
     into->indirect_blocks += from->indirect_blocks;
     into->indirect_bytes += from->indirect_bytes;
     into->retained_bytes += from->retained_bytes;
+    if (into->oldest_s < 0 || from->oldest_s < 0) {
+        into->oldest_s = into->median_s = into->youngest_s = -1;
+    } else {
+        into->oldest_s = from->oldest_s > into->oldest_s ? from->oldest_s : into->oldest_s;
+        into->youngest_s =
+            from->youngest_s < into->youngest_s ? from->youngest_s : into->youngest_s;
+        /* Of all together nobody knows it; between both it lies. */
+        if (into->blocks > 0)
+            into->median_s +=
+                (from->median_s - into->median_s) * ((double)from->blocks / (double)into->blocks);
+    }
     into->is_sampled |= from->is_sampled;
     into->estimate.blocks += from->estimate.blocks;
     into->estimate.bytes += from->estimate.bytes;

@@ -240,6 +240,18 @@ static void behind_write(struct writer *writer, const struct crn_behind *behind)
     fputc(']', writer->file);
 }
 
+/* How old the direct blocks are; null: not known. */
+static json_t *age_json(const struct crn_leak *leak)
+{
+    if (leak->oldest_s < 0)
+        return json_null();
+    json_t *object = json_object();
+    crn_json_set(object, "oldest", json_real(leak->oldest_s));
+    crn_json_set(object, "median", json_real(leak->median_s));
+    crn_json_set(object, "youngest", json_real(leak->youngest_s));
+    return object;
+}
+
 static void leak_write(struct writer *writer, const struct crn_process *process,
                        const struct crn_leak *leak)
 {
@@ -253,6 +265,7 @@ static void leak_write(struct writer *writer, const struct crn_process *process,
     crn_json_set(head, "indirect_blocks", crn_json_number(leak->indirect_blocks));
     crn_json_set(head, "indirect_bytes", crn_json_number(leak->indirect_bytes));
     crn_json_set(head, "retained_bytes", crn_json_number(leak->retained_bytes));
+    crn_json_set(head, "age_s", age_json(leak));
     members_write(writer, head, true);
     member_begin(writer, "alloc_stack");
     stack_write(writer, leak->allocated);

@@ -77,6 +77,7 @@ struct crn_leak {
     uint64_t blocks, bytes;
     uint64_t indirect_blocks, indirect_bytes;
     uint64_t retained_bytes;
+    double oldest_s, median_s, youngest_s; /* how old the direct ones are; negative: unknown */
     const struct crn_stack *allocated;
     const struct crn_coroutine *coroutine; /* NULL: none */
     uint64_t coroutine_count;              /* how many like it hold blocks of this leak */

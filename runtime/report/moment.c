@@ -252,6 +252,8 @@ static void leaks_print(const struct crn_page *page, const struct crn_process *p
                 crn_verdict_words[leak->verdict]);
         if (leak->confidence != CRN_PROVEN)
             fputs(" (likely)", page->file);
+        if (leak->oldest_s >= 0)
+            fprintf(page->file, ", up to %s old", time_of(page, leak->oldest_s));
         if (leak->coroutine != NULL) {
             fputs(", of ", page->file);
             cut_name(page, leak->coroutine->name);

@@ -275,6 +275,7 @@ static void leak_take(struct reader *reader, const json_t *object, struct crn_le
     leak->indirect_blocks = count_get(reader, object, "indirect_blocks", 0);
     leak->indirect_bytes = count_get(reader, object, "indirect_bytes", 0);
     leak->retained_bytes = count_get(reader, object, "retained_bytes", 0);
+    leak->oldest_s = leak->median_s = leak->youngest_s = -1;
     leak->is_sampled = json_is_true(json_object_get(object, "sampled"));
     leak->estimate.blocks = (double)count_get(reader, object, "estimated_blocks", 0);
     leak->estimate.bytes = (double)count_get(reader, object, "estimated_bytes", 0);

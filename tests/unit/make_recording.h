@@ -109,6 +109,7 @@ static inline struct crn_record_leak *maker_leak(struct maker *maker, enum crn_v
     leak->confidence = CRN_PROVEN;
     leak->blocks = blocks;
     leak->bytes = leak->retained_bytes = bytes;
+    leak->oldest_ns = leak->median_ns = leak->youngest_ns = UINT64_MAX;
     leak->first_link = (uint32_t)maker->counts[CRN_SECTION_LINKS];
     return leak;
 }
