@@ -296,6 +296,25 @@ def what_cannot_be_looked_at_is_one_line(server):
 
 
 @fact
+def a_full_disk_is_said_and_a_reader_that_has_gone_is_not(server):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        process = subprocess.run([server.command, "top", "-b", server.pid], stdout=full,
+                                 stderr=subprocess.PIPE, text=True, env=server.environment,
+                                 timeout=SECONDS_EACH, check=False)
+    assert process.returncode == 2 and process.stderr.count("\n") == 1, process
+    process = server.top("-d", "0", server.pid)
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait(SECONDS_EACH) == 23 and err == "", err
+
+
+@fact
+def a_pause_that_would_be_too_long_is_not_made(server):
+    out, err = server.run("--max-pause=0", server.pid, status=4)
+    assert out == "" and err.count("\n") == 1 and "--max-pause" in err, err
+
+
+@fact
 def when_the_process_ends_the_last_table_stays(server):
     process = server.top("-d", "600", server.pid)
     first = ""

@@ -33,7 +33,7 @@ double crn_look_now_s(void)
 /* In the child: checks, with nothing of ours that could be seen. */
 static _Noreturn void child_run(const struct crn_look_wish *wish, int report, int words)
 {
-    static const struct crn_command command = {.name = "check", .operands = "PID"};
+    const struct crn_command *command = crn_commands;
     char *argv[ARGUMENTS_MAX] = {"check", "--format=json", "--coroutines"};
     int argc = 3;
     sigset_t none;
@@ -52,7 +52,9 @@ static _Noreturn void child_run(const struct crn_look_wish *wish, int report, in
     for (; wish->options[argc - 3] != NULL && argc + 2 < ARGUMENTS_MAX; argc++)
         argv[argc] = (char *)wish->options[argc - 3];
     argv[argc++] = (char *)wish->pid;
-    int status = crn_command_check(&command, argc, argv);
+    while (strcmp(command->name, "check") != 0)
+        command++;
+    int status = command->main(command, argc, argv);
     fflush(NULL);
     _exit(status);
 }

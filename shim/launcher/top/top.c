@@ -284,8 +284,12 @@ static int batch(struct top *top)
             top->state.next_s = -1;
             crn_top_print(stdout, top->table, &top->view.order, &top->state, 0);
             fputc('\n', stdout);
-            if (fflush(stdout) != 0)
+            if (fflush(stdout) != 0 && errno == EPIPE)
                 return last_status; /* nobody reads any more */
+            if (ferror(stdout)) {
+                crn_say("cannot write to standard output: %s", strerror(errno));
+                return CRN_EXIT_USAGE;
+            }
         } else if (has_ended(top)) {
             break;
         } else {
