@@ -137,32 +137,31 @@ static bool is_beginning(const struct crn_growth_scale *scale, const struct crn_
            (growth->since_s > uptime_s / 2 || first_bytes <= 2 * OLDER_MOST * grown);
 }
 
-/* A line through what was live, from since_s ago until now: bytes a second, and how sure. */
+/*
+ * A line through what was live, from since_s ago until now: bytes a second, and how sure.  The
+ * oldest cells are left out, for what was before since_s may lie in them, too.
+ */
 struct slope {
+    bool is_known; /* somebody kept what was live */
     double bytes_per_s, error;
-    double at_begin; /* what was live around since_s */
+    double at_begin; /* where the line begins, since_s ago */
     double noise;    /* how far from the line, on average */
 };
 
 static struct slope slope_of(const struct crn_growth_scale *scale, double since_s)
 {
     double weight = 0, weights_squared = 0, ages = 0, levels = 0, spread = 0, product = 0, rest = 0;
-    double begin_weight = 0, begin_sum = 0;
     const struct crn_growth_cell *cell;
     unsigned count = 0;
-    for (; count < scale->count && scale->cells[count].old_s <= since_s * 1.01; count++) {
+    for (; count < scale->count && scale->cells[count].old_s <= since_s * 0.92; count++) {
         cell = &scale->cells[count];
         double width = cell->old_s - cell->young_s, age = (cell->old_s + cell->young_s) / 2;
         weight += width;
         weights_squared += width * width;
         ages += width * age;
         levels += width * cell->level;
-        if (age > since_s * 0.85) {
-            begin_weight += width;
-            begin_sum += width * cell->level;
-        }
     }
-    struct slope slope = {0, 1e300, 0, 0};
+    struct slope slope = {levels > 0, 0, 1e300, 0, 0};
     if (count < 4 || weight <= 0)
         return slope;
     ages /= weight;
@@ -185,8 +184,7 @@ static struct slope slope_of(const struct crn_growth_scale *scale, double since_
     double independent = weight * weight / weights_squared;
     slope.noise = root_of(rest / weight);
     slope.error = root_of(rest / weight / (independent * spread / weight));
-    slope.at_begin =
-        begin_weight > 0 ? begin_sum / begin_weight : levels - slope.bytes_per_s * (since_s - ages);
+    slope.at_begin = levels - slope.bytes_per_s * (since_s - ages);
     return slope;
 }
 
@@ -197,7 +195,7 @@ static double level_before(const struct crn_growth_scale *scale, double since_s)
     double most = 0;
     for (unsigned i = 0; i < scale->count; i++) {
         const struct crn_growth_cell *cell = &scale->cells[i];
-        if (cell->young_s >= since_s * 1.05 && cell->young_s < since_s * 2 &&
+        if (cell->young_s >= since_s * 1.02 && cell->young_s < since_s * 2 &&
             cell->old_s <= scale->uptime_s * 0.97 && cell->level > most)
             most = cell->level;
     }
@@ -211,8 +209,8 @@ static enum history history_of(const struct crn_growth_scale *scale, double sinc
 {
     struct slope slope = slope_of(scale, since_s);
     double grown = rate * since_s;
-    if (slope.at_begin <= 0)
-        return FITS; /* nobody kept it */
+    if (!slope.is_known)
+        return FITS;
     for (double part = 1; part >= 0.25; part /= 2) {
         struct slope lately = slope_of(scale, since_s * part);
         if (lately.bytes_per_s + LEVEL_SIGMAS * lately.error < LEVEL_LEAST * rate)
@@ -274,18 +272,17 @@ struct crn_growth crn_growth_judge(const struct crn_growth_scale *scale,
                                    const struct crn_growth_rows *rows)
 {
     static const double LEAST_UPTIME_S = 30, FEW = 0.02, MOST = 0.9;
-    struct crn_growth growth = {CRN_GROWTH_UNKNOWN, -1, -1};
+    struct crn_growth growth = {CRN_GROWTH_UNKNOWN, -1, -1}, found = growth;
     double uptime_s = scale->uptime_s;
     struct sum all = sum_of(scale, rows, 0, uptime_s * 2);
     if (uptime_s < LEAST_UPTIME_S || all.blocks <= 0)
         return growth;
-    if (plateau_find(scale, rows, &growth)) {
-        enum history history = history_of(scale, growth.since_s, growth.bytes_per_s);
+    if (plateau_find(scale, rows, &found)) {
+        enum history history = history_of(scale, found.since_s, found.bytes_per_s);
         if (history == FITS) {
-            growth.shape = CRN_GROWTH_STEADY;
-            return growth;
+            found.shape = CRN_GROWTH_STEADY;
+            return found;
         }
-        growth = (struct crn_growth){CRN_GROWTH_UNKNOWN, -1, -1};
         if (history == DID_NOT_GROW)
             growth = (struct crn_growth){CRN_GROWTH_CHURN, 0, -1};
         return growth;
@@ -304,8 +301,8 @@ static bool claims_too_much(const struct crn_growth_scale *scale, const struct c
 {
     struct slope slope = slope_of(scale, since_s);
     double claimed = 0, most = slope.bytes_per_s + LEVEL_SIGMAS * slope.error;
-    if (slope.at_begin <= 0)
-        return false; /* nobody kept it */
+    if (!slope.is_known)
+        return false;
     for (unsigned i = 0; i < count; i++)
         if (growths[i].shape == CRN_GROWTH_STEADY)
             claimed += growths[i].bytes_per_s *

@@ -387,6 +387,7 @@ Test(growth, what_only_warms_up_or_breathes_is_never_steady)
         {"slow churn", churn, 20, 60, 1e9, 600, CRN_GROWTH_UNKNOWN},
         {"slower churn", churn, 5, 200, 1e9, 600, CRN_GROWTH_UNKNOWN},
     };
+    static const unsigned clocks[] = {1, 3, 5}; /* seconds to a birth, where little is allocated */
     for (unsigned row = 0; row < sizeof rows / sizeof *rows; row++)
         for (unsigned with_churn = 0; with_churn < 2; with_churn++) {
             unsigned of_shape[CRN_GROWTH_SHAPE_COUNT] = {0};
@@ -397,7 +398,10 @@ Test(growth, what_only_warms_up_or_breathes_is_never_steady)
                 if (with_churn)
                     add(churn, 1000, 300, 3, 1e9);
                 play();
-                of_shape[look(site, 1).shape]++;
+                struct crn_growth growth = look(site, clocks[seed % 3]);
+                of_shape[growth.shape]++;
+                cr_expect(growth.shape != CRN_GROWTH_UNKNOWN ||
+                          (growth.bytes_per_s < 0 && growth.since_s < 0));
             }
             cr_expect(of_shape[CRN_GROWTH_STEADY] == 0 && (rows[row].shape == CRN_GROWTH_UNKNOWN ||
                                                            of_shape[rows[row].shape] == SEEDS),
