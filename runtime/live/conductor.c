@@ -132,7 +132,10 @@ static void working_say(struct crn_live_job *job, uint64_t *said_ns)
     job->shared->line_owner = CRN_LINE_FREE;
 }
 
-/* Waits for the child; answers why it was ended before its time, or NULL. */
+/*
+ * Waits for the child; answers why it was ended before its time, or NULL.  While the child sends its
+ * answer, which is soon over, the line is its own, and no lack of memory ends it.
+ */
 static const char *child_await(struct crn_live_job *job, long child, struct crn_supply *supply)
 {
     const char *why = NULL;
@@ -142,7 +145,9 @@ static const char *child_await(struct crn_live_job *job, long child, struct crn_
         uint32_t told = live.told;
         if (told == MUST_LEAVE)
             return NULL;
-        if (why == NULL && (why = crn_supply_look(supply, heap_bytes)) == NULL && told == MUST_END)
+        if (why == NULL && job->shared->line_owner != CRN_LINE_CHILD)
+            why = crn_supply_look(supply, heap_bytes);
+        if (why == NULL && told == MUST_END)
             why = "the process changes who or where it is";
         if (why != NULL)
             crn_syscall2(SYS_kill, child, SIGKILL);
@@ -157,6 +162,7 @@ static void check_do(struct crn_live_job *job)
 {
     struct crn_supply supply;
     struct crn_ask_over over = {.pause_ns = 0};
+    bool has_line = true; /* nobody else writes to it, or has left a frame in the middle */
     size_t heap_bytes = crn_heap.region.next - crn_heap.region.base;
     crn_supply_find(&supply);
     const char *why = crn_supply_obstacle(&supply, heap_bytes);
@@ -187,7 +193,9 @@ static void check_do(struct crn_live_job *job)
         crn_supply_watch(&supply, (pid_t)child);
         why = child_await(job, child, &supply);
         crn_supply_end(&supply);
-        if (why != NULL)
+        bool is_cut = job->shared->line_owner == CRN_LINE_CHILD && job->shared->has_answered == 0;
+        has_line = !is_cut && live.told != MUST_LEAVE;
+        if (why != NULL && has_line)
             refuse(job, why);
         over.pause_ns = job->shared->pause_ns;
         over.copied_bytes = why != NULL ? supply.copied_bytes : job->shared->copied_bytes;
@@ -198,7 +206,8 @@ static void check_do(struct crn_live_job *job)
     crn_huge_ranges_free(&live.huge);
     if (job->shared != NULL)
         shared_free(job->shared);
-    crn_line_send(&job->line, CRN_ASK_OVER, &over, sizeof over);
+    if (has_line)
+        crn_line_send(&job->line, CRN_ASK_OVER, &over, sizeof over);
 }
 
 static bool job_begin(struct crn_live_job *job, unsigned room)
