@@ -14,7 +14,8 @@
 static void render(const struct crn_recording *recording)
 {
     struct crn_suppressions *suppressions = crn_suppressions_create();
-    struct crn_report *report = crn_report_create(suppressions, true);
+    bool is_page = recording->process->pid % 2 == 0;
+    struct crn_report *report = crn_report_create(suppressions, !is_page);
     FILE *nowhere = fopen("/dev/null", "w");
     report->has_objects = report->has_suppressions = true;
     crn_report_add(report, recording);
