@@ -6,7 +6,7 @@
  * A pause is the stop of the threads and the copying of page tables (clone).  What that costs
  * depends on the machine, so it is measured here and now, on memory of our own:
  *
- *     pause = threads * stop + mappings * m + small pages * s + huge pages * h
+ *     pause = base + threads * stop + mappings * m + small pages * s + huge pages * h
  *
  * The kernel tells how many of each the process has.  Only its own memory counts: the tables of
  * files and of what it shares are not copied.
@@ -21,7 +21,7 @@ struct crn_pause_facts {
 
 /* What one of each costs, ns. */
 struct crn_pause_costs {
-    double thread, mapping, small_page, huge_page;
+    double base, thread, mapping, small_page, huge_page;
 };
 
 /* What the process has; answers false where the kernel does not tell. */
