@@ -498,10 +498,19 @@ def what_comes_back_to_life_is_counted(scene):
 
 
 @fact
-def its_coroutines_are_dumped(scene):
+def its_coroutines_are_dumped_and_counted(scene):
     process = scene.asked()
-    answer = scene.ask(process, "-f", "json", command="dump")
-    expect(answer.status in (0, LEAK) and answer.report()["coroutines"] == [], f"{answer.out}")
+    for doubled in ([], [(20, 10)]):
+        process.tell("suspend")
+        process.line("done")
+        answer = scene.ask(process, "-f", "json", command="dump")
+        report = answer.report()
+        expect(answer.status in (0, LEAK), f"{answer.status}")
+        expect([row["count"] for row in report["coroutines"]] == [20 if doubled else 10],
+               f"{report['coroutines']}")
+        last = report["check"]["last"] or {"doubled": []}
+        expect([(row["count"], row["count_before"]) for row in last["doubled"]] == doubled,
+               f"{last}")
     expect(process.end() == "whole", "it was harmed")
 
 
@@ -542,7 +551,7 @@ def two_ask_at_once(scene):
 @fact
 def it_ends_becomes_and_forks_meanwhile(scene):
     for word in ("exit", "become", "fork"):
-        for wait in (0, 0.02, 0.05, 0.1, 0.2):
+        for wait in (0, 0.03, 0.1):
             process = scene.asked("threads")
             asking = scene.ask_begin(process)
             time.sleep(wait)
@@ -560,7 +569,7 @@ def it_ends_becomes_and_forks_meanwhile(scene):
 def a_command_is_killed_at_any_time(scene):
     process = scene.asked("threads")
     before = traces(process.pid)
-    for wait in range(0, 300, 20):
+    for wait in range(0, 300, 30):
         asking = scene.ask_begin(process)
         time.sleep(wait / 1000)
         asking.kill()

@@ -17,6 +17,7 @@
  *     chroot     its root is the current folder
  *     exits      a line "exit" makes it end at once, by _exit
  *     frees      a line "free" makes it free what it has lost: the addresses were written down
+ *     suspend    a line "suspend" makes it suspend ten coroutines more
  *     become     a line "become" makes it another program, which waits for the end of its input
  *     fork       a line "fork" makes it fork a child that ends at once
  */
@@ -35,6 +36,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum { LOST = 3, LOST_BYTES = 4444, KEPT_BYTES = 55555, THREADS = 4 };
@@ -98,6 +100,27 @@ static __attribute__((noinline)) void wipe(void)
         words[i] = 0;
 }
 
+enum { COROUTINES = 10, STACK_BYTES = 64 * 1024 };
+static ucontext_t *suspended[4 * COROUTINES], outside;
+static int suspended_count;
+
+static void wait_for_ever(void)
+{
+    swapcontext(suspended[suspended_count], &outside);
+}
+
+static void coroutines_suspend(void)
+{
+    for (int i = 0; i < COROUTINES && suspended_count < 4 * COROUTINES; i++, suspended_count++) {
+        ucontext_t *one = suspended[suspended_count] = calloc(1, sizeof *one);
+        getcontext(one);
+        one->uc_stack.ss_sp = malloc(STACK_BYTES);
+        one->uc_stack.ss_size = STACK_BYTES;
+        makecontext(one, wait_for_ever, 0);
+        swapcontext(&outside, one);
+    }
+}
+
 static void *blocked_thread(void *end)
 {
     char byte;
@@ -119,6 +142,8 @@ static void line_obey(const char *line)
     if (strcmp(line, "free\n") == 0)
         for (int i = 0; i < LOST; i++)
             free((void *)~hidden[i]);
+    if (strcmp(line, "suspend\n") == 0)
+        coroutines_suspend();
     if (strcmp(line, "become\n") == 0)
         execl("/bin/cat", "cat", (char *)NULL);
     if (strcmp(line, "exit\n") == 0)
