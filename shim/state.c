@@ -9,10 +9,12 @@
 #include "coro/probe.h"
 #include "base/switch.h"
 #include "base/sys.h"
+#include "check/hold.h"
 #include "stack/verify.h"
 #include "stack/witness.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 struct crn_shim crn_shim;
 
@@ -101,18 +103,46 @@ void crn_shim_stand_down(const char *why)
 struct scratch_call {
     void (*function)(void *);
     void *argument;
+    uintptr_t signal_sp;  /* how far the signal stack is in use that we come from; 0: from another */
+    uint64_t mask_before; /* of the signals, which are held on the way to and from there */
 };
+
+/*
+ * In a handler on the program's signal stack, but away from it: the kernel takes that for free, and
+ * would begin the next handler at its end, on top of the frames of this one.  So meanwhile it is
+ * told of the part below them, where it would have gone on; if that is too small, signals wait.
+ */
+static void signal_stack_spare(const struct scratch_call *call)
+{
+    enum { RED_ZONE_BYTES = 128 };
+    stack_t whole;
+    crn_syscall2(SYS_sigaltstack, NULL, &whole);
+    stack_t below = whole;
+    below.ss_size = call->signal_sp - RED_ZONE_BYTES - (uintptr_t)whole.ss_sp;
+    bool is_in_it = (whole.ss_flags & SS_DISABLE) == 0 && below.ss_size < whole.ss_size;
+    bool is_told = is_in_it && crn_syscall2(SYS_sigaltstack, &below, NULL) == 0;
+    if (is_told || !is_in_it)
+        crn_signals_let(call->mask_before);
+    call->function(call->argument);
+    if (!is_told)
+        return;
+    crn_signals_hold();
+    crn_syscall2(SYS_sigaltstack, &whole, NULL);
+}
 
 static void scratch_enter(void *argument, const struct crn_saved_registers *registers)
 {
     const struct scratch_call *call = argument;
     (void)registers;
-    call->function(call->argument);
+    if (CRN_UNLIKELY(call->signal_sp != 0))
+        signal_stack_spare(call);
+    else
+        call->function(call->argument);
 }
 
 void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void *argument)
 {
-    struct scratch_call call = {function, argument};
+    struct scratch_call call = {.function = function, .argument = argument};
     if (self->is_on_scratch) {
         function(argument); /* a signal handler on top of one that is there already */
         return;
@@ -127,9 +157,15 @@ void crn_shim_on_scratch(struct crn_thread *self, void (*function)(void *), void
     __asm__ volatile("mov %%rsp, %0" : "=r"(sp));
     self->scratch_sp = sp; /* what the program's stack holds lies above, until we are back */
     self->is_on_scratch = true;
+    if (CRN_UNLIKELY(sp - self->program_signal_stack < self->program_signal_bytes)) {
+        call.signal_sp = sp;
+        call.mask_before = crn_signals_hold();
+    }
     crn_stack_call(scratch_enter, &call, (char *)self->scratch_stack + CRN_SIGNAL_STACK_BYTES);
     self->is_on_scratch = false;
     self->scratch_sp = 0;
+    if (CRN_UNLIKELY(call.signal_sp != 0))
+        crn_signals_let(call.mask_before);
 }
 
 static void verify_do(void *stack)
