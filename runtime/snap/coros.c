@@ -125,13 +125,18 @@ static void opaques_tidy(struct crn_snap *snap)
     snap->opaque_count = kept;
 }
 
+/* Of a stack that cannot be read from some frame on, those below; of one that cannot, the function.
+ */
 static uint32_t suspended_node_get(const struct crn_snap *snap, const struct crn_snap_coro *coro)
 {
-    (void)snap;
+    uintptr_t end = coro->stack_end;
     if (coro->state != CRN_CORO_SUSPENDED || coro->stopped.pc == 0)
         return 0;
+    size_t at = crn_unreadable_above(snap, coro->stopped.sp);
+    if (at < snap->unreadable_count && snap->unreadable[at].start < end)
+        end = snap->unreadable[at].start;
     return crn_stack_capture_still(&crn_tree, coro->stopped,
-                                   (struct crn_stack_bounds){coro->stack_start, coro->stack_end});
+                                   (struct crn_stack_bounds){coro->stack_start, end});
 }
 
 struct territory_list {

@@ -76,6 +76,10 @@
  * RUN:    coroner run --format=json --output=report.json $CASE body twin
  * EXPECT: lost       blocks=1 bytes=1000 allocated_in=keep confidence=proven
  * EXPECT: exit       status=23
+ * RUN:    coroner run --coroutines --format=json --output=report.json $CASE body twin
+ * EXPECT: lost       blocks=1 bytes=1000 allocated_in=keep confidence=proven
+ * EXPECT: coroutines state=suspended suspended_in=wait_here count=1
+ * EXPECT: exit       status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE body_shared
  * EXPECT: none
