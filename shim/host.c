@@ -3,6 +3,7 @@
  */
 #include "check/host.h"
 #include "live/live.h"
+#include "shim/await.h"
 #include "shim/deliver.h"
 #include "shim/lsan_compat.h"
 #include "shim/state.h"
@@ -23,6 +24,7 @@ static enum crn_host_phase phase_get(void)
 
 static void end_begins(void)
 {
+    crn_await_check();
     crn_stderr_hold();
     crn_triggers_leave();
     crn_live_leave(true);

@@ -272,11 +272,11 @@ def exceeded(expects, seen):
     """As broken(), for a run in which leaks may be missed: no other leaks, and no more of these."""
     kept = [expect for expect in expects
             if not re.match("summary|exit +status=23$", expect)]
-    return broken(kept, seen, at_most=True)
+    return broken(kept, seen, at_most=kept)
 
 
-def broken(expects, seen, at_most=False):
-    """Answers one sentence for each fact that is not so."""
+def broken(expects, seen, at_most=()):
+    """Answers one sentence for each fact that is not so; those in `at_most` are upper bounds."""
     try:
         reports = seen.reports()
     except ValueError as error:
@@ -294,6 +294,7 @@ def broken(expects, seen, at_most=False):
     named, named_findings = ({word: set() for word in places} for _ in range(2))
     speaks_of_leaks, selected = False, []
     for expect in expects:
+        is_bound = expect in at_most
         word, _, rest = expect.partition(" ")
         rest = rest.strip()
         if word == "exit":
@@ -329,9 +330,9 @@ def broken(expects, seen, at_most=False):
             settings = split_settings(rest.split())
             where = settings.pop("in", None)
             sentences, selected = (
-                entry_fact([word], settings, findings[where], named_findings[where], at_most,
-                           FINDING_COUNTS) if is_finding else
-                entry_fact(word.split("|"), settings, leaks[where], named[where], at_most))
+                entry_fact([word], settings, findings[where], named_findings[where],
+                           is_bound, FINDING_COUNTS) if is_finding else
+                entry_fact(word.split("|"), settings, leaks[where], named[where], is_bound))
             wrong += sentences
     if speaks_of_leaks:
         for noun, entries, those in (("leak", leaks, named),

@@ -1,7 +1,7 @@
-"""Reads what a case says about itself: its RUN, ROW, SCENARIO, EXPECT, NEEDS and ALONE lines.
+"""Reads what a case says about itself: its RUN, ROW, SCENARIO, EXPECT, LIVE, NEEDS and ALONE lines.
 
 README.md beside this file has the grammar.  A case file holds several runs, each with the facts
-that follow it; ROW, SCENARIO, NEEDS and ALONE belong to the RUN above them.
+that follow it; ROW, SCENARIO, LIVE, NEEDS and ALONE belong to the RUN above them.
 """
 import dataclasses
 import pathlib
@@ -10,7 +10,7 @@ import shlex
 
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
 SCENARIOS = CASES / "scenarios"
-WORDS = "RUN|ROW|SCENARIO|EXPECT|NEEDS|ALONE|BUILD|FLAGS"
+WORDS = "RUN|ROW|SCENARIO|EXPECT|LIVE|NEEDS|ALONE|BUILD|FLAGS"
 CLASSES = "stale|completed|cancelled|abandoned|lost"
 
 
@@ -20,6 +20,7 @@ class Run:
 
     command: str
     expects: list = dataclasses.field(default_factory=list)
+    live: list = dataclasses.field(default_factory=list)  # facts of a check before the end, if others
     needs: list = dataclasses.field(default_factory=list)
     alone: bool = False
     row: str = ""
@@ -70,6 +71,8 @@ def read(source):
             flags = shlex.split(rest)
         elif word == "EXPECT":
             runs[-1].expects.append(rest)
+        elif word == "LIVE":
+            runs[-1].live.append(rest)
         elif word == "NEEDS":
             runs[-1].needs.append(rest)
         elif word == "ALONE":

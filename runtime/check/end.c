@@ -10,6 +10,7 @@
 #include "base/switch.h"
 #include "base/sys.h"
 #include "coro/probe.h"
+#include "snap/registers.h"
 #include "snap/stop.h"
 #include "stack/verify.h"
 
@@ -25,6 +26,7 @@ static struct {
     _Atomic uint32_t beginning, finishing; /* 0, UNDER_WAY, OVER */
     int beginning_tid;                     /* who began it, */
     struct crn_saved_registers from;       /* from where in the program; rsp 0: not known */
+    ucontext_t left;                       /* those, as a context */
     const ucontext_t *interrupted;         /* or with a signal, on top of this */
     int finishing_tid;                     /* who reports; to know a signal handler on top */
     int forced_code;                       /* what leaks make of the exit code; 0: nothing */
@@ -170,6 +172,26 @@ static void half_complete(_Atomic uint32_t *half)
 }
 
 /*
+ * The host may let time pass.  Whoever checks from outside meanwhile sees this thread where the
+ * program ended, as the mark will.  On the caller's stack: on another one our signal would find the
+ * signal stack free, below a handler that ends the process.
+ */
+static void begin_tell(void)
+{
+    struct crn_thread *self = crn_host.thread();
+    const ucontext_t *ended = end.interrupted;
+    if (ended == NULL && end.from.rsp != 0) {
+        crn_registers_make(&end.left, &end.from);
+        ended = &end.left;
+    }
+    if (self != NULL)
+        self->stands_at = ended;
+    crn_host.end_begins();
+    if (self != NULL)
+        self->stands_at = NULL;
+}
+
+/*
  * The first part of the end, on a stack of its own from here on: words that returned functions left
  * on the program's would lie in gaps of our frames and be scanned as live.
  */
@@ -185,7 +207,7 @@ static void begin(const struct crn_saved_registers *from, const ucontext_t *inte
         if (from != NULL)
             end.from = *from;
         if (!end.is_asked) /* then the program goes on */
-            crn_host.end_begins();
+            begin_tell();
         struct crn_limits limits;
         crn_limits_lift(&limits);
         crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);

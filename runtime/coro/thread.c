@@ -233,6 +233,7 @@ void crn_threads_after_fork(void)
         thread->was_left_by_fork = true;
         thread->state = CRN_THREAD_ENDING;
         thread->is_on_scratch = false;
+        thread->stands_at = NULL;
         thread->scratch_sp = thread->in_flight[0] = thread->in_flight[1] = 0;
         ending_count++;
     }

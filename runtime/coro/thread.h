@@ -11,6 +11,8 @@
 #include "heap/heap.h"
 #include "stack/capture.h"
 
+#include <ucontext.h>
+
 enum crn_thread_state { CRN_THREAD_FREE, CRN_THREAD_ALIVE, CRN_THREAD_ENDING };
 
 /* Where the callee-saved registers of a stack went when it was left. */
@@ -52,6 +54,9 @@ struct crn_thread {
     void *scratch_stack;          /* ours, for work that the stack has no room for; NULL: none yet */
     bool is_on_scratch;           /* it is in use */
     uintptr_t scratch_sp;         /* while it is: where the stack was that the thread came from */
+    /* It ends the program: whoever stops it sees it here, where it left the program's code; or
+     * NULL. */
+    const ucontext_t *_Atomic stands_at;
     uintptr_t in_flight[2];       /* blocks that realloc moves now, from and to: both are held */
     bool has_program_stack;         /* its own stack is memory of the program's */
     bool was_left_by_fork;          /* in a forked child: the thread itself is not there */

@@ -33,6 +33,7 @@ static struct {
     _Atomic uint32_t state;     /* FREE or CONDUCTED */
     _Atomic uint32_t told;      /* GOES_ON, … */
     _Atomic uint32_t asker;     /* who asked for the check under way */
+    _Atomic uint32_t finished;  /* how many checks are over */
     struct crn_live_room rooms[2]; /* the conductor's; and of one who tells another asker to wait */
     struct crn_huge_ranges huge;   /* what was huge before the first split */
 } live;
@@ -240,6 +241,8 @@ static void conduct(void *unused)
     }
     crn_stop_left_out[0] = 0;
     live.state = FREE;
+    live.finished++;
+    crn_futex_wake_all(&live.finished);
 }
 
 /* Another asker is told to wait, and whom for. */
@@ -271,8 +274,10 @@ static void asked(const siginfo_t *info)
     if (is_first)
         crn_live_thread_await(&live.rooms[0], (uint64_t)SLICE_MS * 1000000); /* it is leaving */
     int result = crn_live_thread_begin(&live.rooms[room], is_first ? conduct : put_off, NULL);
-    if (is_first && result != 0)
+    if (is_first && result != 0) {
         live.state = FREE;
+        live.finished++;
+    }
 }
 
 void crn_live_start(void)
@@ -292,6 +297,18 @@ void crn_live_leave(bool ends)
     }
     if (!ends)
         live.told = GOES_ON;
+}
+
+uint32_t crn_live_finished(void)
+{
+    return live.finished;
+}
+
+void crn_live_await(uint32_t before, uint64_t limit_ns)
+{
+    uint64_t deadline = crn_now_ns() + limit_ns;
+    for (uint64_t now; live.finished == before && (now = crn_now_ns()) < deadline;)
+        crn_futex_wait(&live.finished, before, deadline - now);
 }
 
 void crn_live_after_fork(void)

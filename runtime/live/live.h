@@ -26,6 +26,13 @@ void crn_live_start(void);
  */
 void crn_live_leave(bool ends);
 
+/*
+ * How many checks from outside have been made or refused; and a wait until that is no more what it
+ * was `before`, limit_ns at most.  For tests.
+ */
+uint32_t crn_live_finished(void);
+void crn_live_await(uint32_t before, uint64_t limit_ns);
+
 /* In a forked child: no check is under way. */
 void crn_live_after_fork(void);
 

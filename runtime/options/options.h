@@ -61,6 +61,7 @@ struct crn_options {
     const char *late_reports;  /* where they go that outlive the launcher; "": see deliver.c */
     const char *fail_call;     /* base/fail.h, which reads both earlier than anybody else can */
     const char *count_calls;
+    const char *await_check;          /* shim/await.h */
     uint8_t sources[CRN_OPTIONS_MAX]; /* enum crn_option_source, by row of the table */
 };
 

@@ -16,6 +16,7 @@
  */
 #include "snap/build.h"
 #include "snap/readable.h"
+#include "snap/registers.h"
 #include "base/sort.h"
 #include "coro/boost.h"
 #include "coro/finder.h"
@@ -117,26 +118,18 @@ static void runner_note(struct search *search, struct crn_frame frame)
 
 static void runners_note(struct search *search, const struct crn_taker *taker)
 {
-    for (uint32_t i = 0; i < search->builder->stopped_count; i++) {
-        const greg_t *registers = search->builder->stopped[i].context->uc_mcontext.gregs;
-        runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
-                                               (uintptr_t)registers[REG_RSP],
-                                               (uintptr_t)registers[REG_RBP], true});
-    }
+    for (uint32_t i = 0; i < search->builder->stopped_count; i++)
+        runner_note(search, crn_registers_frame(search->builder->stopped[i].context));
     for (uint32_t i = 0, count = crn_threads_count(); i < count; i++) {
         struct crn_frame left;
         if (crn_scratch_frame(crn_thread_at(i), &left))
             runner_note(search, left);
     }
-    if (taker->interrupted != NULL) {
-        const greg_t *registers = taker->interrupted->uc_mcontext.gregs;
-        runner_note(search, (struct crn_frame){(uintptr_t)registers[REG_RIP],
-                                               (uintptr_t)registers[REG_RSP],
-                                               (uintptr_t)registers[REG_RBP], true});
-    } else if (taker->registers != NULL) {
+    if (taker->interrupted != NULL)
+        runner_note(search, crn_registers_frame(taker->interrupted));
+    else if (taker->registers != NULL)
         runner_note(search, (struct crn_frame){taker->registers->pc, taker->registers->rsp,
                                                taker->registers->rbp, false});
-    }
 }
 
 static const struct crn_place_finder *parking_finder(const struct crn_code *code, uintptr_t word)

@@ -6,6 +6,7 @@
  * stack; a coroutine that was announced and is known anyhow (a ucontext) is one coroutine.
  */
 #include "snap/build.h"
+#include "snap/registers.h"
 #include "base/sort.h"
 #include "coro/coro.h"
 #include "coro/probe.h"
@@ -62,9 +63,7 @@ static uint32_t running_node_get(const struct crn_snap_builder *builder,
                                 : thread == self ? taker->interrupted
                                                  : NULL;
     if (context != NULL)
-        frame = (struct crn_frame){(uintptr_t)context->uc_mcontext.gregs[REG_RIP],
-                                   (uintptr_t)context->uc_mcontext.gregs[REG_RSP],
-                                   (uintptr_t)context->uc_mcontext.gregs[REG_RBP], true};
+        frame = crn_registers_frame(context);
     else if (thread == self)
         frame = (struct crn_frame){taker->registers->pc, taker->registers->rsp,
                                    taker->registers->rbp, false};

@@ -8,7 +8,8 @@
  * function, and that function keeps in them what the kernel is to know, and no more; nor has it
  * anything in its red zone.  What else is there is whatever the last functions happened to leave.
  */
-#include "base/base.h"
+#include "base/switch.h"
+#include "stack/unwind.h"
 
 #include <ucontext.h>
 
@@ -24,5 +25,14 @@ unsigned crn_registers_read(const ucontext_t *context, uintptr_t out[CRN_REGISTE
 
 /* The lowest address of the interrupted stack that counts. */
 uintptr_t crn_registers_low(const ucontext_t *context);
+
+/* The innermost frame. */
+struct crn_frame crn_registers_frame(const ucontext_t *context);
+
+/*
+ * A context for a thread that is to be seen where the program called us: of its registers count
+ * those that a callee keeps, and nothing below rsp does.
+ */
+void crn_registers_make(ucontext_t *context, const struct crn_saved_registers *registers);
 
 #endif

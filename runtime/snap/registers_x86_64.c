@@ -5,6 +5,7 @@
 #include "snap/machine.h"
 
 #include <dlfcn.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 /*
@@ -50,10 +51,37 @@ static int call_read(const ucontext_t *context, struct crn_call *call)
                : -1;
 }
 
+/* The kernel saves vector registers with every context of its own. */
+static bool is_made(const ucontext_t *context)
+{
+    return context->uc_mcontext.fpregs == NULL;
+}
+
+void crn_registers_make(ucontext_t *context, const struct crn_saved_registers *registers)
+{
+    greg_t *general = context->uc_mcontext.gregs;
+    memset(context, 0, sizeof *context);
+    general[REG_RBX] = (greg_t)registers->rbx;
+    general[REG_RBP] = (greg_t)registers->rbp;
+    general[REG_R12] = (greg_t)registers->r12;
+    general[REG_R13] = (greg_t)registers->r13;
+    general[REG_R14] = (greg_t)registers->r14;
+    general[REG_R15] = (greg_t)registers->r15;
+    general[REG_RSP] = (greg_t)registers->rsp;
+    general[REG_RIP] = (greg_t)registers->pc;
+}
+
+struct crn_frame crn_registers_frame(const ucontext_t *context)
+{
+    const greg_t *general = context->uc_mcontext.gregs;
+    return (struct crn_frame){(uintptr_t)general[REG_RIP], (uintptr_t)general[REG_RSP],
+                              (uintptr_t)general[REG_RBP], !is_made(context)};
+}
+
 bool crn_registers_are_waiting(const ucontext_t *context)
 {
     struct crn_call call;
-    return call_read(context, &call) >= 0;
+    return is_made(context) || call_read(context, &call) >= 0;
 }
 
 uintptr_t crn_registers_low(const ucontext_t *context)
@@ -66,13 +94,15 @@ uintptr_t crn_registers_low(const ucontext_t *context)
 unsigned crn_registers_read(const ucontext_t *context, uintptr_t out[CRN_REGISTERS_MAX])
 {
     static const uint8_t kept[] = {REG_RBX, REG_RBP, REG_R12, REG_R13, REG_R14, REG_R15, REG_RSP};
+    enum { OF_CALLEES = 6 };
     const greg_t *registers = context->uc_mcontext.gregs;
     struct crn_call call;
-    int arguments = call_read(context, &call);
+    int arguments = is_made(context) ? 0 : call_read(context, &call);
+    size_t kept_count = is_made(context) ? OF_CALLEES : CRN_COUNT_OF(kept);
     unsigned count = 0;
     for (unsigned i = 0; i <= REG_RIP && arguments < 0; i++)
         out[count++] = (uintptr_t)registers[i];
-    for (unsigned i = 0; i < CRN_COUNT_OF(kept) && arguments >= 0; i++)
+    for (unsigned i = 0; i < kept_count && arguments >= 0; i++)
         out[count++] = (uintptr_t)registers[kept[i]];
     for (int i = 0; i < arguments; i++)
         out[count++] = call.arguments[i];

@@ -65,6 +65,8 @@ static void park(const ucontext_t *context)
     inside++;
     uint32_t row = claimed++;
     if (row < rows_used()) {
+        if (crn_self != NULL && crn_self->stands_at != NULL)
+            context = crn_self->stands_at;
         *row_at(row) =
             (struct crn_stopped){crn_sys_gettid(), context, (uintptr_t)pthread_self()};
         if (++arrived >= awaited) {

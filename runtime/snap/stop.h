@@ -32,7 +32,7 @@ CRN_INLINE void crn_stop_signal_drop(sigset_t *set)
 /* A thread that stands still. */
 struct crn_stopped {
     int tid;                   /* 0: the row is not used */
-    const ucontext_t *context; /* its registers, on the handler's stack */
+    const ucontext_t *context; /* its registers, on the handler's stack; or its stands_at */
     uintptr_t descriptor;      /* its pthread_self() */
 };
 

@@ -5,10 +5,12 @@
  * RUN:    coroner run --format=json --output=report.json $CASE atexit
  * EXPECT: lost       blocks=1 bytes=432 allocated_in=make_farewell
  * EXPECT: exit       status=23
+ * LIVE:   none # it is born later
  *
  * RUN:    coroner run --format=json --output=report.json $CASE destructor
  * EXPECT: lost       blocks=1 bytes=432 allocated_in=make_farewell
  * EXPECT: exit       status=23
+ * LIVE:   none # it is born later
  *
  * RUN:    coroner run --format=json --output=report.json $CASE atexit kept
  * EXPECT: none

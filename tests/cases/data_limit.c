@@ -5,15 +5,18 @@
  *
  * RUN:    coroner run --error-exitcode=0 $CASE data
  * EXPECT: exit       status=0
+ * LIVE:   never # with its hard limit no thread of ours can begin
  *
  * RUN:    coroner run --error-exitcode=0 $CASE address
  * EXPECT: exit       status=0
+ * LIVE:   never # with its hard limit no thread of ours can begin
  *
  * RUN:    MALLOC_CONF=retain:false coroner run --error-exitcode=0 $CASE data
  * EXPECT: exit       status=0
  *
  * RUN:    coroner run --error-exitcode=0 --stacks=off $CASE address
  * EXPECT: exit       status=0
+ * LIVE:   never # with its hard limit no thread of ours can begin
  */
 #include "case.h"
 

@@ -7,6 +7,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE vector
  * EXPECT: lost       blocks=10 indirect_blocks=10 total_blocks=20 confidence=likely
  * EXPECT: exit       status=0
+ * LIVE:   none # they lose their holder later
  *
  * RUN:    coroner run --format=json --output=report.json $CASE vector; \
  *         grep -o 'erased elements of the container table' report.json
@@ -16,6 +17,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE deque
  * EXPECT: lost       total_blocks=20 confidence=likely
  * EXPECT: exit       status=0
+ * LIVE:   none # they lose their holder later
  *
  * RUN:    coroner run --format=json --output=report.json $CASE thread_local; \
  *         grep -o 'erased elements of a thread_local container' report.json
@@ -26,6 +28,7 @@
  * RUN:    coroner run --format=json --output=report.json --strict $CASE member
  * EXPECT: lost       total_blocks=20 confidence=likely
  * EXPECT: exit       status=23
+ * LIVE:   none # they lose their holder later
  *
  * RUN:    coroner run --format=json --output=report.json $CASE vector twin
  * EXPECT: none

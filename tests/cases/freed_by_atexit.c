@@ -6,6 +6,7 @@
  * RUN:    coroner run --format=json --output=report.json $CASE
  * EXPECT: none
  * EXPECT: exit       status=0
+ * LIVE:   lost       blocks=1 bytes=654 allocated_in=make_cache # it is freed later
  *
  * RUN:    coroner run --format=json --output=report.json $CASE forget
  * EXPECT: lost       blocks=1 bytes=654 allocated_in=make_cache

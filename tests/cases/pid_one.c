@@ -25,6 +25,7 @@
  * EXPECT: lost       in=parent blocks=1 bytes=415 allocated_in=make_crate
  * EXPECT: stdout     still here
  * EXPECT: exit       status=23
+ * LIVE:   never # after unshare(CLONE_NEWPID) no thread can begin
  */
 #include "case.h"
 

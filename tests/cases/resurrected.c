@@ -6,6 +6,7 @@
  * EXPECT: none
  * EXPECT: summary  coroutines.seen=1 coroutines.resurrected=1 leaked_blocks=0
  * EXPECT: exit     status=0
+ * LIVE:   abandoned  total_blocks=3 confidence=proven # it is resumed later
  *
  * RUN:    coroner run $CASE
  * EXPECT: stderr   /1 coroutine came back to life after it was called dead/
