@@ -4,9 +4,10 @@
     motion.py [--build DIR] [--seconds N] [--jobs N] [PROGRAM…]
 
 Each program of tests/motion knows its own truth (motion.h).  It runs once without Coroner for a
-second, then under `coroner run` for its share of N seconds.  Three facts of each are tests: the
-output and the status are those of the run without Coroner, no check while it ran was wrong, and the
-report at its end has what it lost and nothing else.  Prints `N passed, N failed, N skipped`.
+second, then under `coroner run` for its share of N seconds.  Four facts of each are tests: the
+output and the status are those of the run without Coroner, no check while it ran was wrong, neither
+its own nor one that was asked for from outside (`coroner check`), and the report at its end has what
+it lost and nothing else.  Prints `N passed, N failed, N skipped`.
 """
 import argparse
 import concurrent.futures
@@ -17,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import check_schema
 
@@ -24,17 +26,20 @@ LOST_BYTES = 77  # as in motion.h
 CHILD_BYTES = 99  # as in forks.c
 LOST_COUNT = 8
 LEAK_STATUS = 23
+CANNOT_LOOK = 4  # the program ends just now, or checks itself
+ASK_SECONDS = 0.5
 SLACK_SECONDS = 60  # a program that takes this much longer than asked hangs
 SHOWN = 12
 
 
-def run(command, directory, seconds, environment):
+def run(command, directory, seconds, environment, meanwhile=lambda process: None):
     """Answers (status, stdout, stderr); status None: it did not end."""
     with open(directory / "out", "w+b") as out, open(directory / "err", "w+b") as err:
         process = subprocess.Popen(command, cwd=directory, stdout=out, stderr=err,
                                    stdin=subprocess.DEVNULL, env=environment,
                                    start_new_session=True)
         try:
+            meanwhile(process)
             status = process.wait(seconds)
         except subprocess.TimeoutExpired:
             status = None
@@ -88,16 +93,54 @@ def verdict_problems(directory):
         yield "there is no report"
 
 
+def child_of(process):
+    """The program that `coroner run` started; None: it has ended."""
+    path = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while process.poll() is None:
+        children = path.read_text(encoding="ascii").split()
+        if children:
+            return int(children[0])
+        time.sleep(0.01)
+    return None
+
+
+def outside_problems(process, build, directory, environment):
+    """Has the program checked from outside while it runs; what was said that is not so."""
+    path = directory / "asked.json"
+    environment = environment | {"XDG_STATE_HOME": str(directory / "state")}
+    while process.poll() is None:
+        pid = child_of(process)
+        path.unlink(missing_ok=True)
+        result = subprocess.run([build / "coroner", "check", "-f", "json", "-o", path, str(pid)],
+                                capture_output=True, text=True, timeout=SLACK_SECONDS,
+                                env=environment, check=False)
+        if not path.exists():
+            if result.returncode != CANNOT_LOOK:
+                yield f"a check ended with {result.returncode}: {result.stderr.strip()}"
+        else:
+            checked = json.loads(path.read_text(encoding="utf-8"))["processes"][0]
+            for leak in checked["leaks"] if checked["summary"] is not None else ():
+                is_own = leak["class"] == "lost" and leak["blocks"] * LOST_BYTES == leak["bytes"]
+                if not is_own and leak["confidence"] == "proven":
+                    names = [frame["function"] for frame in leak["alloc_stack"][:4]]
+                    yield (f"{leak['class']} {leak['blocks']} blocks, {leak['bytes']} bytes "
+                           f"from {names}: {leak['why']}")
+        time.sleep(ASK_SECONDS)
+
+
 def soak(program, build, seconds):
     """Runs one program both ways; answers what is not so, by test."""
     environment = {key: os.environ[key] for key in ("HOME", "TMPDIR") if key in os.environ}
     environment |= {"LC_ALL": "C.UTF-8", "PATH": f"{build}:/usr/bin:/bin"}
     with tempfile.TemporaryDirectory(prefix="motion.") as name:
         directory = pathlib.Path(name)
+        problems = {"manners": [], "checks": [], "outside": [], "report": []}
         plain = run([program, "1"], directory, SLACK_SECONDS, environment)
         watched = run([build / "coroner", "run", "--format=json", "--output=report.json", "--",
-                       program, str(seconds)], directory, seconds + SLACK_SECONDS, environment)
-        problems = {"manners": [], "checks": [], "report": []}
+                       program, str(seconds)], directory, seconds + SLACK_SECONDS, environment,
+                      lambda process: problems["outside"].extend(
+                          outside_problems(process, build, directory, environment)))
+        problems["outside"] = problems["outside"][:SHOWN]
         if watched[0] is None:
             problems["manners"].append("it did not end")
         if watched[1] != plain[1]:

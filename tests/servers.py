@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Servers under load for an hour: what Coroner adds to their memory does not grow.
 
-    servers.py [--build DIR] [--seconds N] [--rate N] [SERVER…]
+    servers.py [--build DIR] [--seconds N] [--rate N] [--ask N] [SERVER…]
 
 redis-server under redis-benchmark, and servers/server.c with a thread and with a coroutine for each
 connection, one after the other for their share of N seconds, each under `coroner run`.  Twenty
@@ -14,6 +14,9 @@ times the memory of the process is read from its smaps:
 The first third is warm-up.  A server passes when neither `added` nor `tables` grows over the rest
 by more than 1 MiB, and 2 % of itself, as the median of the slopes between any two samples has it
 (Theil and Sen); when it ends as without Coroner; and when its report is there.
+
+With --ask the server is checked from outside (`coroner check`) every N seconds: no answer is missing,
+none calls anything proven leaked, and nothing that one called so comes back to life in the next.
 """
 import argparse
 import json
@@ -181,6 +184,45 @@ class Redis:
 SERVERS = {"redis": Redis, "threads": Own, "coroutines": Own}
 
 
+class Asker:
+    """Has a server checked from outside, again and again."""
+
+    def __init__(self, build, pid, every, directory):
+        self.build, self.pid, self.every, self.directory = build, pid, every, directory
+        self.is_over, self.problems, self.pauses = False, [], []
+        self.thread = threading.Thread(target=self.run)
+        if every > 0:
+            self.thread.start()
+
+    def run(self):
+        environment = {**os.environ, "XDG_STATE_HOME": str(self.directory)}
+        path = self.directory / "asked.json"
+        while not self.is_over:
+            began = time.monotonic()
+            path.unlink(missing_ok=True)
+            result = subprocess.run([self.build / "coroner", "check", "-f", "json", "-o", path,
+                                     str(self.pid)], capture_output=True, text=True, timeout=120,
+                                    env=environment, check=False)
+            if result.returncode != 0:
+                self.problems.append(f"a check ended with {result.returncode}: {result.stderr.strip()}")
+            if path.exists():
+                report = json.loads(path.read_text(encoding="utf-8"))
+                self.pauses.append(report["processes"][0]["summary"]["check_pause_s"])
+                self.problems += [line for line in report["warnings"] if "Coroner was wrong" in line]
+            while not self.is_over and time.monotonic() - began < self.every:
+                time.sleep(0.1)
+
+    def end(self):
+        """Answers what was wrong."""
+        self.is_over = True
+        if self.every > 0:
+            self.thread.join()
+        if self.pauses:
+            print(f"    asked {len(self.pauses)} times: paused {statistics.median(self.pauses) * 1e3:.1f} "
+                  f"ms, at most {max(self.pauses) * 1e3:.1f} ms")
+        return self.problems[:5]
+
+
 def child_of(pid):
     """The program that `coroner run` started, once there is one."""
     while True:
@@ -190,7 +232,7 @@ def child_of(pid):
         time.sleep(0.01)
 
 
-def soak(name, build, seconds, rate, directory):
+def soak(name, build, seconds, rate, directory, ask):
     """Runs one server; answers (samples of (time, added, heap, tables), requests, problems)."""
     server = SERVERS[name](build, name, rate)
     environment = {**os.environ, "PATH": f"{build}:{os.environ['PATH']}"}
@@ -202,10 +244,12 @@ def soak(name, build, seconds, rate, directory):
     try:
         server.begin(launcher)
         pid, began = child_of(launcher.pid), time.monotonic()
+        asker = Asker(build, pid, ask, directory)
         for number in range(1, SAMPLES + 1):
             time.sleep(max(0, began + seconds * number / SAMPLES - time.monotonic()))
             total, heap, tables = memory(pid)
             samples.append((time.monotonic() - began, total - heap, heap, tables))
+        wrong += asker.end()
         requests = server.end()
         status = launcher.wait(60)
     finally:
@@ -240,6 +284,7 @@ def main():
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--seconds", default=3600, type=float, help="of all servers together")
     parser.add_argument("--rate", default=2000, type=int, help="requests a second")
+    parser.add_argument("--ask", default=0, type=float, help="seconds between checks; 0: none")
     parser.add_argument("servers", nargs="*", metavar="SERVER", help=" ".join(SERVERS))
     options = parser.parse_args()
     chosen = options.servers or list(SERVERS)
@@ -252,7 +297,7 @@ def main():
                 continue
             samples, requests, wrong = soak(name, options.build.resolve(),
                                             options.seconds / len(chosen), options.rate,
-                                            pathlib.Path(directory))
+                                            pathlib.Path(directory), options.ask)
             wrong += list(show(name, samples, requests))
             for line in wrong:
                 print(f"FAILED {name}: {line}", flush=True)

@@ -2,6 +2,7 @@
  * Saves what a copy of the process does not show as it was.  See beforehand.h.
  */
 #include "snap/beforehand.h"
+#include "snap/backing.h"
 #include "snap/borrow.h"
 #include "snap/kernel.h"
 #include "base/maps.h"
@@ -73,7 +74,7 @@ static bool entry_visit(const struct crn_map_entry *entry, void *user)
         return true;
     if ((entry->flags & CRN_MAP_READ) != 0 && crn_ring_is_mapping(entry))
         crn_rings_note(&beforehand->builder, entry);
-    else if (crn_mapping_is_shared_memory(entry))
+    else if (crn_backing_is_shared_memory(entry))
         range_note(beforehand, (struct apart){entry->start, entry->end, true});
     return true;
 }

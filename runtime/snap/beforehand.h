@@ -43,9 +43,6 @@ void crn_beforehand_apply(struct crn_snap_builder *builder,
 bool crn_beforehand_knows(const struct crn_beforehand *beforehand,
                           const struct crn_map_entry *entry);
 
-/* Whether a mapping is memory that others may change: shared, and somebody may write to it. */
-bool crn_mapping_is_shared_memory(const struct crn_map_entry *entry);
-
 /*
  * The program says that a fork shall not have a range as it is (MADV_DONTFORK, MADV_WIPEONFORK), or
  * that it shall again.  Any thread; async-signal-safe.

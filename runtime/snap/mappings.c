@@ -6,6 +6,7 @@
  * page was written (RELRO, code made by a JIT in anonymous memory counts wholly).  Stacks of
  * threads are left to threads.c, our own memory and our allocator's to nobody.
  */
+#include "snap/backing.h"
 #include "snap/beforehand.h"
 #include "snap/kernel.h"
 #include "snap/readable.h"
@@ -96,57 +97,6 @@ static void mapping_add(struct crn_snap_builder *builder, struct crn_root root)
         root.must_be_sparse |= root.end - root.start > SPARSE_FROM_BYTES;
         crn_build_root(builder, root);
     }
-}
-
-/* What stands behind a mapping. */
-enum backing {
-    BACKED_BY_NOTHING, /* anonymous and private */
-    BACKED_BY_MEMORY,  /* a memfd, /dev/shm, anonymous and shared, System V, huge pages */
-    BACKED_BY_FILE,
-    BACKED_BY_DEVICE, /* reading it may do something, or wait */
-    BACKED_BY_OTHER,  /* a device whose words are no addresses of ours */
-};
-
-static enum backing backing_of(const struct crn_map_entry *entry)
-{
-    static const struct {
-        const char *path;
-        enum backing backing;
-    } known[] = {
-        {"/dev/shm/", BACKED_BY_MEMORY},
-        {"/dev/zero", BACKED_BY_MEMORY},
-        {"/dev/hugepages", BACKED_BY_MEMORY},
-        {"/memfd:", BACKED_BY_MEMORY},
-        {"/SYSV", BACKED_BY_MEMORY},
-        {"/anon_hugepage", BACKED_BY_MEMORY},
-        {"/dmabuf:", BACKED_BY_DEVICE},
-        {"/drm mm object", BACKED_BY_DEVICE},
-        {"/dev/", BACKED_BY_DEVICE},
-        {"/sys/", BACKED_BY_DEVICE},
-        {"/proc/", BACKED_BY_DEVICE},
-        {"anon_inode:[perf_event]", BACKED_BY_OTHER},
-        {"anon_inode:kvm-vcpu", BACKED_BY_OTHER},
-        {"anon_inode:bpf-map", BACKED_BY_MEMORY},
-    };
-    bool is_device = entry->details != NULL && (entry->details->flags & CRN_MAP_DEVICE) != 0;
-    for (unsigned i = 0; i < CRN_COUNT_OF(known); i++)
-        if (strncmp(entry->path, known[i].path, strlen(known[i].path)) == 0)
-            return known[i].backing;
-    if (is_device && entry->path[0] != '[')
-        return BACKED_BY_DEVICE;
-    if ((entry->flags & CRN_MAP_FILE) == 0)
-        return BACKED_BY_NOTHING;
-    return entry->path[0] == '/' ? BACKED_BY_FILE : BACKED_BY_DEVICE;
-}
-
-bool crn_mapping_is_shared_memory(const struct crn_map_entry *entry)
-{
-    enum backing backing = backing_of(entry);
-    if ((entry->flags & CRN_MAP_SHARED) == 0 || strncmp(entry->path, "[v", 2) == 0)
-        return false;
-    return backing == BACKED_BY_MEMORY ||
-           ((backing == BACKED_BY_FILE || backing == BACKED_BY_NOTHING) &&
-            (entry->flags & CRN_MAP_WRITE) != 0);
 }
 
 /* What the kernel keeps in a file system may change without a word about when. */
@@ -295,16 +245,16 @@ static bool is_large_and_ours(const struct mapping_walk *walk, const struct crn_
 
 /* Closes [from, entry->end); answers whether something is in it. */
 static bool entry_close(const struct mapping_walk *walk, const struct crn_map_entry *entry,
-                        enum backing backing, uintptr_t from)
+                        enum crn_backing backing, uintptr_t from)
 {
-    bool is_shared = (entry->flags & CRN_MAP_SHARED) != 0 || backing == BACKED_BY_MEMORY;
+    bool is_shared = (entry->flags & CRN_MAP_SHARED) != 0 || backing == CRN_BACKED_BY_MEMORY;
     struct closing closing = {
         .builder = walk->builder,
         .at = from,
         .how = CRN_READ_FORCED,
         .is_accessible = (entry->flags & CRN_MAP_READ) != 0,
         .is_copy_only =
-            !is_shared && backing == BACKED_BY_FILE && (entry->flags & CRN_MAP_WRITE) == 0,
+            !is_shared && backing == CRN_BACKED_BY_FILE && (entry->flags & CRN_MAP_WRITE) == 0,
     };
     if (is_shared)
         crn_pages_cached(from, entry->end, closed_run, &closing);
@@ -340,7 +290,7 @@ static bool is_served(const struct crn_map_entry *entry, unsigned flag)
 
 /* Notes a mapping whose contents may be the kernel's alone; answers whether it is one. */
 static bool shared_note(const struct mapping_walk *walk, const struct crn_map_entry *entry,
-                        enum backing backing)
+                        enum crn_backing backing)
 {
     struct crn_shared shared = {
         .start = entry->start,
@@ -350,12 +300,12 @@ static bool shared_note(const struct mapping_walk *walk, const struct crn_map_en
         .is_served_minor = is_served(entry, CRN_MAP_SERVED_MINOR),
     };
     bool is_private = (entry->flags & CRN_MAP_SHARED) == 0;
-    if (backing != BACKED_BY_MEMORY && backing != BACKED_BY_FILE)
+    if (backing != CRN_BACKED_BY_MEMORY && backing != CRN_BACKED_BY_FILE)
         return false;
     if (is_private && ((entry->flags & CRN_MAP_EXECUTE) != 0 ||
-                       (backing == BACKED_BY_FILE && (entry->flags & CRN_MAP_WRITE) == 0)))
+                       (backing == CRN_BACKED_BY_FILE && (entry->flags & CRN_MAP_WRITE) == 0)))
         return false;
-    if (backing == BACKED_BY_FILE && !file_may_hold(entry, &shared))
+    if (backing == CRN_BACKED_BY_FILE && !file_may_hold(entry, &shared))
         return false;
     crn_build_shared(walk->builder, shared);
     return true;
@@ -374,7 +324,7 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
 {
     struct mapping_walk *walk = user;
     struct crn_snap_builder *builder = walk->builder;
-    enum backing backing = backing_of(entry);
+    enum crn_backing backing = crn_backing_of(entry);
     bool is_readable = (entry->flags & CRN_MAP_READ) != 0;
 
     hole_close(walk, entry->start);
@@ -388,7 +338,7 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
     if (is_file)
         walk->module_end = entry->end;
     if (builder->beforehand != NULL &&
-        (crn_ring_is_mapping(entry) || crn_mapping_is_shared_memory(entry)) &&
+        (crn_ring_is_mapping(entry) || crn_backing_is_shared_memory(entry)) &&
         !crn_beforehand_knows(builder->beforehand, entry) &&
         !crn_vm_touches_window(entry->start, entry->end - entry->start))
         crn_build_unknown_holder(builder, "shared memory that has just been mapped");
@@ -398,14 +348,14 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
     }
     if (strncmp(entry->path, "[v", 2) == 0) /* [vdso], [vvar], [vsyscall] */
         return true;
-    if (backing == BACKED_BY_DEVICE || backing == BACKED_BY_OTHER) {
+    if (backing == CRN_BACKED_BY_DEVICE || backing == CRN_BACKED_BY_OTHER) {
         crn_build_unreadable(builder, (struct crn_unreadable){entry->start, entry->end,
                                                               CRN_HOLDS_NOTHING, is_readable});
-        if (backing == BACKED_BY_DEVICE)
+        if (backing == CRN_BACKED_BY_DEVICE)
             crn_build_unknown_holder(builder, "a device's memory");
         return true;
     }
-    if (is_readable && backing == BACKED_BY_NOTHING && is_known_empty(entry) &&
+    if (is_readable && backing == CRN_BACKED_BY_NOTHING && is_known_empty(entry) &&
         !is_served(entry, CRN_MAP_SERVED_MISSING))
         return true; /* nor need its pages be asked for, where each costs */
     uintptr_t closed_from = is_readable ? evaded_from(entry->start, entry->end) : entry->start;
@@ -417,7 +367,7 @@ static bool root_visit(const struct crn_map_entry *entry, void *user)
     bool has_contents = true, is_shared = false;
     if (closed_from < entry->end)
         has_contents = entry_close(walk, entry, backing, closed_from);
-    else if (is_served(entry, CRN_MAP_SERVED_MISSING) && backing == BACKED_BY_NOTHING)
+    else if (is_served(entry, CRN_MAP_SERVED_MISSING) && backing == CRN_BACKED_BY_NOTHING)
         served_close(walk, entry);
     if (is_readable)
         is_shared = shared_note(walk, entry, backing);
