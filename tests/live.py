@@ -158,7 +158,7 @@ class Scene:
 
     def recording(self):
         path = self.build / "tests/live/recording.crn"
-        if not path.exists():
+        if not path.exists() or path.stat().st_mtime < self.shim.stat().st_mtime:
             part = self.directory / "part.crn"
             subprocess.run([self.coroner, "run", f"--record={part}", "-o", "/dev/null",
                             self.build / "tests/live/asked"], stdin=subprocess.DEVNULL,
@@ -436,6 +436,13 @@ def a_pause_that_is_too_long_is_none(scene):
 LOST = [(3, 13332, "lost")]
 
 
+def text_of(path):
+    try:
+        return pathlib.Path(path).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"  # a thread of ours
+
+
 def traces(pid):
     """What would tell of a check that is over."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -444,8 +451,7 @@ def traces(pid):
         "threads": threads,
         "descriptors": sorted((name, os.readlink(f"/proc/{pid}/fd/{name}"))
                               for name in os.listdir(f"/proc/{pid}/fd")),
-        "children": [pathlib.Path(f"/proc/{pid}/task/{tid}/children").read_text()
-                     for tid in threads],
+        "children": [text_of(f"/proc/{pid}/task/{tid}/children") for tid in threads],
         "signals": re.findall(r"^S(?:ig[^Q]|hd)\w+:.*", status, re.MULTILINE),
     }
 
@@ -474,11 +480,12 @@ def a_running_program_is_checked_and_runs_on(scene):
         while "first" in what and state_of(process) != "Z":
             time.sleep(0.01)
         before = traces(process.pid)
-        for number in (1, 2):
+        report = looks(scene, process)
+        if what == ["threads"]:
             report = looks(scene, process)
-            expect(report["check"]["number"] == number, f"{report['check']}")
+            expect(report["check"]["number"] == 2, f"{report['check']}")
+            expect(report["check"]["last"]["risen_blocks"] == 0, f"{report['check']}")
         same_after(process.pid, before)
-        expect(report["check"]["last"]["risen_blocks"] == 0, f"{report['check']}")
         expect(process.end() == "whole", f"{what}: it was harmed")
 
 
@@ -569,7 +576,7 @@ def it_ends_becomes_and_forks_meanwhile(scene):
 def a_command_is_killed_at_any_time(scene):
     process = scene.asked("threads")
     before = traces(process.pid)
-    for wait in range(0, 300, 30):
+    for wait in range(0, 300, 50):
         asking = scene.ask_begin(process)
         time.sleep(wait / 1000)
         asking.kill()
@@ -613,13 +620,14 @@ def it_is_checked_when_a_signal_comes(scene):
         scene.directory.chmod(0o777)
         process = scene.asked(*what)
         before = traces(process.pid)
-        for number in (1, 2, 3):
+        last = 3 if what == ["threads"] else 1
+        for number in range(1, last + 1):
             os.kill(process.pid, signal.SIGUSR2)
             wait_for(scene.directory / f"r.{number}")
             same_after(process.pid, before)
-        report = json.loads((scene.directory / "r.3").read_text())["processes"][0]
+        report = json.loads((scene.directory / f"r.{last}").read_text())["processes"][0]
         expect(leaks_of(report) == LOST and report["check"]["kind"] == "live", f"{report}")
-        expect(not (scene.directory / "r.1").exists(), "the oldest one is kept")
+        expect(last == 1 or not (scene.directory / "r.1").exists(), "the oldest one is kept")
         expect(process.end() == "whole", "it was harmed")
         expect(scene.said(process) == "", "it says something")
         for path in scene.directory.glob("r.*"):
