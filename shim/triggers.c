@@ -50,7 +50,7 @@ static int begin(unsigned which, void (*function)(void *))
     const uint64_t all = ~UINT64_C(0);
     uint64_t before = 0;
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all);
-    int result = crn_live_thread_begin(&rooms[which], function, NULL);
+    int result = crn_live_thread_begin(&rooms[which], true, function, NULL);
     crn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof before);
     return result;
 }

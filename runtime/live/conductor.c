@@ -19,6 +19,7 @@
 #include <linux/wait.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -45,11 +46,19 @@ struct call {
 };
 static struct call calls[2];
 
+struct linux_dirent {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t bytes;
+    uint8_t type;
+    char name[];
+};
+
 /*
  * A descriptor table of our own, with nothing in it but what is ours in the program's (base/held.h).
  * The kernel copies what lies above a range that is closed: so the largest one comes first.
  */
-static bool table_leave(void)
+static bool range_leave(void)
 {
     unsigned from = 0;
     int ours;
@@ -62,6 +71,37 @@ static bool table_leave(void)
         from = (unsigned)ours + 1;
     }
     return crn_syscall3(SYS_close_range, from, ~0u, flags) == 0;
+}
+
+/* Whether close_range(2) is there, and allowed: containers' seccomp profiles may be older than it.
+ */
+static bool has_range_close(void)
+{
+    return crn_syscall3(SYS_close_range, ~0u, ~0u, 0) == 0;
+}
+
+/*
+ * Otherwise the thread begins with a copy of the table, and closes what is in it one by one: for so
+ * long a file that the program closes stays open.
+ */
+static bool copies_close(void)
+{
+    char entries[4096] __attribute__((aligned(8)));
+    int directory = crn_proc_open_directory("thread-self/fd");
+    long bytes;
+    if (directory < 0)
+        return false;
+    while ((bytes = crn_syscall3(SYS_getdents64, directory, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < bytes;) {
+            const struct linux_dirent *entry = (const void *)(entries + at);
+            at += entry->bytes;
+            int fd = entry->name[0] >= '0' && entry->name[0] <= '9' ? atoi(entry->name) : -1;
+            if (fd >= 0 && fd != directory && !crn_held_is_ours(fd))
+                crn_syscall1(SYS_close, fd);
+        }
+    }
+    crn_proc_close(directory);
+    return true;
 }
 
 /* Why no check can be made now, a clause; NULL: one can. */
@@ -220,7 +260,8 @@ static bool job_begin(struct crn_live_job *job, unsigned room)
     memset(job, 0, sizeof *job);
     job->began_ns = crn_now_ns();
     job->parent_pid = (int)crn_syscall0(SYS_getppid);
-    return table_leave() && crn_line_open(&job->line, call->cookie);
+    return (has_range_close() ? range_leave() : copies_close()) &&
+           crn_line_open(&job->line, call->cookie);
 }
 
 /* The conductor's whole life. */
@@ -273,7 +314,8 @@ static void asked(const siginfo_t *info)
                                 (uint32_t)info->si_pid};
     if (is_first)
         crn_live_thread_await(&live.rooms[0], (uint64_t)SLICE_MS * 1000000); /* it is leaving */
-    int result = crn_live_thread_begin(&live.rooms[room], is_first ? conduct : put_off, NULL);
+    int result = crn_live_thread_begin(&live.rooms[room], has_range_close(),
+                                       is_first ? conduct : put_off, NULL);
     if (is_first && result != 0) {
         live.state = FREE;
         live.finished++;

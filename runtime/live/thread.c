@@ -76,9 +76,10 @@ static char *variables_copy(struct crn_live_room *room)
     return pointer;
 }
 
-int crn_live_thread_begin(struct crn_live_room *room, void (*function)(void *argument),
-                          void *argument)
+int crn_live_thread_begin(struct crn_live_room *room, bool has_files,
+                          void (*function)(void *argument), void *argument)
 {
+    const unsigned long files = has_files ? CLONE_FILES : 0;
     uint32_t expected = 0;
     if (below_most == 0 || crn_call_is_forbidden(SYS_clone))
         return -EPERM;
@@ -93,11 +94,10 @@ int crn_live_thread_begin(struct crn_live_room *room, void (*function)(void *arg
     }
     if (result == -ENOMEM && room->memory != NULL) {
         room->tid_word = 1;
-        result = crn_live_clone(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-                                    CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID |
-                                    CLONE_UNTRACED,
-                                room->memory + STACK_BYTES, variables_copy(room), &room->tid_word,
-                                function, argument);
+        result = crn_live_clone(
+            CLONE_VM | CLONE_FS | files | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                CLONE_SETTLS | CLONE_CHILD_CLEARTID | CLONE_UNTRACED,
+            room->memory + STACK_BYTES, variables_copy(room), &room->tid_word, function, argument);
         if (result < 0)
             room->tid_word = 0;
     }

@@ -24,11 +24,12 @@ struct crn_live_room {
 void crn_live_thread_learn(void);
 
 /*
- * Begins function(argument) as a thread; it ends when that returns.  The caller has every signal
- * blocked.  Async-signal-safe.  Answers 0, -EBUSY (somebody is in the room) or the kernel's errno.
+ * Begins function(argument) as a thread; it ends when that returns.  `has_files`: with the table of
+ * descriptors that the process has, else with a copy of it.  The caller has every signal blocked.
+ * Async-signal-safe.  Answers 0, -EBUSY (somebody is in the room) or the kernel's errno.
  */
-int crn_live_thread_begin(struct crn_live_room *room, void (*function)(void *argument),
-                          void *argument);
+int crn_live_thread_begin(struct crn_live_room *room, bool has_files,
+                          void (*function)(void *argument), void *argument);
 
 /* Waits until nobody is in the room; false: that takes longer than limit_ns. */
 bool crn_live_thread_await(struct crn_live_room *room, uint64_t limit_ns);
