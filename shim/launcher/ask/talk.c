@@ -231,7 +231,7 @@ static void say_unheard(const struct listening *listening)
         crn_say("%s became another program before it answered", label);
     else if (!crn_target_is_signal_pending(listening->target, &state))
         crn_say("%s took our signal, but does not answer: it may not make a process (seccomp, "
-                "RLIMIT_NPROC, a pids limit), or is ending",
+                "RLIMIT_NPROC, RLIMIT_AS, RLIMIT_DATA, a pids limit), or is ending",
                 label);
     else if (state == 'D')
         crn_say("%s does not take our signal: it waits for a device or a disk that does not answer",
