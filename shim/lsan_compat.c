@@ -169,7 +169,8 @@ void crn_lsan_describe(struct crn_draft *draft)
 
 void crn_lsan_after_fork(void)
 {
-    has_checked = 0;
+    if (has_checked != 0) /* else there is nothing to write, and to copy */
+        has_checked = 0;
 }
 
 /* Called by libcoroner-probes.a before main. */

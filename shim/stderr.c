@@ -92,8 +92,9 @@ void crn_stderr_hold(void)
 
 void crn_stderr_after_fork(void)
 {
-    if (copy >= 0)
-        crn_syscall1(SYS_close, copy);
+    if (copy < 0)
+        return;
+    crn_syscall1(SYS_close, copy);
     copy = -1;
 }
 

@@ -15,8 +15,12 @@ struct crn_lock {
     _Atomic int owner; /* thread id, while held */
 };
 
+/* Zeroed memory is one, too.  Writes to no lock that is free: a forked child copies what it writes.
+ */
 CRN_INLINE void crn_lock_init(struct crn_lock *lock)
 {
+    if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0)
+        return;
     atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
     atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
 }

@@ -50,7 +50,9 @@ static struct {
 
 void crn_end_after_fork(void)
 {
-    end = (__typeof__(end)){0};
+    /* Before any of that it is as it was; and what a child writes to it must copy. */
+    if (end.beginning != 0 || end.is_asked || end.draft_is_open)
+        end = (__typeof__(end)){0};
 }
 
 struct crn_draft *crn_process_draft(void)
@@ -192,6 +194,39 @@ static void begin_tell(void)
 }
 
 /*
+ * Whether nobody would read what this process has to say.  Most forked children have nothing: they
+ * end as fast as they can.  (A launcher counts them, and a file that was asked for names them.)
+ */
+static bool is_silent(void)
+{
+    const char *output = crn_host.options->output;
+    const struct crn_draft_section *sections = end.draft.sections;
+    bool is_asked_for = output[0] != 0 && strcmp(output, "/dev/null") != 0;
+    return crn_host.process->is_forked && !crn_host.process->is_first &&
+           crn_host.process->session == NULL && !is_asked_for &&
+           crn_host.process->trouble == NULL && !end.has_tried &&
+           sections[CRN_SECTION_LEAKS].count + sections[CRN_SECTION_FINDINGS].count == 0;
+}
+
+/*
+ * Whether the end of such a process has nothing to do from its beginning on.  Most forked children
+ * are so: even the stack for a check would be a large part of what they cost.
+ */
+static bool is_idle(void)
+{
+    return is_silent() && !end.is_asked && crn_heap.young.is_open &&
+           !any_born_since(crn_heap.birth_line);
+}
+
+static void begin_here(void)
+{
+    struct crn_limits limits;
+    crn_limits_lift(&limits);
+    crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);
+    crn_limits_restore(&limits);
+}
+
+/*
  * The first part of the end, on a stack of its own from here on: words that returned functions left
  * on the program's would lie in gaps of our frames and be scanned as live.
  */
@@ -208,10 +243,8 @@ static void begin(const struct crn_saved_registers *from, const ucontext_t *inte
             end.from = *from;
         if (!end.is_asked) /* then the program goes on */
             begin_tell();
-        struct crn_limits limits;
-        crn_limits_lift(&limits);
-        crn_stack_call_mapped(begin_do, NULL, STACK_BYTES);
-        crn_limits_restore(&limits);
+        if (!is_idle())
+            begin_here();
         half_complete(&end.beginning);
     }
     crn_signals_let(mask_before);
@@ -324,21 +357,6 @@ static void first_pass_confirm(void)
     end.check_ns += crn_now_ns() - confirming;
 }
 
-/*
- * Whether nobody would read what this process has to say.  Most forked children have nothing: they
- * end as fast as they can.  (A launcher counts them, and a file that was asked for names them.)
- */
-static bool is_silent(void)
-{
-    const char *output = crn_host.options->output;
-    const struct crn_draft_section *sections = end.draft.sections;
-    bool is_asked_for = output[0] != 0 && strcmp(output, "/dev/null") != 0;
-    return crn_host.process->is_forked && !crn_host.process->is_first &&
-           crn_host.process->session == NULL && !is_asked_for &&
-           crn_host.process->trouble == NULL && !end.has_tried &&
-           sections[CRN_SECTION_LEAKS].count + sections[CRN_SECTION_FINDINGS].count == 0;
-}
-
 /* Confirms and reports; answers the code to exit with. */
 static int report(int exit_code, int exit_signal)
 {
@@ -380,13 +398,13 @@ static int finish_alone(int exit_code, int exit_signal, uint64_t mask_before)
 {
     enum { CHECK_LIMIT_MS = 1000 };
     struct crn_limits limits;
-    crn_limits_lift(&limits);
     end.finishing_tid = crn_sys_gettid();
     if (is_silent()) {
         half_complete(&end.finishing);
         crn_signals_let_writing(mask_before);
         return exit_code;
     }
+    crn_limits_lift(&limits);
     crn_stack_call_mapped(clocks_stop, NULL, STACK_BYTES);
     end.is_alone = crn_checks_begin(end.finishing_tid, CHECK_LIMIT_MS);
     int code = report(exit_code, exit_signal);
