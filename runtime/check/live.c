@@ -284,7 +284,9 @@ static bool rows_judge(struct live *live)
     freed_count(live);
     for (uint32_t i = 0; i < live->row_count; i++) {
         const struct row *row = &live->rows[i];
-        if (row->record.blocks > 0)
+        bool is_told_by_samples = i == 0 && crn_host.options->stacks == CRN_STACKS_SAMPLED;
+        growths[i] = (struct crn_growth){CRN_GROWTH_UNKNOWN, -1, -1};
+        if (row->record.blocks > 0 && !is_told_by_samples)
             growths[i] = row_judge(live, row);
         freed[i] = row->record.blocks > 0 ? (double)row->freed / (double)row->record.blocks : 0;
     }
@@ -395,7 +397,7 @@ static bool tables_make(struct live *live)
 void crn_live_add(struct crn_mark *mark, struct crn_draft *draft)
 {
     struct crn_heap *heap = mark->snap->heap;
-    struct live live = {.mark = mark, .now_ns = crn_now_ns() - heap->started_ns};
+    struct live live = {.mark = mark, .now_ns = mark->snap->taken_ns - heap->started_ns};
     bool is_done = tables_make(&live);
     if (is_done) {
         crn_births_visit(heap, mark->snap->birth_from, birth_enter, &live);

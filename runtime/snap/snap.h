@@ -121,6 +121,7 @@ struct crn_snap {
     struct crn_heap *heap;
     uintptr_t heap_end;  /* every block in the region lies below */
     uint64_t birth_from; /* judge only blocks born at or after */
+    uint64_t taken_ns;   /* CLOCK_MONOTONIC, when it began to be taken; 0: made by hand */
     bool is_narrow;      /* there are no other blocks than these, ascending: see narrow.h */
     struct crn_block *only;
     size_t only_count;

@@ -126,6 +126,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->heap = &crn_heap;
     snap->heap_end = crn_heap.region.next;
     snap->birth_from = birth_from;
+    snap->taken_ns = crn_now_ns();
     snap->unseen_threads = stopped->unseen;
     snap->is_torn = is_torn;
     snap->is_unaligned = crn_root_choice.is_unaligned;
