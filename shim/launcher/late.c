@@ -135,6 +135,7 @@ struct search {
     const char *variable;
     int stream;
     struct living living;
+    uint64_t pids; /* of all that are asked, watched or not, a sum */
 };
 
 static void living_visit(int pid, void *user)
@@ -145,6 +146,7 @@ static void living_visit(int pid, void *user)
     struct stat status;
     snprintf(path, sizeof path, "/proc/%d", pid);
     int directory = pid != getpid() ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    search->pids += directory >= 0 ? (uint64_t)pid * (uint64_t)pid : 0;
     if (directory >= 0 && is_watched(directory, search->variable)) {
         ssize_t length = readlinkat(directory, "exe", exe, sizeof exe - 1);
         exe[length > 0 ? length : 0] = 0;
@@ -156,6 +158,26 @@ static void living_visit(int pid, void *user)
     }
     if (directory >= 0)
         close(directory);
+}
+
+/*
+ * Looks until twice the same processes are there: a daemon forks, ends and executes in its first
+ * moments.  Mostly there is nobody, and that is certain at once.
+ */
+static void search_settle(struct search *search, const struct crn_kin *kin)
+{
+    enum { LOOKS_MAX = 6, BETWEEN_US = 20000 };
+    uint64_t before = 0;
+    for (unsigned i = 0; i < LOOKS_MAX; i++) {
+        search->living = (struct living){0};
+        search->pids = 0;
+        crn_kin_for_each(kin, living_visit, search);
+        bool is_same = i > 0 && search->pids == before && search->living.count > 0;
+        if (search->pids == 0 || is_same || !kin->is_known)
+            return;
+        before = search->pids;
+        usleep(BETWEEN_US);
+    }
 }
 
 bool crn_late_is_foretold(const struct crn_options *options)
@@ -174,7 +196,7 @@ void crn_late_foretell(const char *directory, const struct crn_kin *kin,
         crn_out_of_memory();
     struct search search = {.variable = variable,
                             .stream = is_text ? STDERR_FILENO : STDOUT_FILENO};
-    crn_kin_for_each(kin, living_visit, &search);
+    search_settle(&search, kin);
     free(variable);
     const struct living living = search.living;
     const char *where = is_text ? "standard error" : "standard output";
