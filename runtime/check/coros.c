@@ -136,8 +136,17 @@ static void living_add(struct kinds *kinds, const struct crn_mark *mark, uint32_
         kind->holder.retained_bytes = UINT64_MAX;
 }
 
+static bool is_any_living(const struct crn_mark *mark, uint32_t numbers)
+{
+    for (uint32_t i = 0; i < numbers; i++)
+        if (mark->holder_of[i] == 0)
+            return true;
+    return false;
+}
+
 void crn_living_coros_add(struct crn_draft *draft, struct crn_mark *mark)
 {
+    enum { RETAINED_MOST = 4 << 20 }; /* blocks, while the program goes on: the flood takes 1 us each */
     const struct crn_snap *snap = mark->snap;
     uint32_t numbers = (uint32_t)(snap->coro_count + snap->frame_count);
     struct crn_arena arena = {0};
@@ -146,7 +155,12 @@ void crn_living_coros_add(struct crn_draft *draft, struct crn_mark *mark)
         .slots = crn_arena_alloc(&arena, KINDS_MAX * 2 * sizeof *kinds.slots),
     };
     uint64_t *retained = crn_arena_alloc(&arena, (numbers + 1) * sizeof *retained);
-    if (retained != NULL && crn_mark_retained(mark, retained) != CRN_OK)
+    if (!is_any_living(mark, numbers)) {
+        crn_arena_free_all(&arena);
+        return;
+    }
+    bool is_asked = snap->occasion.is_end || mark->live_blocks <= RETAINED_MOST;
+    if (retained != NULL && (!is_asked || crn_mark_retained(mark, retained) != CRN_OK))
         retained = NULL;
     if (kinds.rows != NULL && kinds.slots != NULL) {
         for (uint32_t i = 0; i < numbers; i++)

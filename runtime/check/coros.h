@@ -20,7 +20,10 @@ uint32_t crn_link_coro_add(struct crn_draft *draft, const struct crn_snap *snap,
 void crn_dead_coros_add(struct crn_draft *draft, struct crn_mark *mark, uint32_t *rows,
                         bool is_list);
 
-/* Adds the others, with what only they retain (mark/retained.h); takes a flood of its own. */
+/*
+ * Adds the others, with what only they retain (mark/retained.h).  That takes a flood of its own, which
+ * a check of a program that goes on does without where there are millions of blocks.
+ */
 void crn_living_coros_add(struct crn_draft *draft, struct crn_mark *mark);
 
 #endif

@@ -97,7 +97,7 @@ Test(arguments, help_is_status_0)
 
 Test(output, the_pid_takes_the_place_of_its_sign)
 {
-    char *path = crn_path_expand("a%p/b%%p%", 42);
-    cr_assert_str_eq(path, "a42/b%42%");
+    char *path = crn_path_expand("a%p/b%%p%.%n", 42, 7);
+    cr_assert_str_eq(path, "a42/b%42%.7");
     free(path);
 }
