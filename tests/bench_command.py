@@ -20,8 +20,8 @@ import sys
 import tempfile
 import time
 
-from check_schema import NULL, NUMBER, keys
-
+NULL = type(None)
+NUMBER = (int, float)
 TOP = pathlib.Path(__file__).resolve().parent.parent
 VERSIONS = ["plain", "jemalloc", "off", "sampled", "full"]
 SECONDS_EACH = 120
@@ -74,6 +74,15 @@ class Bench:
 
     def shell(self, script, **more):
         return self.report("--", "sh", "-c", script, **more)
+
+
+def keys(where, value, table):
+    """Says which keys of the table `value` lacks, or has with a value of another type."""
+    for key, kind in table.items():
+        if not isinstance(value, dict) or key not in value:
+            yield f"{where} lacks {key}"
+        elif not isinstance(value[key], kind) or (value[key] is True and kind is int):
+            yield f"{where}.{key} is {json.dumps(value[key])[:60]}"
 
 
 def checked(text):

@@ -140,20 +140,27 @@ static double rate_of(const struct crn_process *process)
     return rate > 0 ? rate : -1;
 }
 
+/* A number of any size as one of 64 bits: whoever wrote the recording may have written nonsense. */
+static uint64_t whole(double number)
+{
+    const double most = 1e18;
+    return !(number > 0) ? 0 : number < most ? (uint64_t)(number + 0.5) : UINT64_MAX;
+}
+
 /* A rate as bytes: of an example a row tells more than there are. */
 static const char *rate_text(const struct crn_page *page, double rate)
 {
-    uint64_t bytes = rate < 1e18 ? (uint64_t)(rate + 0.5) : UINT64_MAX;
+    uint64_t bytes = whole(rate);
     return rate < 1 ? crn_store_print(page->store, "%s an hour",
-                                      crn_page_bytes(page, (uint64_t)(rate * 3600 + 0.5)))
+                                      crn_page_bytes(page, whole(rate * 3600)))
                     : crn_store_print(page->store, "%s a second", crn_page_bytes(page, bytes));
 }
 
 static void live_head_print(const struct crn_page *page, const struct crn_live *live)
 {
     const char *about = live->is_sampled ? "about " : "";
-    uint64_t blocks = live->is_sampled ? (uint64_t)live->estimate.blocks : live->blocks;
-    uint64_t bytes = live->is_sampled ? (uint64_t)live->estimate.bytes : live->bytes;
+    uint64_t blocks = live->is_sampled ? whole(live->estimate.blocks) : live->blocks;
+    uint64_t bytes = live->is_sampled ? whole(live->estimate.bytes) : live->bytes;
     if (live->shape == CRN_GROWTH_STEADY && live->bytes_per_s >= 0) {
         crn_page_print(page, CRN_STYLE_BAD, "about %s", rate_text(page, live->bytes_per_s));
         if (live->since_s >= 0)

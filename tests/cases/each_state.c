@@ -55,6 +55,7 @@ static void work(void *argument)
 {
     struct task *self = argument;
     LEFTOVER(char *, note);
+    __asm__ volatile("" : : "r"(note_area) : "memory"); /* clang would keep that word alone of it */
     *note = NULL;
     swapcontext(&self->context, &scheduler); /* destroyed ones hold nothing */
     *note = make_note();
