@@ -104,12 +104,12 @@ def child_of(process):
     return None
 
 
-def outside_problems(process, build, directory, environment):
+def outside_problems(process, build, directory, environment, seconds):
     """Has the program checked from outside while it runs; what was said that is not so."""
     path = directory / "asked.json"
+    end = time.monotonic() + seconds
     environment = environment | {"XDG_STATE_HOME": str(directory / "state")}
-    while process.poll() is None:
-        pid = child_of(process)
+    while time.monotonic() < end and (pid := child_of(process)) is not None:
         path.unlink(missing_ok=True)
         result = subprocess.run([build / "coroner", "check", "-f", "json", "-o", path, str(pid)],
                                 capture_output=True, text=True, timeout=SLACK_SECONDS,
@@ -139,7 +139,7 @@ def soak(program, build, seconds):
         watched = run([build / "coroner", "run", "--format=json", "--output=report.json", "--",
                        program, str(seconds)], directory, seconds + SLACK_SECONDS, environment,
                       lambda process: problems["outside"].extend(
-                          outside_problems(process, build, directory, environment)))
+                          outside_problems(process, build, directory, environment, seconds)))
         problems["outside"] = problems["outside"][:SHOWN]
         if watched[0] is None:
             problems["manners"].append("it did not end")
