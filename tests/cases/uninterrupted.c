@@ -69,10 +69,10 @@ static int within_ms(void)
 {
     return is_long ? 100000 : LIMIT_MS;
 }
-static uint64_t now_ns(void)
+static uint64_t now_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 static struct timespec at_limit(void)
@@ -285,36 +285,37 @@ static const struct call {
     int error;           /* at the limit; 0: it succeeds */
     bool is_restarted;   /* by the kernel, as SA_RESTART says */
     bool ignores_cancel; /* it is no cancellation point */
+    bool is_of_the_day;  /* its limit is a time of the wall clock, which can be set meanwhile */
 } calls[] = {
-    {"nanosleep", do_nanosleep, true, 0, false, false},
-    {"usleep", do_usleep, true, 0, false, false},
-    {"clock_nanosleep", do_clock_nanosleep, true, 0, false, false},
-    {"clock_nanosleep until", do_clock_nanosleep_until, true, 0, false, false},
-    {"poll", do_poll, true, 0, false, false},
-    {"ppoll", do_ppoll, true, 0, false, false},
-    {"select", do_select, true, 0, false, false},
-    {"pselect", do_pselect, true, 0, false, false},
-    {"epoll_wait", do_epoll_wait, true, 0, false, false},
-    {"epoll_pwait2", do_epoll_pwait2, true, 0, false, false},
-    {"epoll_pwait by number", do_epoll_by_number, true, 0, false, true},
-    {"sem_timedwait", do_sem_timedwait, true, ETIMEDOUT, false, false},
-    {"futex", do_futex, true, ETIMEDOUT, false, true},
-    {"sigtimedwait", do_sigtimedwait, true, EAGAIN, false, false},
-    {"semtimedop", do_semtimedop, true, EAGAIN, false, true},
-    {"recv", do_recv, true, EAGAIN, false, false},
-    {"read of a socket", do_read_socket, true, EAGAIN, false, false},
-    {"send", do_send, true, EAGAIN, false, false},
-    {"accept within a limit", do_accept_limited, true, EAGAIN, false, false},
-    {"pause", do_pause, false, 0, false, false},
-    {"sigsuspend", do_sigsuspend, false, 0, false, false},
-    {"msgrcv", do_msgrcv, false, 0, false, false},
-    {"sigwaitinfo", do_sigwaitinfo, false, 0, false, false},
-    {"epoll_wait for ever", do_epoll_for_ever, false, 0, false, false},
-    {"poll for ever", do_poll_for_ever, false, 0, false, false},
-    {"sem_wait", do_sem_wait, false, 0, true, false},
-    {"read of a pipe", do_read_pipe, false, 0, true, false},
-    {"read of an eventfd", do_read_eventfd, false, 0, true, false},
-    {"accept", do_accept, false, 0, true, false},
+    {"nanosleep", do_nanosleep, true, 0, false, false, false},
+    {"usleep", do_usleep, true, 0, false, false, false},
+    {"clock_nanosleep", do_clock_nanosleep, true, 0, false, false, false},
+    {"clock_nanosleep until", do_clock_nanosleep_until, true, 0, false, false, true},
+    {"poll", do_poll, true, 0, false, false, false},
+    {"ppoll", do_ppoll, true, 0, false, false, false},
+    {"select", do_select, true, 0, false, false, false},
+    {"pselect", do_pselect, true, 0, false, false, false},
+    {"epoll_wait", do_epoll_wait, true, 0, false, false, false},
+    {"epoll_pwait2", do_epoll_pwait2, true, 0, false, false, false},
+    {"epoll_pwait by number", do_epoll_by_number, true, 0, false, true, false},
+    {"sem_timedwait", do_sem_timedwait, true, ETIMEDOUT, false, false, true},
+    {"futex", do_futex, true, ETIMEDOUT, false, true, false},
+    {"sigtimedwait", do_sigtimedwait, true, EAGAIN, false, false, false},
+    {"semtimedop", do_semtimedop, true, EAGAIN, false, true, false},
+    {"recv", do_recv, true, EAGAIN, false, false, false},
+    {"read of a socket", do_read_socket, true, EAGAIN, false, false, false},
+    {"send", do_send, true, EAGAIN, false, false, false},
+    {"accept within a limit", do_accept_limited, true, EAGAIN, false, false, false},
+    {"pause", do_pause, false, 0, false, false, false},
+    {"sigsuspend", do_sigsuspend, false, 0, false, false, false},
+    {"msgrcv", do_msgrcv, false, 0, false, false, false},
+    {"sigwaitinfo", do_sigwaitinfo, false, 0, false, false, false},
+    {"epoll_wait for ever", do_epoll_for_ever, false, 0, false, false, false},
+    {"poll for ever", do_poll_for_ever, false, 0, false, false, false},
+    {"sem_wait", do_sem_wait, false, 0, true, false, false},
+    {"read of a pipe", do_read_pipe, false, 0, true, false, false},
+    {"read of an eventfd", do_read_eventfd, false, 0, true, false, false},
+    {"accept", do_accept, false, 0, true, false, false},
 };
 enum { CALLS = sizeof calls / sizeof *calls };
 
@@ -345,11 +346,12 @@ static void *run(void *argument)
     struct thread *thread = argument;
     pthread_cleanup_push(clean, thread);
     thread->has_begun = true;
-    uint64_t began_ns = now_ns();
+    clockid_t clock = thread->call->is_of_the_day ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+    uint64_t began_ns = now_ns(clock);
     errno = 0;
     thread->result = thread->call->function();
     thread->error = errno;
-    thread->took_ns = now_ns() - began_ns;
+    thread->took_ns = now_ns(clock) - began_ns;
     thread->has_returned = true;
     pthread_cleanup_pop(0);
     return NULL;

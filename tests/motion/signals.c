@@ -42,12 +42,14 @@ static void handle(int number)
     errno = saved_errno;
 }
 
-static double now(void)
+static double now(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
+
+enum { NAPS = 8, UNTIL_TIME_OF_DAY = 6 };
 
 /* One call of NAP_MS; answers whether it said that it had its time. */
 static bool nap(unsigned kind, int events)
@@ -70,7 +72,7 @@ static bool nap(unsigned kind, int events)
         return epoll_wait(events, &event, 1, NAP_MS) == 0;
     case 5:
         return ppoll(NULL, 0, &time, NULL) == 0;
-    case 6:
+    case UNTIL_TIME_OF_DAY:
         sem_init(&never, 0, 0);
         clock_gettime(CLOCK_REALTIME, &time);
         time.tv_nsec += NAP_MS * 1000000;
@@ -86,15 +88,17 @@ static bool nap(unsigned kind, int events)
 
 static void *sleep_well(void *argument)
 {
-    unsigned kind = (unsigned)(uintptr_t)argument;
+    unsigned kind = (unsigned)(uintptr_t)argument % NAPS;
     int events = epoll_create1(0);
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
-    while (motion_is_on()) {
-        double began = now();
-        MOTION_REQUIRE(nap(kind++ % 8, events));
-        MOTION_REQUIRE(now() - began > NAP_MS * 0.9e-3);
+    for (; motion_is_on(); kind = (kind + 1) % NAPS) {
+        /* The wall clock can be set meanwhile. */
+        clockid_t clock = kind == UNTIL_TIME_OF_DAY ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+        double began = now(clock);
+        MOTION_REQUIRE(nap(kind, events));
+        MOTION_REQUIRE(now(clock) - began > NAP_MS * 0.9e-3);
     }
     close(events);
     return NULL;
