@@ -40,6 +40,50 @@ void crn_huge_ranges_find(struct crn_huge_ranges *ranges)
     huge_find(ranges);
 }
 
+/* What is to be made of huge pages before the copy. */
+struct filling {
+    const struct crn_huge_ranges *huge;
+    const _Atomic uint32_t *must_stop;
+    size_t next; /* the first huge range that does not end before what is looked at */
+    uint64_t deadline_ns;
+    bool is_over;
+};
+
+static bool is_huge(struct filling *filling, uintptr_t frame)
+{
+    const struct crn_huge_ranges *huge = filling->huge;
+    while (filling->next < huge->count && huge->rows[filling->next].end <= frame)
+        filling->next++;
+    return filling->next < huge->count && huge->rows[filling->next].start <= frame;
+}
+
+static void frames_fill(uintptr_t start, uintptr_t end, unsigned flags, void *user)
+{
+    struct filling *filling = user;
+    if (flags != CRN_PAGES_PRESENT)
+        return;
+    for (uintptr_t at = crn_align_up(start, HUGE_BYTES); at + HUGE_BYTES <= end; at += HUGE_BYTES) {
+        if (filling->is_over || is_huge(filling, at))
+            continue;
+        filling->is_over = crn_syscall3(SYS_madvise, at, HUGE_BYTES, MADV_COLLAPSE) == -EINVAL ||
+                           *filling->must_stop != 0 || crn_now_ns() >= filling->deadline_ns;
+    }
+}
+
+void crn_huge_ranges_fill(struct crn_huge_ranges *ranges, const _Atomic uint32_t *must_stop)
+{
+    static const size_t WORTH_IT_BYTES = (size_t)64 << 20;
+    static const uint64_t LIMIT_NS = 300000000;
+    struct filling filling = {ranges, must_stop, 0, crn_now_ns() + LIMIT_NS, false};
+    if (crn_huge_ranges_bytes(ranges) < WORTH_IT_BYTES)
+        return;
+    crn_pages_open();
+    crn_pages_runs(crn_heap.region.base, crn_heap.region.next, frames_fill, &filling);
+    crn_pages_close();
+    ranges->count = 0;
+    huge_find(ranges);
+}
+
 size_t crn_huge_ranges_bytes(const struct crn_huge_ranges *ranges)
 {
     size_t bytes = 0;

@@ -20,6 +20,14 @@ void crn_huge_ranges_find(struct crn_huge_ranges *ranges);
 /* Bytes in them. */
 size_t crn_huge_ranges_bytes(const struct crn_huge_ranges *ranges);
 
+/*
+ * Makes huge pages of 2 MiB that the program has filled with small ones, a large array or
+ * jemalloc's own records: the kernel copies the table of small pages entry by entry.  Only where
+ * the heap has huge pages already, so the machine's owner allows them; for at most 0.3 s, unless
+ * *must_stop gets set; no memory becomes resident by it.  The program runs.
+ */
+void crn_huge_ranges_fill(struct crn_huge_ranges *ranges, const _Atomic uint32_t *must_stop);
+
 /* Collapses what is not huge any more, unless *must_stop gets set; answers the bytes of it. */
 uint64_t crn_huge_ranges_collapse(const struct crn_huge_ranges *ranges,
                                   const _Atomic uint32_t *must_stop);

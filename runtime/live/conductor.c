@@ -217,6 +217,7 @@ static void check_do(struct crn_live_job *job)
     }
     crn_borrow_begin();
     crn_huge_ranges_find(&live.huge);
+    crn_huge_ranges_fill(&live.huge, &live.told);
     job->number = crn_check_number_take();
     job->beforehand = crn_beforehand_look();
     job->shared = shared_make();
