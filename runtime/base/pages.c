@@ -320,7 +320,7 @@ static uintptr_t runs_by_mincore(struct runs *runs, uintptr_t start, uintptr_t e
     return start;
 }
 
-void crn_pages_runs(uintptr_t start, uintptr_t end, page_visit *visit, void *user)
+static void runs_ask(uintptr_t start, uintptr_t end, page_visit *visit, void *user)
 {
     struct runs runs = {.visit = visit, .user = user, .from = start, .to = end};
     bool must_close = pagemap_fd < 0;
@@ -337,6 +337,58 @@ void crn_pages_runs(uintptr_t start, uintptr_t end, page_visit *visit, void *use
     runs_end(&runs);
     if (must_close)
         crn_pages_close();
+}
+
+/* The runs of the window that was asked for last, while memory stands still. */
+enum { WINDOW_BYTES = 1 << 20 };
+
+static struct {
+    bool is_used;
+    uintptr_t start;
+    unsigned count;
+    struct {
+        uintptr_t start, end;
+        unsigned flags;
+    } rows[WINDOW_BYTES / CRN_PAGE_BYTES];
+} window;
+
+void crn_pages_stand_still(void)
+{
+    window.is_used = true;
+    window.start = 0;
+    window.count = 0; /* nothing is mapped there */
+}
+
+static void window_note(uintptr_t start, uintptr_t end, unsigned flags, void *unused)
+{
+    (void)unused;
+    window.rows[window.count].start = start;
+    window.rows[window.count].end = end;
+    window.rows[window.count++].flags = flags;
+}
+
+static void window_move(uintptr_t start)
+{
+    window.start = start;
+    window.count = 0;
+    runs_ask(start, start + WINDOW_BYTES, window_note, NULL);
+}
+
+void crn_pages_runs(uintptr_t start, uintptr_t end, page_visit *visit, void *user)
+{
+    uintptr_t from = crn_align_down(start, WINDOW_BYTES);
+    if (!window.is_used || leaves_out_inherited || end - from > WINDOW_BYTES) {
+        runs_ask(start, end, visit, user);
+        return;
+    }
+    if (from != window.start)
+        window_move(from);
+    for (unsigned i = 0; i < window.count; i++) {
+        uintptr_t run_start = window.rows[i].start > start ? window.rows[i].start : start;
+        uintptr_t run_end = window.rows[i].end < end ? window.rows[i].end : end;
+        if (run_start < run_end)
+            visit(run_start, run_end, window.rows[i].flags, user);
+    }
 }
 
 bool crn_pages_cached(uintptr_t start, uintptr_t end, page_visit *visit, void *user)

@@ -59,6 +59,12 @@ void crn_pages_huge_runs(uintptr_t start, uintptr_t end,
  */
 bool crn_pages_leave_out_inherited(bool is_wanted);
 
+/*
+ * From here on no page of this process comes or goes: it is a copy, and the caller its only thread.
+ * So the kernel is asked for several small ranges at once.
+ */
+void crn_pages_stand_still(void);
+
 /* Whether no other process has the page that lies at this address; false: not known. */
 bool crn_pages_is_exclusive(uintptr_t address);
 

@@ -106,11 +106,15 @@ long crn_sys_write_all(int fd, const void *buffer, size_t bytes)
 bool (*_Atomic crn_memory_is_there)(uintptr_t start, size_t bytes);
 long (*_Atomic crn_memory_read_otherwise)(void *target, uintptr_t source, size_t bytes);
 
+bool (*crn_memory_read_alone)(void *target, uintptr_t source, size_t bytes);
+
 bool crn_memory_read(void *target, uintptr_t source, size_t bytes)
 {
     bool (*is_there)(uintptr_t, size_t) = crn_memory_is_there;
     if (CRN_UNLIKELY(is_there != NULL) && !is_there(source, bytes))
         return false;
+    if (crn_memory_read_alone != NULL)
+        return crn_memory_read_alone(target, source, bytes);
     struct iovec to = {target, bytes}, from = {(void *)source, bytes};
     long count = crn_syscall6(SYS_process_vm_readv, crn_sys_gettid(), &to, 1, &from, 1, 0);
     if (CRN_UNLIKELY(count == -EPERM || count == -ENOSYS) && crn_memory_read_otherwise != NULL)

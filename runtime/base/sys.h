@@ -108,6 +108,13 @@ long crn_sys_write_all(int fd, const void *buffer, size_t bytes);
 bool crn_memory_read(void *target, uintptr_t source, size_t bytes);
 extern bool (*_Atomic crn_memory_is_there)(uintptr_t start, size_t bytes);
 
+/*
+ * How crn_memory_read copies without asking the kernel, where its caller is the only thread of the
+ * process and catches the faults; NULL: by process_vm_readv(2), which also makes a forked child
+ * copy each page it reads.
+ */
+extern bool (*crn_memory_read_alone)(void *target, uintptr_t source, size_t bytes);
+
 /* Where a sandbox forbids process_vm_readv(2); answers the count or a negative errno. */
 extern long (*_Atomic crn_memory_read_otherwise)(void *target, uintptr_t source, size_t bytes);
 

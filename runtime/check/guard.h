@@ -16,6 +16,12 @@
  */
 bool crn_guarded_call(void (*function)(void *argument), void *argument, uintptr_t *fault);
 
+/*
+ * From here on the caller is the only thread there will be: what a guarded function asks of
+ * crn_memory_read is copied at once, and a fault there is its answer.
+ */
+void crn_guard_alone(void);
+
 /* In a forked child: the call that another thread had under way is the parent's. */
 void crn_guard_after_fork(void);
 

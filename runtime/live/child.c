@@ -9,9 +9,11 @@
 #include "live/child.h"
 #include "live/supply.h"
 #include "base/held.h"
+#include "base/pages.h"
 #include "base/switch.h"
 #include "base/sys.h"
 #include "check/check.h"
+#include "check/guard.h"
 #include "check/host.h"
 #include "check/limits.h"
 #include "check/memory.h"
@@ -145,6 +147,8 @@ void crn_live_child(struct crn_live_job *job)
     crn_subject_set(crn_host.process->pid);
     crn_check_locks_forget();
     crn_limits_lift(&limits);
+    crn_guard_alone();
+    crn_pages_stand_still();
     if (!crn_stack_call_mapped(judge, job, STACK_BYTES)) {
         static const char no_memory[] = "there was no memory for the check";
         crn_line_send(&job->line, CRN_ASK_REFUSED, no_memory, sizeof no_memory - 1);

@@ -158,3 +158,21 @@ Test(pages, where_pages_may_be_waited_for_only_those_there_are_read)
     cr_assert_not(crn_memory_read(&byte, (uintptr_t)page(1), 1));
     cr_assert_not(crn_memory_read(&byte, (uintptr_t)page(0) + CRN_PAGE_BYTES - 1, 2));
 }
+
+Test(pages, what_stands_still_is_asked_for_once)
+{
+    const size_t window = (size_t)1 << 20;
+    munmap(memory, BYTES);
+    memory = mmap(NULL, 2 * window, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert(memory != MAP_FAILED);
+    memory = (char *)crn_align_up((uintptr_t)memory, window);
+    memset(page(2), 1, 3 * CRN_PAGE_BYTES);
+    crn_pages_stand_still();
+    memset(map, '.', PAGES);
+    crn_pages_runs((uintptr_t)page(0), (uintptr_t)page(4), map_run_visit, NULL);
+    cr_assert_str_eq(map, "..xx............");
+    memset(page(8), 1, CRN_PAGE_BYTES);
+    memset(map, '.', PAGES);
+    crn_pages_runs((uintptr_t)page(1), (uintptr_t)page(PAGES), map_run_visit, NULL);
+    cr_assert_str_eq(map, "..xxx...........");
+}
