@@ -1,5 +1,5 @@
 /*
- * Ages of leaks.  See ages.h.
+ * Ages of what is alike.  See ages.h.
  */
 #include "check/ages.h"
 #include "base/sort.h"
@@ -31,15 +31,14 @@ static uint64_t age_of(struct crn_heap *heap, uint64_t birth, uint64_t now_ns)
     return middle < now_ns ? now_ns - middle : 0;
 }
 
-void crn_ages_fill(struct crn_ages *ages, struct crn_heap *heap, struct crn_record_leak *leak)
+struct crn_record_ages crn_ages_get(struct crn_ages *ages, struct crn_heap *heap)
 {
     uint64_t now_ns = crn_now_ns() - heap->started_ns;
     size_t kept = ages->count < CRN_AGES_KEPT ? ages->count : CRN_AGES_KEPT;
-    leak->oldest_ns = leak->median_ns = leak->youngest_ns = UINT64_MAX;
     if (kept == 0 || heap->births.times.base == NULL)
-        return;
+        return (struct crn_record_ages){UINT64_MAX, UINT64_MAX, UINT64_MAX};
     crn_sort(ages->kept, kept, sizeof ages->kept[0], is_less);
-    leak->oldest_ns = age_of(heap, ages->oldest, now_ns);
-    leak->median_ns = age_of(heap, ages->kept[kept / 2], now_ns);
-    leak->youngest_ns = age_of(heap, ages->youngest, now_ns);
+    return (struct crn_record_ages){.oldest_ns = age_of(heap, ages->oldest, now_ns),
+                                    .median_ns = age_of(heap, ages->kept[kept / 2], now_ns),
+                                    .youngest_ns = age_of(heap, ages->youngest, now_ns)};
 }

@@ -1,9 +1,9 @@
 #ifndef CRN_CHECK_AGES_H
 #define CRN_CHECK_AGES_H
 /*
- * How old the blocks of a leak are: the oldest and the youngest, and the median, which is exact up
- * to CRN_AGES_KEPT blocks and then that of as many chosen at random (algorithm R: J. S. Vitter,
- * "Random sampling with a reservoir", 1985).
+ * How old the blocks of a leak, or coroutines alike, are: the oldest and the youngest, and the
+ * median, which is exact up to CRN_AGES_KEPT blocks and then that of as many chosen at random
+ * (algorithm R: J. S. Vitter, "Random sampling with a reservoir", 1985).
  */
 #include "heap/heap.h"
 #include "record/format.h"
@@ -17,10 +17,10 @@ struct crn_ages {
     uint64_t kept[CRN_AGES_KEPT];
 };
 
-/* Notes a block by its birth. */
+/* Notes one by its birth. */
 void crn_ages_note(struct crn_ages *ages, uint64_t birth);
 
-/* Fills in the ages of a leak, now; unknown where nothing was noted. */
-void crn_ages_fill(struct crn_ages *ages, struct crn_heap *heap, struct crn_record_leak *leak);
+/* The ages now; unknown where nothing was noted. */
+struct crn_record_ages crn_ages_get(struct crn_ages *ages, struct crn_heap *heap);
 
 #endif

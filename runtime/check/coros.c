@@ -3,6 +3,7 @@
  */
 #include "check/coros.h"
 #include "base/pages.h"
+#include "check/ages.h"
 #include "coro/probe.h"
 #include "mark/retained.h"
 
@@ -12,6 +13,7 @@ enum { KINDS_MAX = 1 << 16 };
 struct kind {
     struct crn_holder holder;
     uint64_t touched_bytes;
+    struct crn_ages ages;
 };
 
 /* Kinds in the order they were met, found by a hash; more than fit are counted. */
@@ -22,7 +24,8 @@ struct kinds {
 };
 
 static uint32_t row_add(struct crn_draft *draft, const struct crn_snap *snap,
-                        const struct crn_holder *holder, uint64_t touched_bytes)
+                        const struct crn_holder *holder, uint64_t touched_bytes,
+                        struct crn_ages *ages)
 {
     struct crn_record_coro row = {
         .mechanism = holder->mechanism,
@@ -34,6 +37,7 @@ static uint32_t row_add(struct crn_draft *draft, const struct crn_snap *snap,
         .stack_bytes = holder->stack_bytes,
         .touched_bytes = touched_bytes,
         .retained_bytes = holder->retained_bytes,
+        .ages = crn_ages_get(ages, snap->heap),
     };
     if (holder->example_coro < snap->coro_count) {
         const struct crn_snap_coro *coro = &snap->coros[holder->example_coro];
@@ -46,12 +50,20 @@ static uint32_t row_add(struct crn_draft *draft, const struct crn_snap *snap,
     return crn_draft_coro(draft, &row) + 1;
 }
 
+static void age_note(struct crn_ages *ages, const struct crn_holder *one)
+{
+    if (one->born != 0)
+        crn_ages_note(ages, one->born);
+}
+
 uint32_t crn_link_coro_add(struct crn_draft *draft, const struct crn_snap *snap, uint32_t number)
 {
     struct crn_holder holder = crn_coro_describe(snap, number);
+    struct crn_ages ages = {0};
+    age_note(&ages, &holder);
     holder.count = 0;
     holder.retained_bytes = UINT64_MAX;
-    return row_add(draft, snap, &holder, UINT64_MAX);
+    return row_add(draft, snap, &holder, UINT64_MAX, &ages);
 }
 
 static void pages_add(uintptr_t start, uintptr_t end, void *user)
@@ -82,11 +94,23 @@ static void dead_touched_add(const struct crn_mark *mark, uint64_t *touched, boo
             touched[mark->holder_of[i] - 1] += touched_bytes(mark->snap, i, 0);
 }
 
+static void dead_ages_note(const struct crn_mark *mark, struct crn_ages *ages)
+{
+    size_t numbers = mark->snap->coro_count + mark->snap->frame_count;
+    for (uint32_t i = 0; mark->holder_count > 0 && i < numbers; i++) {
+        if (mark->holder_of[i] == 0)
+            continue;
+        struct crn_holder one = crn_coro_describe(mark->snap, i);
+        age_note(&ages[mark->holder_of[i] - 1], &one);
+    }
+}
+
 void crn_dead_coros_add(struct crn_draft *draft, struct crn_mark *mark, uint32_t *rows,
                         bool is_list)
 {
     uint64_t *touched = crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof *touched);
-    if (touched == NULL)
+    struct crn_ages *ages = crn_arena_alloc(&mark->arena, (mark->holder_count + 1) * sizeof *ages);
+    if (touched == NULL || ages == NULL)
         return;
     for (size_t i = 0; i < mark->suspect_count; i++) {
         const struct crn_suspect *suspect = &mark->suspects[i];
@@ -96,8 +120,9 @@ void crn_dead_coros_add(struct crn_draft *draft, struct crn_mark *mark, uint32_t
             mark->holders[group->holder - 1].retained_bytes += suspect->size;
     }
     dead_touched_add(mark, touched, is_list);
+    dead_ages_note(mark, ages);
     for (size_t i = 0; i < mark->holder_count; i++)
-        rows[i] = row_add(draft, mark->snap, &mark->holders[i], touched[i]);
+        rows[i] = row_add(draft, mark->snap, &mark->holders[i], touched[i], &ages[i]);
 }
 
 /* The kind of a coroutine, entered if it is new; NULL: there are too many. */
@@ -128,6 +153,7 @@ static void living_add(struct kinds *kinds, const struct crn_mark *mark, uint32_
         return;
     }
     kind->holder.count++;
+    age_note(&kind->ages, &one);
     kind->holder.stack_bytes += one.stack_bytes;
     kind->touched_bytes += touched_bytes(mark->snap, number, one.stack_bytes);
     if (retained != NULL)
@@ -170,7 +196,8 @@ void crn_living_coros_add(struct crn_draft *draft, struct crn_mark *mark)
         kinds.left_out = numbers;
     }
     for (uint32_t i = 0; i < kinds.count; i++)
-        row_add(draft, snap, &kinds.rows[i].holder, kinds.rows[i].touched_bytes);
+        row_add(draft, snap, &kinds.rows[i].holder, kinds.rows[i].touched_bytes,
+                &kinds.rows[i].ages);
     if (kinds.left_out > 0)
         crn_draft_warning(draft, "%u coroutines are not listed: there are too many kinds of them",
                           kinds.left_out);

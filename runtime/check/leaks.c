@@ -258,8 +258,8 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
             .indirect_bytes = group->indirect_bytes,
             .retained_bytes = group->bytes + group->indirect_bytes,
             .example = group->example,
+            .ages = crn_ages_get(&ages[i], mark->snap->heap),
         };
-        crn_ages_fill(&ages[i], mark->snap->heap, &leak);
         crn_draft_leak(draft, &leak);
         rows[i] = (uint32_t)draft->sections[CRN_SECTION_LEAKS].count;
     }

@@ -135,6 +135,7 @@ uint32_t crn_coro_create_locked(const struct crn_announced_kind *kind, uintptr_t
     coro->stack_start = start;
     coro->stack_end = end;
     coro->generation = generation;
+    coro->born = crn_heap.birth_now;
     coro->scope = crn_self != NULL ? crn_scope_current(crn_self) : 0;
     crn_coros.seen++;
     crn_coros.is_used = 1;
@@ -313,8 +314,10 @@ static void stack_cut_locked(uint32_t id, uintptr_t start, uintptr_t end)
     if (old.stack_end > end) {
         uint32_t above =
             crn_coro_create_locked(old.kind, end, old.stack_end, CRN_CORO_SUSPENDED);
-        if (above != 0)
+        if (above != 0) {
             crn_coro_at(above)->flags = old.flags;
+            crn_coro_at(above)->born = old.born;
+        }
     }
 }
 

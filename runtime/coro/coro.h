@@ -42,6 +42,7 @@ struct crn_coro {
     uint32_t scope; /* what is current when it runs, unless an announced coroutine says so */
     uint32_t next_free;
     uint32_t generation; /* how often this record was used */
+    uint64_t born;       /* the birth of the clock when it was first seen (heap/births.h) */
 };
 
 struct crn_coros {

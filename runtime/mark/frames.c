@@ -81,6 +81,7 @@ struct crn_holder crn_coro_describe(const struct crn_snap *snap, uint32_t number
             .count = 1,
             .example_coro = number,
             .stack_bytes = is_inside ? block.size : 0,
+            .born = is_inside ? crn_birth_of(snap->heap, block.record) : 0,
         };
     }
     const struct crn_snap_coro *coro = &snap->coros[number];
@@ -94,5 +95,6 @@ struct crn_holder crn_coro_describe(const struct crn_snap *snap, uint32_t number
         .count = 1,
         .example_coro = number,
         .stack_bytes = coro->stack_end - coro->stack_start,
+        .born = coro->born,
     };
 }

@@ -69,6 +69,7 @@ struct crn_holder {
     uint32_t count;
     uint32_t example_coro; /* number of one of them */
     uint64_t stack_bytes, retained_bytes; /* of all of them */
+    uint64_t born; /* of the one described: a birth (heap/births.h); 0: not known */
 };
 
 /* What the live flood found out about a coroutine frame. */

@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #define CRN_RECORD_MAGIC "CORONER\x1a"
-enum { CRN_RECORD_VERSION = 4 };
+enum { CRN_RECORD_VERSION = 5 };
 
 enum crn_record_section {
     CRN_SECTION_PROCESS,  /* one struct crn_record_process */
@@ -124,6 +124,11 @@ struct crn_record_node {
 };
 enum { CRN_NODE_EXACT = 1 }; /* pc itself was executing (a signal frame's, a created coroutine's) */
 
+/* How old things alike are, in ns; UINT64_MAX: unknown. */
+struct crn_record_ages {
+    uint64_t oldest_ns, median_ns, youngest_ns;
+};
+
 struct crn_record_coro {
     uint64_t id;
     uint32_t mechanism; /* enum crn_mechanism */
@@ -136,6 +141,7 @@ struct crn_record_coro {
     uint64_t stack_bytes;    /* of their stacks or coroutine frames, all of them together */
     uint64_t touched_bytes;  /* resident part of those; UINT64_MAX: unknown */
     uint64_t retained_bytes; /* what only they hold beside those; UINT64_MAX: unknown */
+    struct crn_record_ages ages; /* since they were made, or first seen */
 };
 
 /* One group of blocks that share verdict, confidence, allocation stack and holder. */
@@ -150,7 +156,7 @@ struct crn_record_leak {
     uint64_t blocks, bytes;          /* the direct ones; exact sizes */
     uint64_t indirect_blocks, indirect_bytes;
     uint64_t retained_bytes;
-    uint64_t oldest_ns, median_ns, youngest_ns; /* ages of the direct ones; UINT64_MAX: unknown */
+    struct crn_record_ages ages; /* of the direct ones */
     uint64_t example; /* the address of one of the blocks */
 };
 

@@ -186,6 +186,17 @@ static const char *coroutine_name(const struct builder *builder, const struct cr
                                  stack_get(builder, row->suspended_node));
 }
 
+static double age_of(uint64_t ns)
+{
+    return ns == UINT64_MAX ? -1 : (double)ns / 1e9;
+}
+
+static struct crn_age_range ages_make(const struct crn_record_ages *row)
+{
+    return (struct crn_age_range){age_of(row->oldest_ns), age_of(row->median_ns),
+                                  age_of(row->youngest_ns)};
+}
+
 static void coroutine_make(const struct builder *builder, const struct crn_record_coro *row,
                            struct crn_coroutine *coroutine)
 {
@@ -199,6 +210,7 @@ static void coroutine_make(const struct builder *builder, const struct crn_recor
         .stack_bytes = row->stack_bytes,
         .touched_bytes = row->touched_bytes,
         .retained_bytes = row->retained_bytes,
+        .ages = ages_make(&row->ages),
     };
     uint64_t key = hash_add(row->mechanism, row->state);
     key = hash_add(key, (uintptr_t)coroutine->name);
@@ -294,11 +306,6 @@ static const char *former_why(const struct builder *builder, const struct crn_re
         last->allocated_in != NULL ? last->allocated_in : "");
 }
 
-static double age_of(uint64_t ns)
-{
-    return ns == UINT64_MAX ? -1 : (double)ns / 1e9;
-}
-
 static void leak_make(const struct builder *builder, const struct crn_record_leak *row,
                       struct crn_leak *leak)
 {
@@ -311,9 +318,7 @@ static void leak_make(const struct builder *builder, const struct crn_record_lea
         .indirect_blocks = row->indirect_blocks,
         .indirect_bytes = row->indirect_bytes,
         .retained_bytes = row->retained_bytes,
-        .oldest_s = age_of(row->oldest_ns),
-        .median_s = age_of(row->median_ns),
-        .youngest_s = age_of(row->youngest_ns),
+        .ages = ages_make(&row->ages),
         .allocated = stack_get(builder, row->alloc_node),
         .coroutine = coroutine_get(builder, row->coro),
         .coroutine_count = row->coro_count,

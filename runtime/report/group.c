@@ -76,6 +76,21 @@ static int leak_compare_key(const void *a, const void *b)
     return order != 0 ? order : leak_compare_size(a, b);
 }
 
+/* Joins the ages of `added` things with those of others; all together are `total`. */
+static void ages_merge(struct crn_age_range *into, const struct crn_age_range *from, double added,
+                       double total)
+{
+    if (into->oldest_s < 0 || from->oldest_s < 0) {
+        into->oldest_s = into->median_s = into->youngest_s = -1;
+        return;
+    }
+    into->oldest_s = from->oldest_s > into->oldest_s ? from->oldest_s : into->oldest_s;
+    into->youngest_s = from->youngest_s < into->youngest_s ? from->youngest_s : into->youngest_s;
+    /* The median of all together nobody knows; between both it lies. */
+    if (total > 0)
+        into->median_s += (from->median_s - into->median_s) * (added / total);
+}
+
 /*
  * Adds a leak to one like it.  `last` is the leak added before: the same coroutines may hold
  * blocks of both, and are then counted once.
@@ -90,17 +105,7 @@ static void leak_merge(struct crn_leak *into, const struct crn_leak *from,
     into->indirect_blocks += from->indirect_blocks;
     into->indirect_bytes += from->indirect_bytes;
     into->retained_bytes += from->retained_bytes;
-    if (into->oldest_s < 0 || from->oldest_s < 0) {
-        into->oldest_s = into->median_s = into->youngest_s = -1;
-    } else {
-        into->oldest_s = from->oldest_s > into->oldest_s ? from->oldest_s : into->oldest_s;
-        into->youngest_s =
-            from->youngest_s < into->youngest_s ? from->youngest_s : into->youngest_s;
-        /* Of all together nobody knows it; between both it lies. */
-        if (into->blocks > 0)
-            into->median_s +=
-                (from->median_s - into->median_s) * ((double)from->blocks / (double)into->blocks);
-    }
+    ages_merge(&into->ages, &from->ages, (double)from->blocks, (double)into->blocks);
     into->is_sampled |= from->is_sampled;
     into->estimate.blocks += from->estimate.blocks;
     into->estimate.bytes += from->estimate.bytes;
@@ -186,6 +191,8 @@ size_t crn_coroutines_group(struct crn_coroutine *coroutines, size_t count)
         into->stack_bytes += coroutines[i].stack_bytes;
         into->touched_bytes = sum(into->touched_bytes, coroutines[i].touched_bytes);
         into->retained_bytes = sum(into->retained_bytes, coroutines[i].retained_bytes);
+        ages_merge(&into->ages, &coroutines[i].ages, (double)coroutines[i].count,
+                   (double)into->count);
     }
     qsort(coroutines, ++kept, sizeof *coroutines, coroutine_compare_weight);
     return kept;

@@ -113,6 +113,18 @@ static void stack_write(struct writer *writer, const struct crn_stack *stack)
     fputc(']', writer->file);
 }
 
+/* How old things alike are; null: not known. */
+static json_t *age_json(const struct crn_age_range *ages)
+{
+    if (ages->oldest_s < 0)
+        return json_null();
+    json_t *object = json_object();
+    crn_json_set(object, "oldest", json_real(ages->oldest_s));
+    crn_json_set(object, "median", json_real(ages->median_s));
+    crn_json_set(object, "youngest", json_real(ages->youngest_s));
+    return object;
+}
+
 static void coroutine_write(struct writer *writer, const struct crn_coroutine *coroutine,
                             uint64_t count)
 {
@@ -133,6 +145,7 @@ static void coroutine_write(struct writer *writer, const struct crn_coroutine *c
     crn_json_set(tail, "stack_bytes", number_or_null(coroutine->stack_bytes, 0));
     crn_json_set(tail, "touched_bytes", number_or_null(coroutine->touched_bytes, UINT64_MAX));
     crn_json_set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
+    crn_json_set(tail, "age_s", age_json(&coroutine->ages));
     members_write(writer, tail, false);
     fputc('}', writer->file);
 }
@@ -240,18 +253,6 @@ static void behind_write(struct writer *writer, const struct crn_behind *behind)
     fputc(']', writer->file);
 }
 
-/* How old the direct blocks are; null: not known. */
-static json_t *age_json(const struct crn_leak *leak)
-{
-    if (leak->oldest_s < 0)
-        return json_null();
-    json_t *object = json_object();
-    crn_json_set(object, "oldest", json_real(leak->oldest_s));
-    crn_json_set(object, "median", json_real(leak->median_s));
-    crn_json_set(object, "youngest", json_real(leak->youngest_s));
-    return object;
-}
-
 static void leak_write(struct writer *writer, const struct crn_process *process,
                        const struct crn_leak *leak)
 {
@@ -265,7 +266,7 @@ static void leak_write(struct writer *writer, const struct crn_process *process,
     crn_json_set(head, "indirect_blocks", crn_json_number(leak->indirect_blocks));
     crn_json_set(head, "indirect_bytes", crn_json_number(leak->indirect_bytes));
     crn_json_set(head, "retained_bytes", crn_json_number(leak->retained_bytes));
-    crn_json_set(head, "age_s", age_json(leak));
+    crn_json_set(head, "age_s", age_json(&leak->ages));
     members_write(writer, head, true);
     member_begin(writer, "alloc_stack");
     stack_write(writer, leak->allocated);
@@ -526,7 +527,7 @@ static void task_write(struct writer *writer, const struct crn_coroutine *corout
     else
         fputs("null", writer->file);
     crn_json_set(tail, "retained_bytes", number_or_null(coroutine->retained_bytes, UINT64_MAX));
-    crn_json_set(tail, "age_s", json_null());
+    crn_json_set(tail, "age_s", age_json(&coroutine->ages));
     crn_json_set(one, "name", crn_json_text(writer->report->store, coroutine->name));
     crn_json_set(one, "mechanism", json_string(crn_mechanism_words[coroutine->mechanism]));
     crn_json_set(one, "state", json_string(crn_coro_state_words[coroutine->state]));

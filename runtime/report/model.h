@@ -21,6 +21,11 @@ struct crn_stack {
     uint64_t key; /* equal for stacks that a reader could not tell apart */
 };
 
+/* How old things alike are, in seconds; `oldest_s` negative: not known. */
+struct crn_age_range {
+    double oldest_s, median_s, youngest_s;
+};
+
 struct crn_coroutine {
     const char *name; /* without parameters, if it is a function's */
     enum crn_mechanism mechanism;
@@ -28,6 +33,7 @@ struct crn_coroutine {
     uint64_t count; /* coroutines alike */
     const struct crn_stack *created, *suspended;
     uint64_t stack_bytes, touched_bytes, retained_bytes; /* of all; UINT64_MAX: unknown */
+    struct crn_age_range ages;
     uint64_t key; /* equal for coroutines that a reader could not tell apart */
 };
 
@@ -77,7 +83,7 @@ struct crn_leak {
     uint64_t blocks, bytes;
     uint64_t indirect_blocks, indirect_bytes;
     uint64_t retained_bytes;
-    double oldest_s, median_s, youngest_s; /* how old the direct ones are; negative: unknown */
+    struct crn_age_range ages; /* of the direct ones */
     const struct crn_stack *allocated;
     const struct crn_coroutine *coroutine; /* NULL: none */
     uint64_t coroutine_count;              /* how many like it hold blocks of this leak */

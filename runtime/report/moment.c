@@ -22,21 +22,6 @@ enum {
     NAME_COLUMNS = 44,
 };
 
-/* "45 s", "12 min", "4.5 h", "3.2 days". */
-static const char *time_of(const struct crn_page *page, double seconds)
-{
-    static const struct {
-        double below, unit;
-        const char *format;
-    } words[] = {{0.001, 1e-3, "%.1f ms"}, {1, 1e-3, "%.0f ms"},   {10, 1, "%.1f s"},
-                 {120, 1, "%.0f s"},       {7200, 60, "%.0f min"}, {172800, 3600, "%.1f h"}};
-    for (unsigned i = 0; i < CRN_COUNT_OF(words); i++)
-        if (seconds < words[i].below)
-            return crn_store_print(page->store, words[i].format, seconds / words[i].unit);
-    double days = seconds / 86400;
-    return days < 10000 ? crn_store_print(page->store, "%.1f days", days) : "years";
-}
-
 static const char *amount_of(const struct crn_page *page, uint64_t blocks, uint64_t bytes)
 {
     return crn_store_print(page->store, "%s in %s", crn_page_bytes(page, bytes),
@@ -164,7 +149,7 @@ static void live_head_print(const struct crn_page *page, const struct crn_live *
     if (live->shape == CRN_GROWTH_STEADY && live->bytes_per_s >= 0) {
         crn_page_print(page, CRN_STYLE_BAD, "about %s", rate_text(page, live->bytes_per_s));
         if (live->since_s >= 0)
-            fprintf(page->file, ", since %s ago", time_of(page, live->since_s));
+            fprintf(page->file, ", since %s ago", crn_page_time(page, live->since_s));
         fprintf(page->file, "; now %s%s", about, amount_of(page, blocks, bytes));
     } else {
         fprintf(page->file, "%s%s", about, amount_of(page, blocks, bytes));
@@ -180,7 +165,8 @@ static void until_print(const struct crn_page *page, const struct crn_process *p
         return;
     fprintf(page->file, "; at that rate the %s is full in ",
             memory->limit_kind == CRN_LIMIT_CGROUP ? "control group" : "machine");
-    crn_page_print(page, CRN_STYLE_BOLD, "%s", time_of(page, (double)memory->left_bytes / rate));
+    crn_page_print(page, CRN_STYLE_BOLD, "%s",
+                   crn_page_time(page, (double)memory->left_bytes / rate));
 }
 
 /* What does not grow is told only where nothing does. */
@@ -259,8 +245,8 @@ static void leaks_print(const struct crn_page *page, const struct crn_process *p
                 crn_verdict_words[leak->verdict]);
         if (leak->confidence != CRN_PROVEN)
             fputs(" (likely)", page->file);
-        if (leak->oldest_s >= 0)
-            fprintf(page->file, ", up to %s old", time_of(page, leak->oldest_s));
+        if (leak->ages.oldest_s >= 0)
+            fprintf(page->file, ", up to %s old", crn_page_time(page, leak->ages.oldest_s));
         if (leak->coroutine != NULL) {
             fputs(", of ", page->file);
             cut_name(page, leak->coroutine->name);
@@ -317,6 +303,8 @@ static void coroutines_print(const struct crn_page *page, const struct crn_proce
             fputs(", made in ", page->file);
             place_print(page, coroutine->created);
         }
+        if (coroutine->ages.oldest_s >= 0)
+            fprintf(page->file, ", up to %s old", crn_page_time(page, coroutine->ages.oldest_s));
         fputc('\n', page->file);
     }
     if (rest > 0)
@@ -375,11 +363,11 @@ static void unseen_print(const struct crn_page *page, const struct crn_report *r
 static void cost_print(const struct crn_page *page, const struct crn_process *process)
 {
     crn_page_print(page, CRN_STYLE_BOLD, "this look");
-    fprintf(page->file, " paused it %s", time_of(page, process->check_pause_s));
+    fprintf(page->file, " paused it %s", crn_page_time(page, process->check_pause_s));
     if (process->predicted_pause_s >= 0)
-        fprintf(page->file, " (foreseen %s)", time_of(page, process->predicted_pause_s));
+        fprintf(page->file, " (foreseen %s)", crn_page_time(page, process->predicted_pause_s));
     fprintf(page->file, "; took %s, %s of memory and %s of copies\n",
-            time_of(page, process->check_s), crn_page_bytes(page, process->check_bytes),
+            crn_page_time(page, process->check_s), crn_page_bytes(page, process->check_bytes),
             crn_page_bytes(page, process->copied_bytes));
 }
 
@@ -388,7 +376,7 @@ void crn_moment_print(const struct crn_page *page, const struct crn_report *repo
 {
     crn_page_print(page, CRN_STYLE_BOLD, "%.60s", crn_page_base(page, process->exe));
     fprintf(page->file, " (pid %llu), up %s", (unsigned long long)process->pid,
-            time_of(page, process->duration_s));
+            crn_page_time(page, process->duration_s));
     if (!process->is_checked) {
         fputs(": there is no verdict\n", page->file);
         unseen_print(page, report, process);

@@ -275,6 +275,20 @@ void crn_page_coroutine_stacks(const struct crn_page *page, const struct crn_cor
     }
 }
 
+const char *crn_page_time(const struct crn_page *page, double seconds)
+{
+    static const struct {
+        double below, unit;
+        const char *format;
+    } words[] = {{0.001, 1e-3, "%.1f ms"}, {1, 1e-3, "%.0f ms"},   {10, 1, "%.1f s"},
+                 {120, 1, "%.0f s"},       {7200, 60, "%.0f min"}, {172800, 3600, "%.1f h"}};
+    for (unsigned i = 0; i < CRN_COUNT_OF(words); i++)
+        if (seconds < words[i].below)
+            return crn_store_print(page->store, words[i].format, seconds / words[i].unit);
+    double days = seconds / 86400;
+    return days < 10000 ? crn_store_print(page->store, "%.1f days", days) : "years";
+}
+
 void crn_page_coroutine_bytes(const struct crn_page *page, const struct crn_coroutine *coroutine)
 {
     bool has_frame = coroutine->mechanism == CRN_MECHANISM_CXX20, is_one = coroutine->count == 1;
@@ -287,6 +301,9 @@ void crn_page_coroutine_bytes(const struct crn_page *page, const struct crn_coro
                 coroutine->retained_bytes == 0 ? "nothing"
                                                : crn_page_bytes(page, coroutine->retained_bytes),
                 is_one || coroutine->retained_bytes == 0 ? " alone" : ", each alone");
+    if (coroutine->ages.oldest_s >= 0)
+        fprintf(page->file, is_one ? "; %s old" : "; up to %s old",
+                crn_page_time(page, coroutine->ages.oldest_s));
     fputc('\n', page->file);
 }
 

@@ -45,6 +45,9 @@ const char *crn_page_count(const struct crn_page *page, uint64_t count, const ch
 /* "8,192 bytes", and from 100,000 on "97.7 KiB", in the store. */
 const char *crn_page_bytes(const struct crn_page *page, uint64_t bytes);
 
+/* "45 s", "12 min", "4.5 h", "3.2 days", in the store. */
+const char *crn_page_time(const struct crn_page *page, double seconds);
+
 /* The last part of a path. */
 const char *crn_page_base(const struct crn_page *page, const char *path);
 

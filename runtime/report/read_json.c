@@ -204,6 +204,7 @@ static void coroutine_take(struct reader *reader, const json_t *object,
         .stack_bytes = count_get(reader, object, "stack_bytes", 0),
         .touched_bytes = count_get(reader, object, "touched_bytes", UINT64_MAX),
         .retained_bytes = count_get(reader, object, "retained_bytes", UINT64_MAX),
+        .ages = {-1, -1, -1},
     };
 }
 
@@ -275,7 +276,7 @@ static void leak_take(struct reader *reader, const json_t *object, struct crn_le
     leak->indirect_blocks = count_get(reader, object, "indirect_blocks", 0);
     leak->indirect_bytes = count_get(reader, object, "indirect_bytes", 0);
     leak->retained_bytes = count_get(reader, object, "retained_bytes", 0);
-    leak->oldest_s = leak->median_s = leak->youngest_s = -1;
+    leak->ages = (struct crn_age_range){-1, -1, -1};
     leak->is_sampled = json_is_true(json_object_get(object, "sampled"));
     leak->estimate.blocks = (double)count_get(reader, object, "estimated_blocks", 0);
     leak->estimate.bytes = (double)count_get(reader, object, "estimated_bytes", 0);

@@ -75,6 +75,7 @@ static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *co
                      .first_word = crn_build_words(builder, body.words, body.word_count),
                      .word_count = body.word_count,
                      .created_node = coro->created_node,
+                     .born = coro->born,
                      .entry = coro->entry,
                      .stopped = stopped,
                  });

@@ -138,6 +138,7 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
     uint32_t index = crn_build_coro(
         builder, (struct crn_snap_coro){
                      .id = number,
+                     .born = probe->born,
                      .mechanism = CRN_MECHANISM_PROBE,
                      .state = (uint8_t)(is_retired(snap, probe) && state == CRN_CORO_COMPLETED
                                             ? CRN_CORO_SUSPENDED

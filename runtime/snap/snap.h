@@ -35,6 +35,7 @@ struct crn_snap_coro {
     uintptr_t zone_start; /* live: [zone_start, body_start) counts, too; 0: no such zone */
     uint32_t first_word, word_count;  /* in `words` */
     uint32_t created_node;
+    uint64_t born; /* when it was first seen, a birth (heap/births.h); 0: not known */
     uintptr_t entry;
     uint32_t probe;        /* number of the row that announced it; 0: none did */
     uint32_t running_node; /* where it runs right now, of one that was announced; 0: not known */

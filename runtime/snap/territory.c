@@ -48,26 +48,26 @@ static void unknown_add(struct crn_snap_builder *builder, const struct crn_terri
         coro->kind->frame_get(coro, &stopped);
     }
     uint32_t index = crn_build_coro(
-        builder,
-        (struct crn_snap_coro){
-            .id = territory->id,
-            .mechanism = coro->mechanism,
-            .state = is_running ? CRN_CORO_RUNNING
-                                : (coro->state == CRN_CORO_RUNNING ? CRN_CORO_SUSPENDED
-                                                                   : coro->state),
-            .is_root = !is_announced,
-            .is_exact = is_exact,
-            .is_sure = coro->kind->is_completion_exact,
-            .stack_start = territory->start,
-            .stack_end = territory->end,
-            .body_start = is_exact ? territory->running_sp : territory->start,
-            .body_end = territory->end,
-            .first_word = crn_build_words(builder, body.words, body.word_count),
-            .word_count = body.word_count,
-            .created_node = coro->created_node,
-            .entry = coro->entry,
-            .stopped = stopped,
-        });
+        builder, (struct crn_snap_coro){
+                     .id = territory->id,
+                     .mechanism = coro->mechanism,
+                     .state = is_running ? CRN_CORO_RUNNING
+                                         : (coro->state == CRN_CORO_RUNNING ? CRN_CORO_SUSPENDED
+                                                                            : coro->state),
+                     .is_root = !is_announced,
+                     .is_exact = is_exact,
+                     .is_sure = coro->kind->is_completion_exact,
+                     .stack_start = territory->start,
+                     .stack_end = territory->end,
+                     .body_start = is_exact ? territory->running_sp : territory->start,
+                     .body_end = territory->end,
+                     .first_word = crn_build_words(builder, body.words, body.word_count),
+                     .word_count = body.word_count,
+                     .created_node = coro->created_node,
+                     .born = coro->born,
+                     .entry = coro->entry,
+                     .stopped = stopped,
+                 });
     if (index == UINT32_MAX)
         return;
     crn_build_opaque(builder,

@@ -240,7 +240,11 @@ Test(report, bytes_of_coroutines_alike_are_summed)
 {
     struct crn_record_coro *one = maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "a");
     one->count = 2, one->stack_bytes = 100, one->touched_bytes = 50, one->retained_bytes = 7;
-    *maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "a") = *one;
+    one->ages = (struct crn_record_ages){9000000000, 5000000000, 3000000000};
+    struct crn_record_coro *like =
+        maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "a");
+    *like = *one;
+    like->ages = (struct crn_record_ages){8000000000, 6000000000, 2000000000};
     one = maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "b");
     one->stack_bytes = 10, one->retained_bytes = 1;
     maker_coro(&maker, CRN_MECHANISM_SWITCH, CRN_CORO_SUSPENDED, "b")->retained_bytes = UINT64_MAX;
@@ -251,6 +255,9 @@ Test(report, bytes_of_coroutines_alike_are_summed)
     cr_assert_eq(process->coroutines[0].touched_bytes, 100u);
     cr_assert_eq(process->coroutines[0].retained_bytes, 14u);
     cr_assert_eq(process->coroutines[1].retained_bytes, UINT64_MAX);
+    struct crn_age_range ages = process->coroutines[0].ages;
+    cr_assert(ages.oldest_s == 9 && ages.median_s == 5.5 && ages.youngest_s == 2);
+    cr_assert(process->coroutines[1].ages.oldest_s < 0);
 }
 
 /* What a coroutine is called that begins in `entry` and stopped in these functions, inner first. */

@@ -98,6 +98,7 @@ static inline struct crn_record_coro *maker_coro(struct maker *maker, enum crn_m
     coro->name = maker_string(maker, name);
     coro->count = 1;
     coro->touched_bytes = coro->retained_bytes = UINT64_MAX;
+    coro->ages = (struct crn_record_ages){UINT64_MAX, UINT64_MAX, UINT64_MAX};
     return coro;
 }
 
@@ -109,7 +110,7 @@ static inline struct crn_record_leak *maker_leak(struct maker *maker, enum crn_v
     leak->confidence = CRN_PROVEN;
     leak->blocks = blocks;
     leak->bytes = leak->retained_bytes = bytes;
-    leak->oldest_ns = leak->median_ns = leak->youngest_ns = UINT64_MAX;
+    leak->ages = (struct crn_record_ages){UINT64_MAX, UINT64_MAX, UINT64_MAX};
     leak->first_link = (uint32_t)maker->counts[CRN_SECTION_LINKS];
     return leak;
 }

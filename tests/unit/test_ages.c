@@ -1,5 +1,5 @@
 /*
- * How old the blocks of a leak are.
+ * How old the blocks of a leak, or coroutines alike, are.
  */
 #include "make_heap.h"
 #include "base/sys.h"
@@ -38,7 +38,6 @@ static bool is_about(uint64_t ns, uint64_t seconds)
 Test(ages, the_oldest_the_median_and_the_youngest)
 {
     struct crn_ages ages = {0};
-    struct crn_record_leak leak;
     uint64_t births[5];
     for (unsigned i = 0; i < 5; i++) {
         births[i] = born_after(100);
@@ -48,28 +47,26 @@ Test(ages, the_oldest_the_median_and_the_youngest)
     for (unsigned i = 0; i < 5; i++)
         crn_ages_note(&ages, births[order[i]]);
     born_after(98);
-    crn_ages_fill(&ages, heap, &leak);
-    cr_assert(is_about(leak.oldest_ns, 507), "%llu", (unsigned long long)leak.oldest_ns);
-    cr_assert(is_about(leak.median_ns, 303), "%llu", (unsigned long long)leak.median_ns);
-    cr_assert(is_about(leak.youngest_ns, 99), "%llu", (unsigned long long)leak.youngest_ns);
+    struct crn_record_ages got = crn_ages_get(&ages, heap);
+    cr_assert(is_about(got.oldest_ns, 507), "%llu", (unsigned long long)got.oldest_ns);
+    cr_assert(is_about(got.median_ns, 303), "%llu", (unsigned long long)got.median_ns);
+    cr_assert(is_about(got.youngest_ns, 99), "%llu", (unsigned long long)got.youngest_ns);
 }
 
 Test(ages, of_many_blocks_some_are_asked)
 {
     struct crn_ages ages = {0};
-    struct crn_record_leak leak;
     for (unsigned i = 0; i < 300; i++)
         crn_ages_note(&ages, born_after(10));
-    crn_ages_fill(&ages, heap, &leak);
-    cr_assert(leak.oldest_ns / SECOND_NS > 2970 && leak.youngest_ns < 10 * SECOND_NS);
-    cr_assert(leak.median_ns / SECOND_NS > 300 && leak.median_ns / SECOND_NS < 2700);
+    struct crn_record_ages got = crn_ages_get(&ages, heap);
+    cr_assert(got.oldest_ns / SECOND_NS > 2970 && got.youngest_ns < 10 * SECOND_NS);
+    cr_assert(got.median_ns / SECOND_NS > 300 && got.median_ns / SECOND_NS < 2700);
 }
 
 Test(ages, of_none_nothing_is_known)
 {
     struct crn_ages ages = {0};
-    struct crn_record_leak leak;
-    crn_ages_fill(&ages, heap, &leak);
-    cr_assert(leak.oldest_ns == UINT64_MAX && leak.median_ns == UINT64_MAX &&
-              leak.youngest_ns == UINT64_MAX);
+    struct crn_record_ages got = crn_ages_get(&ages, heap);
+    cr_assert(got.oldest_ns == UINT64_MAX && got.median_ns == UINT64_MAX &&
+              got.youngest_ns == UINT64_MAX);
 }
