@@ -49,7 +49,6 @@ struct crn_ask_note {
 enum crn_ask_flags {
     CRN_ASK_LIVE = 1,       /* the heap that is not leaked, too (--live) */
     CRN_ASK_COROUTINES = 2, /* every coroutine (--coroutines, dump) */
-    CRN_ASK_NO_LEAKS = 4,   /* list coroutines only: nothing is marked (dump) */
 };
 
 /* From the asker, once to whoever connects. */

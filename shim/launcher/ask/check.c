@@ -278,7 +278,7 @@ static int command_do(const struct crn_command *command, uint32_t flags, int arg
         return status;
     check.options = arguments.options;
     check.suppressions = crn_suppressions_create();
-    check.options.coroutines |= (flags & CRN_ASK_NO_LEAKS) != 0;
+    check.options.coroutines |= flags == CRN_ASK_COROUTINES;
     own_options_settle(&check.options);
     crn_output_text_to_stdout();
     crn_attend_signals(&signals);
@@ -309,5 +309,5 @@ int crn_command_check(const struct crn_command *command, int argc, char **argv)
 
 int crn_command_dump(const struct crn_command *command, int argc, char **argv)
 {
-    return command_do(command, CRN_ASK_COROUTINES | CRN_ASK_NO_LEAKS, argc, argv);
+    return command_do(command, CRN_ASK_COROUTINES, argc, argv); /* marked, too: which are dead? */
 }
