@@ -211,6 +211,7 @@ int crn_command_report(const struct crn_command *command, int argc, char **argv)
         status = deliver(&arguments.options, suppressions, paths[0]);
     } else {
         crn_sessions_clear();
+        crn_output_text_to_stdout();
         status = render(&arguments.options, suppressions, paths);
     }
     crn_suppressions_destroy(suppressions);

@@ -21,7 +21,7 @@
  * EXPECT: exit         status=0
  *
  * RUN:    coroner run --record=raw.crn --output=first.txt $CASE; \
- *         coroner report raw.crn 2>second.txt; cmp first.txt second.txt
+ *         coroner report raw.crn >second.txt; cmp first.txt second.txt
  * EXPECT: exit         status=0
  *
  * RUN:    coroner report no-such-recording
