@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-VERSION = 4
+VERSION = 5
 MOST = (1 << 64) - 1
 SECTIONS = ("process", "strings", "argv", "warnings", "modules", "nodes", "coros", "leaks", "links",
             "findings", "objects", "samples", "live", "memory")
@@ -48,7 +48,7 @@ def node(pc, parent):
 
 
 def coro(name=0, entry=0, created=0, suspended=0, number=0):
-    return struct.pack("<QIIQ4I3Q", 1, 1, 5, entry, name, created, suspended, 1, *[number] * 3)
+    return struct.pack("<QIIQ4I6Q", 1, 1, 5, entry, name, created, suspended, 1, *[number] * 6)
 
 
 def leak(verdict=LOST, why=0, stack=0, coroutine=0, first=0, links=0, blocks=1, size=1, behind=0):
