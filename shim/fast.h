@@ -11,6 +11,7 @@
  * nothing of it is here.
  */
 #include "shim/malloc.h"
+#include "heap/scrub.h"
 
 /* The slow path: does the whole operation, whatever is the matter. */
 void *crn_allocate_slow(size_t bytes, bool is_zeroed, const uintptr_t *frame);
@@ -78,9 +79,13 @@ CRN_INLINE void *crn_fast_allocate(size_t bytes, bool is_zeroed, const uintptr_t
     if (CRN_UNLIKELY(!crn_fast_is_open(self, (uintptr_t)frame) || bytes > (size_t)1 << 40))
         return crn_allocate_slow(bytes, is_zeroed, frame);
     size_t asked = crn_fast_rounded(bytes);
+    unsigned class_index = crn_class_of(asked);
     void *block = is_zeroed ? crn_shim.real.je_calloc(1, asked) : crn_shim.real.je_malloc(asked);
-    if (CRN_LIKELY_TRUE(block != NULL))
-        crn_fast_note(self, block, bytes, crn_class_of(asked), frame);
+    if (CRN_LIKELY_TRUE(block != NULL)) {
+        if (!is_zeroed && CRN_LIKELY_TRUE(asked <= crn_scrub_most_bytes))
+            crn_scrub(block, crn_classes[class_index].bytes);
+        crn_fast_note(self, block, bytes, class_index, frame);
+    }
     return block;
 }
 

@@ -88,6 +88,8 @@ static void plain_do(struct crn_thread *self, bool is_zeroed, struct crn_request
     request->result = (uintptr_t)block;
     if (block == NULL)
         return;
+    if (!is_zeroed && asked <= crn_scrub_most_bytes)
+        crn_scrub_part(block, asked, 0, sallocx(block, 0));
     if (CRN_LIKELY_TRUE(self != NULL))
         crn_block_note_slow(self, block, request->bytes, class_of(asked), request->frame);
     else
@@ -129,10 +131,18 @@ void *crn_block_make(struct crn_thread *self, size_t bytes, int flags, const uin
     return block;
 }
 
+/* As mallocx. */
+static void *flagged_make(struct crn_thread *self, size_t bytes, int flags, const uintptr_t *frame)
+{
+    void *block = crn_block_make(self, bytes, flags, frame);
+    if (block != NULL && (flags & MALLOCX_ZERO) == 0 && bytes <= crn_scrub_most_bytes)
+        crn_scrub_part(block, bytes, 0, sallocx(block, 0));
+    return block;
+}
+
 static void mallocx_do(struct crn_thread *self, struct crn_request *request)
 {
-    request->result =
-        (uintptr_t)crn_block_make(self, request->bytes, request->flags, request->frame);
+    request->result = (uintptr_t)flagged_make(self, request->bytes, request->flags, request->frame);
 }
 
 static CRN_COLD void special_free(struct crn_thread *self, uintptr_t start, size_t usable)
@@ -216,7 +226,7 @@ void *crn_allocate_flagged(size_t bytes, int flags, const uintptr_t *frame)
 {
     struct crn_thread *self = crn_self;
     if (crn_fast_is_open(self, (uintptr_t)frame))
-        return crn_block_make(self, bytes, flags, frame);
+        return flagged_make(self, bytes, flags, frame);
     return (void *)crn_careful(mallocx_do, NULL, bytes, 0, flags, frame);
 }
 

@@ -28,8 +28,9 @@ void crn_block_adopt(void *block, size_t bytes, const uintptr_t *frame);
 void crn_release(void *block);
 
 /*
- * For realloc, in a place that has been found (careful.h): allocates and records; frees.  Of
- * MALLOCX_*, freeing takes only which cache of the thread's.
+ * For realloc, in a place that has been found (careful.h): allocates and records, and leaves what
+ * is there as it is (heap/scrub.h); frees.  Of MALLOCX_*, freeing takes only which cache of the
+ * thread's.
  */
 void *crn_block_make(struct crn_thread *self, size_t bytes, int flags, const uintptr_t *frame);
 void crn_block_free(struct crn_thread *self, void *block, int flags);

@@ -65,6 +65,9 @@ static void resized_in_place(struct crn_thread *self, void *block, struct known_
     size_t usable = known->usable;
     if (known->record == NULL || usable > CRN_CLASS_SMALL_MAX_BYTES)
         usable = sallocx(block, 0);
+    if (bytes < known->size && !crn_asked_has(&crn_heap.asked, (uintptr_t)block))
+        crn_scrub_part(block, bytes, bytes, known->size < usable ? known->size : usable);
+    crn_scrub_part(block, bytes, known->usable, usable);
     crn_owner_count(owner, 1); /* first: a scope must not look empty in between */
     if (CRN_UNLIKELY(crn_heap.young.is_open) && known->record != NULL &&
         crn_birth_of(&crn_heap, known->record) < crn_heap.birth_line)
@@ -119,7 +122,10 @@ static void *block_move(struct crn_thread *self, void *block, const struct known
     self->in_flight[0] = (uintptr_t)block;
     self->in_flight[1] = (uintptr_t)moved;
     atomic_signal_fence(memory_order_seq_cst);
-    memcpy(moved, block, known->usable < request->bytes ? known->usable : request->bytes);
+    size_t copied = known->usable < request->bytes ? known->usable : request->bytes;
+    memcpy(moved, block, copied);
+    if ((request->flags & MALLOCX_ZERO) == 0 && request->bytes <= crn_scrub_most_bytes)
+        crn_scrub_part(moved, request->bytes, copied, sallocx(moved, 0));
     crn_block_free(self, block, request->flags);
     atomic_signal_fence(memory_order_seq_cst);
     self->in_flight[0] = outer[0];

@@ -13,6 +13,7 @@
 #include "shim/triggers.h"
 #include "base/sys.h"
 #include "coro/descriptor.h"
+#include "heap/scrub.h"
 #include "live/live.h"
 #include "record/door.h"
 #include "record/mailbox.h"
@@ -145,6 +146,7 @@ __attribute__((constructor)) static void shim_start(void)
     dl_iterate_phdr(module_exclude, NULL);
     crn_descriptor_learn(libc_find);
     crn_registers_learn_libc((const void *)(uintptr_t)gnu_get_libc_version);
+    crn_scrub_init(crn_shim.options.scrub);
     if (crn_shim.options.stacks != CRN_STACKS_OFF)
         libunwind_find();
     if (crn_shim.options.fold_recursion)

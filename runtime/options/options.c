@@ -108,6 +108,22 @@ static enum crn_status bad_free_set(struct crn_options *options, const char *val
     return FAIL("unknown mode '%s' for on_bad_free: use abort, report or ignore", value);
 }
 
+const char *const crn_scrub_words[CRN_SCRUB_MODES] = {
+    [CRN_SCRUB_NO] = "no", [CRN_SCRUB_SMALL] = "small", [CRN_SCRUB_ALL] = "yes"};
+
+static enum crn_status scrub_set(struct crn_options *options, const char *value, char *message,
+                                 size_t message_bytes)
+{
+    bool is_all;
+    if (value != NULL && strcmp(value, "small") == 0)
+        options->scrub = CRN_SCRUB_SMALL;
+    else if (switch_read(value, &is_all))
+        options->scrub = is_all ? CRN_SCRUB_ALL : CRN_SCRUB_NO;
+    else
+        return FAIL("bad value '%s' for scrub: use yes, small or no", value);
+    return CRN_OK;
+}
+
 int crn_option_find(const char *key)
 {
     for (unsigned i = 0; i < crn_option_rows_count; i++)
@@ -201,6 +217,8 @@ static enum crn_status row_set(struct crn_options *options, const struct crn_opt
                    : FAIL("bad size '%s' for %s: use bytes, or 64K, 500M, 2G", value, row->key);
     if (strcmp(row->type, "bad_free") == 0)
         return bad_free_set(options, value, message, message_bytes);
+    if (strcmp(row->type, "scrub") == 0)
+        return scrub_set(options, value, message, message_bytes);
     if (strcmp(row->type, "stacks") == 0)
         return stacks_set(options, value, message, message_bytes);
     if (strcmp(row->key, "format") == 0 && strcmp(value, "text") != 0 && strcmp(value, "json") != 0)
@@ -218,6 +236,11 @@ static enum crn_status row_set(struct crn_options *options, const struct crn_opt
     return CRN_OK;
 }
 
+bool crn_option_may_stand_alone(const struct crn_option_row *row)
+{
+    return strcmp(row->type, "flag") == 0 || strcmp(row->type, "scrub") == 0;
+}
+
 enum crn_status crn_options_set(struct crn_options *options, const char *key, const char *value,
                                 enum crn_option_source source, char *message, size_t message_bytes)
 {
@@ -225,7 +248,7 @@ enum crn_status crn_options_set(struct crn_options *options, const char *key, co
     if (index < 0)
         return FAIL("unknown option '%s': `coroner --help` lists them", key);
     const struct crn_option_row *row = &crn_option_rows[index];
-    if (value == NULL && strcmp(row->type, "flag") != 0)
+    if (value == NULL && !crn_option_may_stand_alone(row))
         return FAIL("option '%s' needs a value: %s=%s", key, key, row->argument);
     struct crn_options copy = *options;
     bool is_new_list = source > copy.sources[index];

@@ -13,6 +13,8 @@ enum crn_bad_free_mode {
     CRN_BAD_FREE_MODES
 };
 extern const char *const crn_bad_free_words[CRN_BAD_FREE_MODES];
+enum crn_scrub_mode { CRN_SCRUB_NO, CRN_SCRUB_SMALL, CRN_SCRUB_ALL, CRN_SCRUB_MODES };
+extern const char *const crn_scrub_words[CRN_SCRUB_MODES];
 enum crn_stacks_mode { CRN_STACKS_OFF, CRN_STACKS_SAMPLED, CRN_STACKS_FULL };
 
 enum { CRN_SUPPRESSION_FILES_MAX = 16, CRN_OPTIONS_MAX = 48 };
@@ -42,6 +44,7 @@ struct crn_options {
     unsigned suppressions_count;
     const char *suppressions[CRN_SUPPRESSION_FILES_MAX];
     enum crn_bad_free_mode on_bad_free;
+    enum crn_scrub_mode scrub;
     unsigned max_pause; /* ms; counts if it was given: see sources */
     unsigned check_signal;    /* 0: none */
     uint64_t check_every;     /* s; 0: never */
@@ -78,6 +81,9 @@ extern const unsigned crn_option_rows_count;
 
 /* Sets every option to its default. */
 void crn_options_init(struct crn_options *options);
+
+/* Whether an option needs no value. */
+bool crn_option_may_stand_alone(const struct crn_option_row *row);
 
 /* The row of a key, or -1. */
 int crn_option_find(const char *key);

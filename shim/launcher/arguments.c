@@ -33,9 +33,10 @@ int crn_arguments_read(struct crn_arguments *arguments, const struct crn_command
     for (; count < crn_option_rows_count && count < OPTIONS_MAX; count++) {
         const struct crn_option_row *row = &crn_option_rows[count];
         crn_option_long_name(row, names[count]);
-        options[count] =
-            (struct option){names[count], crn_option_is_flag(row) ? no_argument : required_argument, NULL,
-                            FIRST_ROW + (int)count};
+        int has_argument = crn_option_is_flag(row)           ? no_argument
+                           : crn_option_may_stand_alone(row) ? optional_argument
+                                                             : required_argument;
+        options[count] = (struct option){names[count], has_argument, NULL, FIRST_ROW + (int)count};
     }
     options[count] = (struct option){"help", no_argument, NULL, 'h'};
     opterr = 0;

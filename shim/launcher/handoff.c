@@ -143,6 +143,8 @@ static bool row_add(FILE *file, const struct crn_options *options, const struct 
         return option_add(file, row->key, stacks_words[options->stacks]);
     if (strcmp(row->type, "bad_free") == 0)
         return option_add(file, row->key, crn_bad_free_words[options->on_bad_free]);
+    if (strcmp(row->type, "scrub") == 0)
+        return option_add(file, row->key, crn_scrub_words[options->scrub]);
     if (strcmp(row->type, "time") == 0 || strcmp(row->type, "bytes") == 0) {
         snprintf(number, sizeof number, "%llu", (unsigned long long)*(const uint64_t *)field);
         return *(const uint64_t *)field == 0 || option_add(file, row->key, number);

@@ -163,3 +163,17 @@ Test(options, a_distance_that_is_none_is_one_warning_and_changes_nothing)
         cr_assert(options.stacks == CRN_STACKS_SAMPLED && options.sample_bytes == 7);
     }
 }
+
+Test(options, scrubbing_needs_no_word_and_takes_three)
+{
+    cr_assert_eq(options.scrub, CRN_SCRUB_SMALL);
+    read_own("scrub");
+    cr_assert_eq(options.scrub, CRN_SCRUB_ALL);
+    read_own("scrub=no");
+    cr_assert_eq(options.scrub, CRN_SCRUB_NO);
+    read_own("scrub=small");
+    cr_assert_eq(options.scrub, CRN_SCRUB_SMALL);
+    read_own("scrub=large");
+    cr_assert_eq(options.scrub, CRN_SCRUB_SMALL);
+    cr_assert_eq(warnings, 1);
+}
