@@ -111,8 +111,10 @@ static const char *why_text(const struct crn_mark *mark, const struct crn_group 
     const char *holder = crn_snap_unknown_holder(mark->snap);
     if (group->is_bereft)
         return "what held it when the end began were erased elements of a container that is gone";
-    if (holder == NULL && group->is_doubted)
+    if (holder == NULL && group->doubt == CRN_DOUBT_ODD)
         holder = "a pointer at an odd address of live memory";
+    if (holder == NULL && group->doubt == CRN_DOUBT_SPARE)
+        holder = "spare memory of a container";
     if (holder == NULL)
         return crn_group_why(mark, group);
     __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, holder);

@@ -4,6 +4,8 @@
 #include "mark/flood.h"
 #include "mark/spare.h"
 
+#include <string.h>
+
 /* Enters one live block. */
 CRN_INLINE void block_enter(struct crn_mark *mark, crn_slot slot, uintptr_t start,
                             const struct crn_record *record)
@@ -295,4 +297,12 @@ void crn_mark_for_each(const struct crn_mark *mark, const uint64_t *bits,
         if (crn_bit_get(bits, slot))
             visit((struct crn_target){slot, block->start, block->usable}, user);
     }
+}
+
+void crn_mark_free(struct crn_mark *mark)
+{
+    crn_arena_free_all(&mark->arena);
+    for (unsigned i = 0; i < CRN_COUNT_OF(mark->spans); i++)
+        crn_span_fini(&mark->spans[i]);
+    memset(mark, 0, sizeof *mark);
 }

@@ -48,7 +48,7 @@ static uint64_t group_hash(const struct crn_group *group)
 {
     return crn_hash64(((uint64_t)group->alloc_node << 32 | group->holder) ^
                       (uint64_t)group->verdict << 60 ^ (uint64_t)group->confidence << 56 ^
-                      (uint64_t)group->is_doubted << 55 ^ (uint64_t)group->is_bereft << 54 ^
+                      (uint64_t)group->doubt << 54 ^ (uint64_t)group->is_bereft << 53 ^
                       (uint64_t)group->spare << 20);
 }
 
@@ -105,7 +105,7 @@ uint32_t crn_groups_group(struct crn_groups *groups, const struct crn_group *key
         const struct crn_group *found = group_at(groups, groups->group_slots[at] - 1);
         if (found->verdict == key->verdict && found->confidence == key->confidence &&
             found->alloc_node == key->alloc_node && found->holder == key->holder &&
-            found->is_doubted == key->is_doubted && found->is_bereft == key->is_bereft &&
+            found->doubt == key->doubt && found->is_bereft == key->is_bereft &&
             found->spare == key->spare)
             return groups->group_slots[at];
     }

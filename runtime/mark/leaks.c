@@ -2,7 +2,6 @@
  * How a block becomes a leak.  See leaks.h.
  */
 #include "mark/leaks.h"
-#include "mark/slices.h"
 #include "mark/spare.h"
 
 /* The first of the spares that are of the same container, so that they make one group. */
@@ -28,9 +27,10 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
         return CRN_NO_GROUP;
     uint32_t group = flood->group;
     if (is_direct) {
-        bool is_doubted = crn_block_is_doubted(mark, target->slot) ||
-                          (flood->coro != 0 && crn_coro_is_doubted(mark, flood->coro - 1));
-        bool is_likely = is_doubted || crn_snap_unknown_holder(mark->snap) != NULL;
+        enum crn_doubt doubt = crn_block_doubt(mark, target->slot);
+        if (doubt == CRN_DOUBT_NONE && flood->coro != 0)
+            doubt = crn_coro_doubt(mark, flood->coro - 1);
+        bool is_likely = doubt != CRN_DOUBT_NONE || crn_snap_unknown_holder(mark->snap) != NULL;
         bool is_bereft = crn_block_is_bereft(mark, target->slot);
         is_likely |= is_bereft;
         mark->colours[target->slot] |= CRN_COLOUR_DIRECT;
@@ -39,7 +39,7 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
             .confidence = (uint8_t)(is_likely ? CRN_LIKELY : flood->confidence),
             .is_bereft = is_bereft,
             .spare = is_bereft ? container_of(mark, crn_spare_at(mark, target->start)) : 0,
-            .is_doubted = is_doubted,
+            .doubt = (uint8_t)doubt,
             .alloc_node = record->stack,
             .holder = is_bereft ? 0 : flood->holder,
             .example = target->start,

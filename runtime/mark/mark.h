@@ -37,6 +37,13 @@ enum { CRN_NO_GROUP = 0 };
  */
 typedef uint32_t crn_slot;
 
+/* Why a leak is no more than likely. */
+enum crn_doubt {
+    CRN_DOUBT_NONE,
+    CRN_DOUBT_ODD,   /* a pointer at an odd offset leads there: see slices.h */
+    CRN_DOUBT_SPARE, /* spare memory of a container does: see spare.h */
+};
+
 /* One leaked block. */
 struct crn_suspect {
     uintptr_t start;
@@ -51,7 +58,7 @@ struct crn_group {
     uint8_t verdict, confidence;
     bool is_bereft; /* it lost its last holder since the mark before: see spare.h */
     uint32_t spare; /* index + 1 in that mark's `spares`, of what held it; 0: not known */
-    bool is_doubted; /* a pointer at an odd offset leads to it, or to the coroutine: see slices.h */
+    uint8_t doubt;  /* enum crn_doubt: what may hold it, or the coroutine */
     uint32_t alloc_node;
     uint32_t holder;                                         /* index + 1 in `holders`; 0: none */
     uint64_t blocks, bytes, indirect_blocks, indirect_bytes; /* counted when reported */
@@ -102,10 +109,12 @@ struct crn_mark {
     uint8_t *coro_held;    /* by completed coroutine that keeps a result: somebody may take it */
     uint64_t *unused_bits; /* a table of bits by slot that is free for use; NULL: there is none */
     uint64_t *doubted;     /* bits by slot: see slices.h; NULL: of none */
-    uint8_t *coro_doubted; /* by coroutine, the same */
+    uint8_t *coro_doubted; /* by coroutine: enum crn_doubt; NULL: of none */
     struct crn_spare *spares; /* what spare memory of containers alone holds: see spare.h */
     size_t spare_count;
-    uint64_t *spare_held; /* bits by slot, of all that those lead to */
+    uint64_t
+        *spare_held; /* bits by slot, of all that those lead to; NULL: not looked for, or none */
+    bool is_spare_judged;           /* coroutines that only spare memory leads to are abandoned */
     const struct crn_mark *earlier; /* the mark before this one; NULL: this is the first */
     uint64_t line;     /* where there was one: blocks born from here on are judged in any case, */
     uint64_t *bereft;  /* bits by slot: and these older ones */

@@ -145,7 +145,7 @@ static void odd_visit(struct crn_odd_look *look, uintptr_t at, uintptr_t start, 
     if (is_block)
         crn_bit_set(mark->doubted, target.slot);
     if (is_coro)
-        mark->coro_doubted[coro - 1] = 1;
+        mark->coro_doubted[coro - 1] = CRN_DOUBT_ODD;
 }
 
 static bool is_wanted(const struct crn_odd_look *look, uintptr_t at)

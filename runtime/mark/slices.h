@@ -50,14 +50,10 @@ void crn_odd_search(struct crn_odd_look *look);
 /* Whether only a pointer at an odd offset leads to anything at all, */
 bool crn_mark_has_doubts(const struct crn_mark *mark);
 
-/* to a block, or to a coroutine (by number). */
+/* to a block. */
 CRN_INLINE bool crn_block_is_doubted(const struct crn_mark *mark, crn_slot slot)
 {
     return mark->doubted != NULL && crn_bit_get(mark->doubted, slot);
-}
-CRN_INLINE bool crn_coro_is_doubted(const struct crn_mark *mark, uint32_t coro)
-{
-    return mark->coro_doubted != NULL && mark->coro_doubted[coro] != 0;
 }
 
 #endif

@@ -17,6 +17,7 @@
 
 enum {
     RANGES_MAX = 4096,
+    RANGES_MAX_FOR_COROS = 16384, /* with ends of vectors */
     SPARES_MAX = 8192,
     HEAP_BYTES_MAX = 64 << 20,
     RANGE_BYTES_MAX = 1 << 20,
@@ -34,8 +35,9 @@ struct search {
     struct crn_scan scan; /* first */
     struct crn_mark *mark;
     struct range *ranges;
-    size_t count;
+    size_t count, ranges_max;
     size_t bytes_left; /* of heap to read */
+    bool is_for_coros; /* leave out what may be a ring */
 };
 
 static bool is_live(const struct crn_mark *mark, crn_slot slot)
@@ -83,14 +85,25 @@ static void target_note(const struct range *range, const struct crn_target *targ
     *(bool *)user = true;
 }
 
+/* Whether a word leads to a coroutine whose stack lies in no block. */
+static bool names_stack(const struct crn_mark *mark, const struct range *range)
+{
+    for (uintptr_t at = crn_align_up(range->start, 8); at + 8 <= range->end; at += 8)
+        if (crn_word_coro(mark, word_at(at) & CRN_ADDRESS_MASK) != 0)
+            return true;
+    return false;
+}
+
 static void range_add(struct search *search, uintptr_t start, uintptr_t end, uintptr_t container,
                       struct crn_target buffer)
 {
     struct range range = {start, end, container, buffer};
     bool has_target = false;
-    if (start >= end || end - start > RANGE_BYTES_MAX || search->count == RANGES_MAX)
+    if (start >= end || end - start > RANGE_BYTES_MAX || search->count == search->ranges_max)
         return;
     range_read(search->mark, &range, target_note, &has_target);
+    if (search->is_for_coros && !has_target)
+        has_target = names_stack(search->mark, &range);
     if (has_target)
         search->ranges[search->count++] = range;
 }
@@ -106,8 +119,18 @@ static bool is_iterator(const struct crn_mark *mark, const uintptr_t *words,
            word_at(words[3]) == words[1];
 }
 
-/* Three words or more; those behind the end of what may be read are 0. */
-static void words_look(struct search *search, uintptr_t at, const uintptr_t *words)
+/*
+ * Whether a word beside the three may count what the buffer holds.  Then it may be a ring, whose
+ * second pointer says where the elements begin, and they go on behind it.
+ */
+static bool may_be_count(uintptr_t word, uintptr_t bytes)
+{
+    return word != 0 && word <= bytes;
+}
+
+/* Three words or more, and the one before them; those that may not be read are 0. */
+static void words_look(struct search *search, uintptr_t at, uintptr_t before,
+                       const uintptr_t *words)
 {
     const uintptr_t *finish = words + ITERATOR_WORDS;
     struct crn_target buffer, last;
@@ -116,10 +139,17 @@ static void words_look(struct search *search, uintptr_t at, const uintptr_t *wor
             return;
         range_add(search, words[1], words[0], at, buffer);
         range_add(search, finish[0], finish[2], at, last);
-    } else if (words[1] - words[0] < words[2] - words[0] &&
+    } else if (words[1] - words[0] <= words[2] - words[0] &&
                words[3] - words[0] > words[2] - words[0] &&
                is_buffer(search->mark, words[0], words[2], &buffer)) {
-        range_add(search, words[1], words[2], at, buffer);
+        bool is_ring = search->is_for_coros && (may_be_count(before, words[2] - words[0]) ||
+                                                may_be_count(words[3], words[2] - words[0]));
+        if (!is_ring)
+            range_add(search, words[1], words[2], at, buffer);
+        /* Where a buffer ends, the next block may begin: who points there does not mean that one.
+         */
+        if (search->is_for_coros)
+            range_add(search, words[1] == words[2] ? at + 8 : at + 16, at + 24, at, buffer);
     }
 }
 
@@ -134,7 +164,7 @@ static void containers_run(struct crn_scan *scan, uintptr_t start, uintptr_t end
         if (first - base >= span || third - base > span)
             continue;
         memcpy(words, (const void *)at, end - at < sizeof words ? (end - at) & ~7ul : sizeof words);
-        words_look(search, at + scan->shift, words);
+        words_look(search, at + scan->shift, at >= start + 8 ? word_at(at - 8) : 0, words);
     }
 }
 
@@ -226,17 +256,20 @@ static bool is_of_variables(const struct crn_root *root)
            (root->kind == CRN_ROOT_MAPPING && root->end - root->start <= SMALL_BYTES);
 }
 
-void crn_spares_find(struct crn_mark *mark)
+static void spares_look(struct crn_mark *mark,
+                        void (*compare)(struct crn_mark *mark, const struct crn_mark *without))
 {
     const struct crn_snap *snap = mark->snap;
     struct search search = {
         .scan = {.mark = mark, .run = containers_run, .visit = nothing_visit},
         .mark = mark,
-        .ranges = crn_arena_alloc(&mark->arena, RANGES_MAX * sizeof *search.ranges),
+        .ranges_max = compare != NULL ? RANGES_MAX_FOR_COROS : RANGES_MAX,
         .bytes_left = HEAP_BYTES_MAX,
+        .is_for_coros = compare != NULL,
     };
     uint64_t *live = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *live);
-    struct crn_mark other;
+    search.ranges = crn_arena_alloc(&mark->arena, search.ranges_max * sizeof *search.ranges);
+    struct crn_mark without;
     struct crn_snap picture;
     if (search.ranges == NULL || live == NULL)
         return;
@@ -249,11 +282,29 @@ void crn_spares_find(struct crn_mark *mark)
     crn_mark_for_each(mark, live, block_search, &search);
     if (search.count == 0)
         return;
-    mark->spare_held = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->spare_held);
+    uint64_t *held = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->spare_held);
     mark->spares = crn_arena_alloc(&mark->arena, SPARES_MAX * sizeof *mark->spares);
-    if (mark->spare_held == NULL || mark->spares == NULL)
+    if (held == NULL || mark->spares == NULL)
         return;
-    if (flood_without(&search, &other, &picture))
-        held_collect(&search, &other);
-    crn_mark_free(&other);
+    mark->spare_held = held;
+    if (flood_without(&search, &without, &picture)) {
+        held_collect(&search, &without);
+        if (compare != NULL)
+            compare(mark, &without);
+    }
+    crn_mark_free(&without);
+}
+
+void crn_spares_compare(struct crn_mark *mark,
+                        void (*compare)(struct crn_mark *mark, const struct crn_mark *without))
+{
+    spares_look(mark, compare);
+}
+
+void crn_spares_find(struct crn_mark *mark)
+{
+    mark->spare_held = NULL;
+    mark->is_spare_judged = false; /* what was to be said of those is said */
+    mark->spare_count = 0;
+    spares_look(mark, NULL);
 }

@@ -7,7 +7,7 @@
  * (indirect).  What no continuation holds is lost: see lost.c.
  */
 #include "mark/leaks.h"
-#include "mark/slices.h"
+#include "mark/spare.h"
 
 #include <string.h>
 
@@ -42,7 +42,7 @@ static void results_find(struct crn_mark *mark)
 static bool is_sure(const struct crn_mark *mark, uint32_t index)
 {
     return mark->snap->coros[index].is_sure && !mark->coro_held[index] &&
-           !crn_coro_is_doubted(mark, index);
+           crn_coro_doubt(mark, index) == CRN_DOUBT_NONE;
 }
 
 /*
@@ -204,7 +204,7 @@ static void abandoned_blocks_enter(struct crn_leak_flood *flood)
 static bool frame_is_due(const struct crn_leak_flood *flood, size_t frame, crn_slot slot)
 {
     bool is_proven = flood->confidence == CRN_PROVEN;
-    bool is_doubted = crn_block_is_doubted(flood->mark, slot);
+    bool is_doubted = crn_block_doubt(flood->mark, slot) != CRN_DOUBT_NONE;
     switch (flood->mark->frame_fates[frame]) {
     case CRN_FRAME_ABANDONED:
         return flood->verdict == CRN_VERDICT_ABANDONED &&
@@ -252,10 +252,16 @@ static void coro_leaks_find(struct crn_leak_flood *flood, enum crn_verdict verdi
     flood->verdict = verdict;
     for (int confidence = CRN_LIKELY; confidence <= CRN_PROVEN; confidence++) {
         flood->confidence = (enum crn_confidence)confidence;
+        /* What spare memory may hold is no more than likely. */
+        bool is_open = verdict == CRN_VERDICT_ABANDONED && confidence == CRN_LIKELY;
+        if (is_open)
+            crn_spares_open(flood->mark);
         do {
             flood->has_held_more = false;
             coro_leaks_pass(flood);
         } while (flood->has_held_more);
+        if (is_open)
+            crn_spares_close(flood->mark);
     }
 }
 
@@ -298,6 +304,8 @@ enum crn_status crn_mark_run_again(struct crn_mark *mark, const struct crn_snap 
     enum crn_status status = crn_colours_build(mark);
     if (status == CRN_OK)
         status = crn_flood_live(mark);
+    if (status == CRN_OK && earlier == NULL)
+        crn_spares_judge(mark);
     struct crn_leak_flood flood = {
         .scan = {.mark = mark}, .mark = mark, .groups = &groups, .flood.user = &flood};
     if (status == CRN_OK && (!crn_groups_init(&groups, mark) ||
@@ -325,14 +333,6 @@ enum crn_status crn_mark_run_again(struct crn_mark *mark, const struct crn_snap 
         return CRN_ERR_NO_MEMORY;
     }
     return CRN_OK;
-}
-
-void crn_mark_free(struct crn_mark *mark)
-{
-    crn_arena_free_all(&mark->arena);
-    for (unsigned i = 0; i < CRN_COUNT_OF(mark->spans); i++)
-        crn_span_fini(&mark->spans[i]);
-    memset(mark, 0, sizeof *mark);
 }
 
 enum crn_verdict crn_mark_verdict(const struct crn_mark *mark, uintptr_t address, bool *is_direct)

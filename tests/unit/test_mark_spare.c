@@ -159,7 +159,7 @@ Test(spare, a_deque_has_elements_between_its_two_iterators)
         cr_assert(second.suspects[i].start != (uintptr_t)element);
 }
 
-Test(spare, a_coroutine_frame_is_lost_like_other_blocks)
+Test(spare, a_coroutine_frame_is_abandoned_at_once_and_not_said_twice)
 {
     static struct crn_snap_frame frame;
     static struct crn_cxx20_kind kind;
@@ -171,8 +171,68 @@ Test(spare, a_coroutine_frame_is_lost_like_other_blocks)
     maker.snap.frame_kinds = &kind;
     maker.snap.frame_kind_count = 1;
     first_mark();
+    cr_assert_eq(maker.mark.group_count, 1);
+    cr_assert(maker.mark.groups[0].verdict == CRN_VERDICT_ABANDONED &&
+              maker.mark.groups[0].confidence == CRN_LIKELY &&
+              maker.mark.groups[0].doubt == CRN_DOUBT_SPARE);
     release(buffer);
     second_mark();
-    cr_assert_eq(second.group_count, 1);
-    cr_assert_eq(second.groups[0].verdict, CRN_VERDICT_LOST);
+    cr_assert_eq(second.group_count, 0);
+}
+
+/* A suspended coroutine on a stack outside the heap that holds a block; answers that. */
+static uintptr_t *coro_with_block(char **stack)
+{
+    uintptr_t *held = block_of(64);
+    *stack = maker_memory(&maker, 4096);
+    maker_coro(&maker, CRN_CORO_SUSPENDED, *stack, 4096, *stack + 2048);
+    *(uintptr_t **)(*stack + 3072) = held;
+    return held;
+}
+
+Test(spare, a_coroutine_that_only_a_popped_element_names_is_likely_to_be_abandoned)
+{
+    char *stack;
+    uintptr_t *buffer = vector(2), *held = coro_with_block(&stack);
+    buffer[2] = (uintptr_t)stack + 2048;
+    maker_mark(&maker);
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
+    cr_assert_eq(maker.mark.groups[0].confidence, CRN_LIKELY);
+    cr_assert_eq(maker.mark.groups[0].doubt, CRN_DOUBT_SPARE);
+    cr_assert_eq(maker.mark.coros_in_state[CRN_CORO_ABANDONED], 1);
+}
+
+Test(spare, one_that_an_element_names_as_well_is_live)
+{
+    char *stack;
+    uintptr_t *buffer = vector(2), *held = coro_with_block(&stack);
+    buffer[1] = buffer[2] = (uintptr_t)stack + 2048;
+    maker_mark(&maker);
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+    cr_assert_eq(maker.mark.coros_in_state[CRN_CORO_SUSPENDED], 1);
+}
+
+Test(spare, what_may_be_a_ring_holds_its_coroutines)
+{
+    char *stack;
+    uintptr_t *buffer = vector(2), *held = coro_with_block(&stack);
+    uintptr_t *words = (uintptr_t *)maker.roots[0].start;
+    buffer[2] = (uintptr_t)stack + 2048;
+    words[3] = 5; /* elements */
+    maker_mark(&maker);
+    assert_verdict(&maker, held, CRN_VERDICT_LIVE);
+}
+
+Test(spare, of_such_a_coroutine_only_what_it_holds_is_a_leak)
+{
+    char *stack;
+    uintptr_t *buffer = vector(2), *held = coro_with_block(&stack), *other = block_of(64);
+    buffer[2] = (uintptr_t)stack + 2048;
+    buffer[3] = (uintptr_t)other;
+    maker_mark(&maker);
+    assert_verdict(&maker, held, CRN_VERDICT_ABANDONED);
+    assert_verdict(&maker, other, CRN_VERDICT_LIVE);
+    crn_spares_find(&maker.mark);
+    cr_assert(crn_spare_is_judged(&(struct crn_mark){.earlier = &maker.mark}, (uintptr_t)other));
+    cr_assert(!crn_spare_is_judged(&(struct crn_mark){.earlier = &maker.mark}, (uintptr_t)held));
 }
