@@ -7,6 +7,7 @@
  * gets it.
  */
 #include "shim/places.h"
+#include "shim/aio.h"
 #include "shim/sandbox.h"
 #include "shim/state.h"
 #include "shim/triggers.h"
@@ -34,9 +35,10 @@ enum { CLOSE_RANGE_CLOEXEC_ = 4 };
 
 /* What the program is about to leave. */
 enum leaving {
-    LEAVES_USER = 1,  /* files of /proc/self may be another user's from now on */
-    LEAVES_ROOT = 2,  /* /proc may be out of sight */
-    LEAVES_FILES = 3, /* no file may be opened */
+    LEAVES_USER = 1,    /* files of /proc/self may be another user's from now on */
+    LEAVES_ROOT = 2,    /* /proc may be out of sight */
+    LEAVES_FILES = 3,   /* no file may be opened */
+    LEAVES_NOTHING = 4, /* another part of the shim wants to know */
 };
 
 static bool is_watched(void)
@@ -285,16 +287,18 @@ CRN_EXPORT CRN_REALIGNED void closefrom(int from)
 
 /* The calls of syscall(2) that concern us; the rest go on without a look. */
 __attribute__((visibility("hidden"))) const unsigned char crn_syscall_marks[512] = {
-    [SYS_setuid] = LEAVES_USER,     [SYS_setgid] = LEAVES_USER,
-    [SYS_setreuid] = LEAVES_USER,   [SYS_setregid] = LEAVES_USER,
-    [SYS_setresuid] = LEAVES_USER,  [SYS_setresgid] = LEAVES_USER,
-    [SYS_setfsuid] = LEAVES_USER,   [SYS_setfsgid] = LEAVES_USER,
-    [SYS_chroot] = LEAVES_ROOT,     [SYS_pivot_root] = LEAVES_ROOT,
-    [SYS_unshare] = LEAVES_ROOT,    [SYS_setns] = LEAVES_ROOT,
-    [SYS_umount2] = LEAVES_ROOT,    [SYS_mount] = LEAVES_ROOT,
-    [SYS_setrlimit] = LEAVES_FILES, [SYS_prlimit64] = LEAVES_FILES,
-    [SYS_prctl] = LEAVES_FILES,     [SYS_seccomp] = LEAVES_FILES,
-    [SYS_close] = LEAVES_FILES,     [SYS_close_range] = LEAVES_FILES,
+    [SYS_setuid] = LEAVES_USER,       [SYS_setgid] = LEAVES_USER,
+    [SYS_setreuid] = LEAVES_USER,     [SYS_setregid] = LEAVES_USER,
+    [SYS_setresuid] = LEAVES_USER,    [SYS_setresgid] = LEAVES_USER,
+    [SYS_setfsuid] = LEAVES_USER,     [SYS_setfsgid] = LEAVES_USER,
+    [SYS_chroot] = LEAVES_ROOT,       [SYS_pivot_root] = LEAVES_ROOT,
+    [SYS_unshare] = LEAVES_ROOT,      [SYS_setns] = LEAVES_ROOT,
+    [SYS_umount2] = LEAVES_ROOT,      [SYS_mount] = LEAVES_ROOT,
+    [SYS_setrlimit] = LEAVES_FILES,   [SYS_prlimit64] = LEAVES_FILES,
+    [SYS_prctl] = LEAVES_FILES,       [SYS_seccomp] = LEAVES_FILES,
+    [SYS_close] = LEAVES_FILES,       [SYS_close_range] = LEAVES_FILES,
+    [SYS_io_setup] = LEAVES_NOTHING,  [SYS_io_destroy] = LEAVES_NOTHING,
+    [SYS_io_submit] = LEAVES_NOTHING,
 };
 
 /* Makes a call by which something is left; answers as syscall(2) does. */
@@ -338,6 +342,11 @@ bool crn_note_syscall(struct crn_syscall_arguments *call)
     case SYS_close_range:
         call->words[0] =
             libc_result(range_close((unsigned)words[1], (unsigned)words[2], (int)words[3]));
+        return true;
+    case SYS_io_setup:
+    case SYS_io_destroy:
+    case SYS_io_submit:
+        call->words[0] = libc_result(crn_aio_call(words));
         return true;
     default:
         call->words[0] = leaving_call(words, crn_syscall_marks[words[0]]);

@@ -12,6 +12,7 @@
 #include "coro/probe.h"
 #include "mark/slices.h"
 #include "mark/spare.h"
+#include "snap/aio.h"
 #include "snap/narrow.h"
 #include "snap/take.h"
 
@@ -142,8 +143,9 @@ static void gone_say(void)
 }
 
 /* The registries must stand still, too, and what malloc may be changing; in this order. */
-static struct crn_lock *const registries[] = {&crn_coros.lock, &crn_probes.lock, &crn_scopes.lock,
-                                              &crn_heap.outside.lock, &crn_heap.extents.lock};
+static struct crn_lock *const registries[] = {&crn_coros.lock,        &crn_probes.lock,
+                                              &crn_scopes.lock,       &crn_heap.outside.lock,
+                                              &crn_heap.extents.lock, &crn_aio.lock};
 
 _Static_assert(CRN_COUNT_OF(registries) == CRN_CHECK_REGISTRIES, "check.h tells how many");
 
@@ -173,6 +175,7 @@ void crn_check_locks_forget(void)
         crn_lock_init(registries[i]);
     crn_lock_init(&one_at_a_time);
     crn_births_after_fork(&crn_heap);
+    crn_aio_after_fork();
 }
 
 void crn_check_judge(struct crn_check *check, const struct crn_stopped_list *stopped,

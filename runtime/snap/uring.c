@@ -17,6 +17,7 @@
  * completions while it is mapped, so without a mapping it holds nothing.
  */
 #include "snap/kernel.h"
+#include "snap/aio.h"
 #include "snap/borrow.h"
 #include "base/sys.h"
 
@@ -236,9 +237,10 @@ static size_t piece_words(struct crn_snap_builder *builder, const struct crn_rin
     size_t bytes = piece->end - piece->start;
     struct crn_uring_counts counts;
     if (piece->is_aio) {
-        /* What is in flight is not in the ring, nor how many there are. */
-        crn_build_unknown_holder(builder, "a request of io_submit(2)");
-        return crn_aio_events(start, bytes, words, room);
+        size_t count = crn_aio_events(start, bytes, words, room);
+        if (builder->snap->is_torn || !crn_aio_words(piece->start, words, room, &count))
+            crn_build_unknown_holder(builder, "a request of io_submit(2)");
+        return count;
     }
     if (piece->is_entries)
         return crn_uring_entries(start, bytes, words, room);
