@@ -18,7 +18,7 @@
  * words and each module in an arena.
  */
 #include "base/vm.h"
-#include "coro/code.h"
+#include "code/code.h"
 
 /* A coroutine function, and where in it frames are suspended. */
 struct crn_cxx20_kind {

@@ -20,7 +20,7 @@
  *
  * and at the final suspension point resume says so by movq $0,(frame).
  */
-#include "coro/code.h"
+#include "code/code.h"
 #include "stack/rules.h"
 
 /* Whether a function of the program starts exactly at `address`. */

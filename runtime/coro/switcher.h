@@ -17,7 +17,7 @@
  * it and returns is half a switch, like setjmp.
  */
 #include "base/words.h"
-#include "coro/code.h"
+#include "code/code.h"
 
 enum { CRN_SWITCHER_NO_BP = INT16_MIN };
 

@@ -6,7 +6,7 @@
  * crn_snap_take fills it from the live process while every other thread stands still; tests fill
  * it by hand.  Marking reads nothing else but the memory that the picture points to.
  */
-#include "coro/code.h"
+#include "code/code.h"
 #include "coro/cxx20.h"
 #include "coro/announced.h"
 #include "base/vm.h"
