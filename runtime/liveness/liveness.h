@@ -94,19 +94,19 @@ struct crn_liveness_answer {
     uintptr_t written_at; /* the instruction that writes it next (READ: that reads it); 0: none */
 };
 
-/* What one check knows of functions.  Zeroed memory is not one: crn_liveness_init. */
-struct crn_liveness;
+/* What one check knows of functions. */
+struct crn_liveness_engine;
 
 /*
  * Makes an engine that reads code inside `code`, which must stay as it is until the engine is
  * destroyed.  Its memory is its own, 64 MiB at most.  NULL: no memory.  Not thread safe; needs
  * 32 KiB of stack; takes no lock and calls nothing of the program's.
  */
-struct crn_liveness *crn_liveness_create(const struct crn_code *code);
-void crn_liveness_destroy(struct crn_liveness *liveness);
+struct crn_liveness_engine *crn_liveness_create(const struct crn_code *code);
+void crn_liveness_destroy(struct crn_liveness_engine *engine);
 
-/* Answers a question.  `liveness` as from crn_liveness_create. */
-struct crn_liveness_answer crn_liveness_ask(struct crn_liveness *liveness,
+/* Answers a question.  `engine` as from crn_liveness_create. */
+struct crn_liveness_answer crn_liveness_ask(struct crn_liveness_engine *engine,
                                             const struct crn_liveness_question *question);
 
 /*
