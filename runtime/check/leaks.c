@@ -102,6 +102,15 @@ const char *crn_group_why(const struct crn_mark *mark, const struct crn_group *g
     }
 }
 
+static const char *spare_name(const struct crn_mark *mark)
+{
+    if (!mark->has_rosters)
+        return "spare memory of a container";
+    return mark->has_spares
+               ? "spare memory of a container, or a list that asio keeps of all there are,"
+               : "a list that asio keeps of all there are";
+}
+
 /* Where somebody may hold memory and does not tell, the reason says who. */
 static const char *why_text(const struct crn_mark *mark, const struct crn_group *group, char *text,
                             size_t text_bytes)
@@ -114,7 +123,7 @@ static const char *why_text(const struct crn_mark *mark, const struct crn_group 
     if (holder == NULL && group->doubt == CRN_DOUBT_ODD)
         holder = "a pointer at an odd address of live memory";
     if (holder == NULL && group->doubt == CRN_DOUBT_SPARE)
-        holder = "spare memory of a container";
+        holder = spare_name(mark);
     if (holder == NULL)
         return crn_group_why(mark, group);
     __builtin_snprintf(text, text_bytes, "%s, but %s may hold it", why, holder);

@@ -115,6 +115,7 @@ struct crn_mark {
     uint64_t
         *spare_held; /* bits by slot, of all that those lead to; NULL: not looked for, or none */
     bool is_spare_judged;           /* coroutines that only spare memory leads to are abandoned */
+    bool has_spares, has_rosters;   /* what that was: containers\', asio\'s (rosters.h) */
     const struct crn_mark *earlier; /* the mark before this one; NULL: this is the first */
     uint64_t line;     /* where there was one: blocks born from here on are judged in any case, */
     uint64_t *bereft;  /* bits by slot: and these older ones */

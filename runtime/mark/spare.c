@@ -11,6 +11,7 @@
  * so).
  */
 #include "mark/spare.h"
+#include "mark/rosters.h"
 #include "base/sort.h"
 
 #include <string.h>
@@ -38,6 +39,9 @@ struct search {
     size_t count, ranges_max;
     size_t bytes_left; /* of heap to read */
     bool is_for_coros; /* leave out what may be a ring */
+    struct crn_rosters *rosters; /* NULL: they do not matter */
+    struct crn_target keeper;    /* of the roster that is looked at */
+    size_t roster_words;
 };
 
 static bool is_live(const struct crn_mark *mark, crn_slot slot)
@@ -175,6 +179,23 @@ static void nothing_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addre
     (void)address;
 }
 
+static bool roster_word(uintptr_t address, void *user)
+{
+    struct search *search = user;
+    range_add(search, address, address + 8, search->keeper.start, search->keeper);
+    return search->count < search->ranges_max;
+}
+
+/* Adds the words of the roster that a block keeps. */
+static void rosters_look(struct search *search, struct crn_target block)
+{
+    size_t count = search->count;
+    search->keeper = block;
+    if (!crn_roster_links(search->rosters, block.start, block.bytes, roster_word, search))
+        search->count = count;
+    search->roster_words += search->count - count;
+}
+
 static void block_search(struct crn_target block, void *user)
 {
     struct search *search = user;
@@ -182,6 +203,8 @@ static void block_search(struct crn_target block, void *user)
         return;
     search->bytes_left -= block.bytes;
     crn_scan_block(&search->scan, block.start, block.bytes);
+    if (search->rosters != NULL)
+        rosters_look(search, block);
 }
 
 static bool range_less(const void *a, const void *b)
@@ -271,6 +294,8 @@ static void spares_look(struct crn_mark *mark,
     search.ranges = crn_arena_alloc(&mark->arena, search.ranges_max * sizeof *search.ranges);
     struct crn_mark without;
     struct crn_snap picture;
+    if (search.is_for_coros)
+        search.rosters = crn_arena_alloc(&mark->arena, sizeof *search.rosters);
     if (search.ranges == NULL || live == NULL)
         return;
     for (size_t i = 0; i < snap->root_count; i++)
@@ -282,6 +307,8 @@ static void spares_look(struct crn_mark *mark,
     crn_mark_for_each(mark, live, block_search, &search);
     if (search.count == 0)
         return;
+    mark->has_spares = search.count > search.roster_words;
+    mark->has_rosters = search.roster_words > 0;
     uint64_t *held = crn_arena_alloc(&mark->arena, mark->bit_words * sizeof *mark->spare_held);
     mark->spares = crn_arena_alloc(&mark->arena, SPARES_MAX * sizeof *mark->spares);
     if (held == NULL || mark->spares == NULL)
