@@ -10,11 +10,12 @@
 static const struct kind {
     const char *name; /* of the class, as it is mangled, with the length before it */
     uint16_t head, next, previous;
+    uint16_t vector; /* where it keeps one; 0: nowhere */
 } kinds[] = {
-    {"15channel_service", 80, 32, 40},
-    {"23strand_executor_service", 1632, 48, 56},
-    {"13epoll_reactor", 200, 24, 32},
-    {"22deadline_timer_service", 56, 24, 32},
+    {"15channel_service", 80, 32, 40, 0},
+    {"23strand_executor_service", 1632, 48, 56, 0},
+    {"13epoll_reactor", 200, 24, 32, 0},
+    {"22deadline_timer_service", 56, 24, 32, 64}, /* its heap of timers */
 };
 static const char SPACE[] = "4asio";
 
@@ -70,19 +71,36 @@ static bool word_read(uintptr_t at, uintptr_t *word)
     return at % sizeof *word == 0 && crn_memory_read(word, at, sizeof *word);
 }
 
+/* The kind of service that a block is; NULL: none. */
+static const struct kind *service_find(struct crn_rosters *rosters, uintptr_t start, size_t bytes)
+{
+    uintptr_t table;
+    if (bytes < LEAST_BYTES || bytes > MOST_BYTES)
+        return NULL;
+    memcpy(&table, (const void *)start, sizeof table);
+    if (table % sizeof table != 0 || table < CRN_PAGE_BYTES || table > CRN_ADDRESS_MASK)
+        return NULL;
+    uint8_t number = kind_get(rosters, table);
+    return number != 0 && kinds[number - 1].head + sizeof table <= bytes ? &kinds[number - 1]
+                                                                         : NULL;
+}
+
+uintptr_t crn_roster_vector(struct crn_rosters *rosters, uintptr_t start, size_t bytes)
+{
+    const size_t vector_bytes = 3 * sizeof(uintptr_t);
+    const struct kind *kind = service_find(rosters, start, bytes);
+    return kind != NULL && kind->vector != 0 && kind->vector + vector_bytes <= bytes
+               ? start + kind->vector
+               : 0;
+}
+
 bool crn_roster_links(struct crn_rosters *rosters, uintptr_t start, size_t bytes,
                       bool (*link)(uintptr_t address, void *user), void *user)
 {
-    uintptr_t table, node, previous = 0, word;
-    if (bytes < LEAST_BYTES || bytes > MOST_BYTES)
+    uintptr_t node, previous = 0, word;
+    const struct kind *kind = service_find(rosters, start, bytes);
+    if (kind == NULL)
         return true;
-    memcpy(&table, (const void *)start, sizeof table);
-    if (table % sizeof table != 0 || table < CRN_PAGE_BYTES || table > CRN_ADDRESS_MASK)
-        return true;
-    uint8_t number = kind_get(rosters, table);
-    if (number == 0 || kinds[number - 1].head + sizeof node > bytes)
-        return true;
-    const struct kind *kind = &kinds[number - 1];
     if (!word_read(start + kind->head, &node) || !link(start + kind->head, user))
         return false;
     for (unsigned i = 0; node != 0; i++) {

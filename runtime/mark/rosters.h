@@ -33,4 +33,7 @@ struct crn_rosters {
 bool crn_roster_links(struct crn_rosters *rosters, uintptr_t start, size_t bytes,
                       bool (*link)(uintptr_t address, void *user), void *user);
 
+/* Where a block keeps a vector that is known to be one, by its class; 0: nowhere. */
+uintptr_t crn_roster_vector(struct crn_rosters *rosters, uintptr_t start, size_t bytes);
+
 #endif

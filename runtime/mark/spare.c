@@ -132,6 +132,29 @@ static bool may_be_count(uintptr_t word, uintptr_t bytes)
     return word != 0 && word <= bytes;
 }
 
+/*
+ * Whether three words may name two neighbouring blocks, one of them twice: the head, a cursor and
+ * the tail of a list.
+ */
+static bool may_be_list(const struct crn_mark *mark, const uintptr_t *words)
+{
+    struct crn_target next;
+    return (words[1] == words[0] || words[1] == words[2]) &&
+           crn_target_find(mark, words[2], &next) && next.start == words[2];
+}
+
+/*
+ * Adds what of a vector does not count for a coroutine.  Where its buffer ends, the next block may
+ * begin: who points there does not mean that one.
+ */
+static void vector_add(struct search *search, uintptr_t at, const uintptr_t *words,
+                       struct crn_target buffer, bool may_be_ring)
+{
+    if (!may_be_ring)
+        range_add(search, words[1], words[2], at, buffer);
+    range_add(search, words[1] == words[2] ? at + 8 : at + 16, at + 24, at, buffer);
+}
+
 /* Three words or more, and the one before them; those that may not be read are 0. */
 static void words_look(struct search *search, uintptr_t at, uintptr_t before,
                        const uintptr_t *words)
@@ -146,14 +169,12 @@ static void words_look(struct search *search, uintptr_t at, uintptr_t before,
     } else if (words[1] - words[0] <= words[2] - words[0] &&
                words[3] - words[0] > words[2] - words[0] &&
                is_buffer(search->mark, words[0], words[2], &buffer)) {
-        bool is_ring = search->is_for_coros && (may_be_count(before, words[2] - words[0]) ||
-                                                may_be_count(words[3], words[2] - words[0]));
-        if (!is_ring)
+        if (!search->is_for_coros)
             range_add(search, words[1], words[2], at, buffer);
-        /* Where a buffer ends, the next block may begin: who points there does not mean that one.
-         */
-        if (search->is_for_coros)
-            range_add(search, words[1] == words[2] ? at + 8 : at + 16, at + 24, at, buffer);
+        else if (!may_be_list(search->mark, words))
+            vector_add(search, at, words, buffer,
+                       may_be_count(before, words[2] - words[0]) ||
+                           may_be_count(words[3], words[2] - words[0]));
     }
 }
 
@@ -191,9 +212,20 @@ static void rosters_look(struct search *search, struct crn_target block)
 {
     size_t count = search->count;
     search->keeper = block;
-    if (!crn_roster_links(search->rosters, block.start, block.bytes, roster_word, search))
+    if (!crn_roster_links(search->rosters, block.start, block.bytes, roster_word, search)) {
         search->count = count;
+        return;
+    }
     search->roster_words += search->count - count;
+    uintptr_t words[VECTOR_WORDS],
+        at = crn_roster_vector(search->rosters, block.start, block.bytes);
+    struct crn_target buffer;
+    if (at == 0)
+        return;
+    memcpy(words, (const void *)at, sizeof words);
+    if (words[1] - words[0] <= words[2] - words[0] &&
+        is_buffer(search->mark, words[0], words[2], &buffer))
+        vector_add(search, at, words, buffer, false);
 }
 
 static void block_search(struct crn_target block, void *user)

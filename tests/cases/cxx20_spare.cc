@@ -4,8 +4,9 @@
  * behind the end, so the coroutine is abandoned.  That this is a vector is a guess: likely.
  *
  * In the twin the handle is an element.  A ring whose begin, head and limit look the same, with a
- * count beside them, holds the coroutine: its elements begin at the second pointer.  A block that
- * only spare memory holds, and no coroutine, stays live while the vector is there.
+ * count beside them, holds the coroutine: its elements begin at the second pointer.  So does a list
+ * whose head, cursor and tail are two blocks that lie side by side.  A block that only spare memory
+ * holds, and no coroutine, stays live while the vector is there.
  *
  * RUN:    coroner run --format=json --output=report.json $CASE
  * EXPECT: abandoned  blocks=1 bytes=4096 allocated_in=make_request mechanism=c++20 confidence=likely
@@ -23,6 +24,11 @@
  * EXPECT: summary    coroutines.suspended=1
  * EXPECT: exit       status=0
  *
+ * RUN:    coroner run --format=json --output=report.json $CASE list
+ * EXPECT: none
+ * EXPECT: summary    coroutines.suspended=1
+ * EXPECT: exit       status=0
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE block
  * EXPECT: none
  * EXPECT: exit       status=0
@@ -36,7 +42,18 @@ struct ring {
     size_t count;
 };
 
+struct node {
+    struct node *next;
+    void *element;
+    char more[48];
+};
+
+struct list {
+    struct node *head, *cursor, *tail;
+};
+
 GLOBAL std::vector<void *> *queue;
+GLOBAL struct list *list;
 GLOBAL struct ring *ring;
 static std::coroutine_handle<> place;
 
@@ -66,6 +83,30 @@ NOINLINE static void ring_fill(void *element)
     ring->count = 1;
 }
 
+/* Of many nodes two that are neighbours. */
+NOINLINE static void list_fill(void *element)
+{
+    enum { NODES = 200 };
+    static struct node *nodes[NODES];
+    list = new struct list();
+    for (int i = 0; i < NODES; i++)
+        nodes[i] = new node();
+    for (int i = 0; i < NODES && list->head == nullptr; i++)
+        for (int k = 0; k < NODES; k++)
+            if (nodes[i] + 1 == nodes[k]) {
+                *list = {nodes[i], nodes[i], nodes[k]};
+                break;
+            }
+    REQUIRE(list->head != nullptr);
+    for (int i = 0; i < NODES; i++) {
+        if (nodes[i] != list->head && nodes[i] != list->tail)
+            delete nodes[i];
+        nodes[i] = nullptr;
+    }
+    list->head->next = list->tail;
+    list->tail->element = element;
+}
+
 NOINLINE static void queue_fill(char **argv)
 {
     queue = new std::vector<void *>;
@@ -80,6 +121,8 @@ int main(int, char **argv)
 {
     if (said(argv, "ring"))
         ring_fill(coroutine_make_and_park());
+    else if (said(argv, "list"))
+        list_fill(coroutine_make_and_park());
     else
         queue_fill(argv);
     wipe();
