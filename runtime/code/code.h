@@ -11,12 +11,12 @@ struct crn_code {
     size_t count;
 };
 
-/* Whether `bytes` of code lie at `address`. */
-CRN_INLINE bool crn_code_holds(const struct crn_code *code, uintptr_t address, size_t bytes)
+/* How many bytes of code lie from `address` on. */
+CRN_INLINE size_t crn_code_bytes_from(const struct crn_code *code, uintptr_t address)
 {
     size_t low = 0, high = code->count;
     if (high == 0 || address < code->ranges[0].start || address >= code->ranges[high - 1].end)
-        return false;
+        return 0;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
         if (code->ranges[middle].start <= address)
@@ -24,7 +24,14 @@ CRN_INLINE bool crn_code_holds(const struct crn_code *code, uintptr_t address, s
         else
             high = middle;
     }
-    return address < code->ranges[low].end && bytes <= code->ranges[low].end - address;
+    return address < code->ranges[low].end ? code->ranges[low].end - address : 0;
+}
+
+/* Whether `bytes` of code lie at `address`; never so for an address outside all code. */
+CRN_INLINE bool crn_code_holds(const struct crn_code *code, uintptr_t address, size_t bytes)
+{
+    size_t there = crn_code_bytes_from(code, address);
+    return there != 0 && bytes <= there;
 }
 
 #endif

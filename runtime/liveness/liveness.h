@@ -21,7 +21,8 @@
  *
  * Whatever is not known for certain is CRN_LIVENESS_UNKNOWN, and an unknown place is live.
  */
-#include "code/code.h"
+#include "code/decode.h"
+#include "stack/rules.h"
 
 enum crn_liveness { CRN_LIVENESS_UNKNOWN, CRN_LIVENESS_READ, CRN_LIVENESS_DEAD };
 
@@ -48,27 +49,6 @@ enum crn_liveness_reason {
     CRN_REASON_CONVENTION,    /* a register that calls may or may not change */
     CRN_REASON_NO_MEMORY,
     CRN_REASON_COUNT,
-};
-
-/* Registers by their number in machine code. */
-enum crn_register {
-    CRN_RAX,
-    CRN_RCX,
-    CRN_RDX,
-    CRN_RBX,
-    CRN_RSP,
-    CRN_RBP,
-    CRN_RSI,
-    CRN_RDI,
-    CRN_R8,
-    CRN_R9,
-    CRN_R10,
-    CRN_R11,
-    CRN_R12,
-    CRN_R13,
-    CRN_R14,
-    CRN_R15,
-    CRN_REGISTERS,
 };
 
 enum crn_place_kind {
@@ -111,13 +91,8 @@ struct crn_liveness_answer crn_liveness_ask(struct crn_liveness_engine *engine,
 
 /*
  * Whether the function has saved its caller's value of a callee-saved register when it stands at
- * `pc`; then `*offset` is where, in bytes from the frame's CFA.  By unwind information.
+ * `pc`; then `*offset` is where, in bytes from the frame's CFA.  `reg` is an enum crn_register.
  */
-enum crn_saved {
-    CRN_SAVED_UNKNOWN, /* unwind information does not tell, or not in a way we read */
-    CRN_SAVED_NOT,     /* the register is still the caller's */
-    CRN_SAVED_AT,      /* it is the function's own, and the caller's value lies at *offset */
-};
 enum crn_saved crn_liveness_saves(uintptr_t pc, bool is_return_address, unsigned reg,
                                   int64_t *offset);
 

@@ -2,8 +2,9 @@
  * Compiles DWARF call frame information into a crn_rule.
  *
  * The sources: .eh_frame and its search table .eh_frame_hdr ("Linux Standard Base Core
- * Specification", Exception Frames), call frame instructions (DWARF 5, section 6.4).  Only what a
- * caller's rsp, rbp and pc need is followed: columns 7 (rsp), 6 (rbp) and 16 (return address).
+ * Specification", Exception Frames), call frame instructions (DWARF 5, section 6.4).  Followed are
+ * the CFA, and the columns of the registers that calls keep and of the return address (16): a
+ * caller's rsp, rbp and pc need three of them, the others tell where a function saved them.
  *
  * glibc's _dl_find_object finds the module without a lock and in a signal handler.  Unwind
  * information is trusted to be well formed inside its own record; each read is bounded by it.
@@ -13,8 +14,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
-enum { REG_RBP = 6, REG_RSP = 7, REG_RA = 16 };
-enum { STATES_MAX = 8 };
+enum { REG_RBX = 3, REG_RBP = 6, REG_RSP = 7, REG_R12 = 12, REG_RA = 16 };
+enum { STATES_MAX = 8, NO_LSDA = 0xff };
 
 struct reader {
     const uint8_t *at, *end;
@@ -108,6 +109,7 @@ struct cie {
     uint64_t code_align;
     int64_t data_align;
     uint8_t pointer_encoding;
+    uint8_t lsda_encoding; /* NO_LSDA: its functions have none */
     bool is_signal, has_augmentation;
 };
 
@@ -122,6 +124,7 @@ static bool cie_read(const uint8_t *start, struct cie *cie)
         return false;
     reader.at += strlen(augmentation) + 1;
     memset(cie, 0, sizeof *cie);
+    cie->lsda_encoding = NO_LSDA;
     cie->code_align = uleb_read(&reader);
     cie->data_align = sleb_read(&reader);
     uint64_t return_register = version == 1 ? bytes_read(&reader, 1) : uleb_read(&reader);
@@ -138,7 +141,7 @@ static bool cie_read(const uint8_t *start, struct cie *cie)
                 uint8_t encoding = (uint8_t)bytes_read(&reader, 1);
                 encoded_read(&reader, encoding & 0x0f, 0);
             } else if (*letter == 'L') {
-                bytes_read(&reader, 1);
+                cie->lsda_encoding = (uint8_t)bytes_read(&reader, 1);
             } else if (*letter == 'S') {
                 cie->is_signal = true;
             }
@@ -159,8 +162,10 @@ struct state {
     uint64_t cfa_register;
     int64_t cfa_offset;
     enum { CFA_REGISTER, CFA_RBP_DEREF, CFA_OTHER, CFA_ELSEWHERE } cfa;
-    enum column rbp, ra;
-    int64_t rbp_offset, ra_offset;
+    struct {
+        enum column how;
+        int64_t offset;
+    } rbp, ra, rbx, high[4]; /* high: r12 .. r15 */
 };
 
 /* Understands the one shape gcc emits: DW_OP_breg6 n [DW_OP_deref]. */
@@ -197,20 +202,30 @@ static bool uses_other_registers(struct reader expression)
 static void column_set(struct state *state, uint64_t column, enum column how, int64_t offset)
 {
     if (column == REG_RBP) {
-        state->rbp = how;
-        state->rbp_offset = offset;
+        state->rbp.how = how;
+        state->rbp.offset = offset;
     } else if (column == REG_RA) {
-        state->ra = how;
-        state->ra_offset = offset;
+        state->ra.how = how;
+        state->ra.offset = offset;
+    } else if (column == REG_RBX) {
+        state->rbx.how = how;
+        state->rbx.offset = offset;
+    } else if (column >= REG_R12 && column < REG_RA) {
+        state->high[column - REG_R12].how = how;
+        state->high[column - REG_R12].offset = offset;
     }
 }
 
 static void column_restore(struct state *state, const struct state *initial, uint64_t column)
 {
     if (column == REG_RBP)
-        column_set(state, column, initial->rbp, initial->rbp_offset);
-    else
-        column_set(state, column, initial->ra, initial->ra_offset);
+        state->rbp = initial->rbp;
+    else if (column == REG_RA)
+        state->ra = initial->ra;
+    else if (column == REG_RBX)
+        state->rbx = initial->rbx;
+    else if (column >= REG_R12 && column < REG_RA)
+        state->high[column - REG_R12] = initial->high[column - REG_R12];
 }
 
 static struct reader block_read(struct reader *reader)
@@ -379,7 +394,7 @@ static const uint8_t *fde_find(const uint8_t *header, uintptr_t address)
 static struct crn_rule rule_from(const struct state *state)
 {
     struct crn_rule rule = {CRN_RULE_OTHER, CRN_RBP_SAME, 0, 0};
-    if (state->ra == COLUMN_UNDEFINED) {
+    if (state->ra.how == COLUMN_UNDEFINED) {
         rule.kind = CRN_RULE_END;
         return rule;
     }
@@ -389,19 +404,19 @@ static struct crn_rule rule_from(const struct state *state)
         rule.kind = CRN_RULE_ELSEWHERE;
         return rule;
     }
-    if (state->ra != COLUMN_OFFSET || state->ra_offset != -8 ||
+    if (state->ra.how != COLUMN_OFFSET || state->ra.offset != -8 ||
         state->cfa_offset != (int32_t)state->cfa_offset)
         return rule;
-    switch (state->rbp) {
+    switch (state->rbp.how) {
     case COLUMN_SAME:
     case COLUMN_UNDEFINED:
         break;
     case COLUMN_OFFSET:
     case COLUMN_BREG_RBP:
-        if (state->rbp_offset != (int16_t)state->rbp_offset)
+        if (state->rbp.offset != (int16_t)state->rbp.offset)
             return rule;
-        rule.rbp = state->rbp == COLUMN_OFFSET ? CRN_RBP_AT_CFA : CRN_RBP_AT_RBP;
-        rule.rbp_offset = (int16_t)state->rbp_offset;
+        rule.rbp = state->rbp.how == COLUMN_OFFSET ? CRN_RBP_AT_CFA : CRN_RBP_AT_RBP;
+        rule.rbp_offset = (int16_t)state->rbp.offset;
         break;
     case COLUMN_OTHER:
         return rule;
@@ -428,6 +443,7 @@ struct fde {
     struct reader instructions;
     struct cie cie;
     uintptr_t start, length;
+    uintptr_t lsda; /* language specific data, which tell where exceptions land; 0: none */
 };
 
 static bool fde_read(const uint8_t *record, struct fde *fde)
@@ -437,11 +453,21 @@ static bool fde_read(const uint8_t *record, struct fde *fde)
     uint64_t distance = bytes_read(&reader, 4);
     if (reader.failed || distance == 0 || !cie_read(cie_field - distance, &fde->cie))
         return false;
+    fde->lsda = 0;
     fde->start = encoded_read(&reader, fde->cie.pointer_encoding, 0);
     fde->length = encoded_read(&reader, fde->cie.pointer_encoding & 0x0f, 0);
     if (fde->cie.has_augmentation) {
         uint64_t skip = uleb_read(&reader);
-        reader.at += skip;
+        const uint8_t *behind = reader.at + skip;
+        const uint8_t *field = reader.at;
+        uint8_t encoding = fde->cie.lsda_encoding;
+        if (skip != 0 && encoding != NO_LSDA) {
+            /* A field of zero is none, whatever it is relative to. */
+            uintptr_t value = encoded_read(&reader, encoding & 0x0f, 0);
+            reader.at = field;
+            fde->lsda = value != 0 ? encoded_read(&reader, encoding & 0x7f, 0) : 0;
+        }
+        reader.at = behind;
     }
     fde->instructions = reader;
     return !reader.failed;
@@ -460,6 +486,53 @@ bool crn_function_find(uintptr_t address, struct crn_function *function)
                                       (uintptr_t)object.dlfo_map_start,
                                       (uintptr_t)object.dlfo_map_end};
     return true;
+}
+
+uintptr_t crn_function_lsda(uintptr_t address)
+{
+    struct dl_find_object object;
+    struct fde fde;
+    if (_dl_find_object((void *)address, &object) != 0 || object.dlfo_eh_frame == NULL)
+        return 0;
+    const uint8_t *record = fde_find(object.dlfo_eh_frame, address);
+    bool is_read = record != NULL && fde_read(record, &fde) && address >= fde.start &&
+                   address - fde.start < fde.length;
+    return is_read ? fde.lsda : 0;
+}
+
+/* Runs a function's instructions up to `address`. */
+static bool state_read(const struct fde *fde, uintptr_t address, struct state *state)
+{
+    *state = (struct state){REG_RSP, 8, CFA_REGISTER, {0}, {0}, {0}, {{0}}};
+    if (!instructions_run(fde->cie.instructions, &fde->cie, 0, UINTPTR_MAX, state, state))
+        return false;
+    struct state initial = *state;
+    return instructions_run(fde->instructions, &fde->cie, fde->start, address, state, &initial);
+}
+
+enum crn_saved crn_saved_at(uintptr_t address, unsigned column, int64_t *offset)
+{
+    struct dl_find_object object;
+    struct fde fde;
+    struct state state;
+    if (_dl_find_object((void *)address, &object) != 0 || object.dlfo_eh_frame == NULL)
+        return CRN_SAVED_UNKNOWN;
+    const uint8_t *record = fde_find(object.dlfo_eh_frame, address);
+    if (record == NULL || !fde_read(record, &fde) || address < fde.start ||
+        address - fde.start >= fde.length || fde.cie.is_signal ||
+        !state_read(&fde, address, &state))
+        return CRN_SAVED_UNKNOWN;
+    enum column how = column == REG_RBP                      ? state.rbp.how
+                      : column == REG_RBX                    ? state.rbx.how
+                      : column >= REG_R12 && column < REG_RA ? state.high[column - REG_R12].how
+                                                             : COLUMN_OTHER;
+    *offset = column == REG_RBP                      ? state.rbp.offset
+              : column == REG_RBX                    ? state.rbx.offset
+              : column >= REG_R12 && column < REG_RA ? state.high[column - REG_R12].offset
+                                                     : 0;
+    return how == COLUMN_OFFSET ? CRN_SAVED_AT
+           : how == COLUMN_SAME ? CRN_SAVED_NOT
+                                : CRN_SAVED_UNKNOWN;
 }
 
 struct crn_rule crn_rule_compile(uintptr_t address)
@@ -484,11 +557,6 @@ struct crn_rule crn_rule_compile(uintptr_t address)
         struct crn_rule signal = {CRN_RULE_SIGNAL, CRN_RBP_SAME, 0, 0};
         return is_sigreturn(fde.start) || is_sigreturn(fde.start + 1) ? signal : other;
     }
-    struct state state = {REG_RSP, 8, CFA_REGISTER, COLUMN_SAME, COLUMN_SAME, 0, 0};
-    if (!instructions_run(fde.cie.instructions, &fde.cie, 0, UINTPTR_MAX, &state, &state))
-        return other;
-    struct state initial = state;
-    if (!instructions_run(fde.instructions, &fde.cie, fde.start, address, &state, &initial))
-        return other;
-    return rule_from(&state);
+    struct state state;
+    return state_read(&fde, address, &state) ? rule_from(&state) : other;
 }

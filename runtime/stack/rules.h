@@ -63,6 +63,24 @@ struct crn_function {
 bool crn_function_find(uintptr_t address, struct crn_function *function);
 
 /*
+ * Where the function at `address` has exceptions land: the address of its language specific data,
+ * 0 where it has none.  Async-signal-safe.
+ */
+uintptr_t crn_function_lsda(uintptr_t address);
+
+/*
+ * Whether a function has saved its caller's value of a register that calls keep, when it is about
+ * to execute the instruction at `address`; `column` is the register's number in DWARF.  Then
+ * `*offset` is where, in bytes from the frame's CFA.  Async-signal-safe.
+ */
+enum crn_saved {
+    CRN_SAVED_UNKNOWN, /* unwind information does not tell, or not in a way we read */
+    CRN_SAVED_NOT,     /* the register is still the caller's */
+    CRN_SAVED_AT,      /* it is the function's own, and the caller's value lies at *offset */
+};
+enum crn_saved crn_saved_at(uintptr_t address, unsigned column, int64_t *offset);
+
+/*
  * Forgets all rules: code was unmapped, and its addresses may come again with other code.  Whoever
  * keeps rules of its own compares the epoch before it uses them.
  */
