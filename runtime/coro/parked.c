@@ -9,6 +9,12 @@ static bool is_in(struct crn_stack_bounds bounds, uintptr_t address)
            address % sizeof(uintptr_t) == 0;
 }
 
+/* Whether the upper bits of an address repeat the highest of the 48 that count. */
+static bool is_canonical(uintptr_t address)
+{
+    return (uintptr_t)((intptr_t)(address << 16) >> 16) == address;
+}
+
 /* The CFA of a frame whose caller crn_frame_step does not know; 0: not to be had. */
 static uintptr_t frame_end(const struct crn_frame *frame, struct crn_stack_bounds bounds)
 {
@@ -30,7 +36,9 @@ void crn_place_follow(const struct crn_code *code, struct crn_stack_bounds bound
     place->frames = 0;
     for (; place->frames < CRN_STACK_DEPTH_MAX; place->frames++) {
         if (inner != 0 && !crn_code_holds(code, frame.pc, 1)) {
-            place->quality = CRN_BASE_WEAK; /* some libraries put a marker where a caller should be */
+            /* Some libraries put a marker where a caller should be.  No address can look like one
+             * that is not canonical. */
+            place->quality = is_canonical(frame.pc) ? CRN_BASE_WEAK : CRN_BASE_PROPER;
             break;
         }
         if (inner != 0 && !crn_code_follows_call(code, frame.pc)) {

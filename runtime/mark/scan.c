@@ -178,7 +178,7 @@ static void first_run_note(uintptr_t start, uintptr_t end, void *user)
 
 /*
  * The owner's data lies at the low end, popped frames at the high end, and mostly there are pages
- * between that were never touched.
+ * between that were never touched.  Where there are none, the zone's end tells (snap/residue.c).
  */
 void crn_scan_zone(struct crn_scan *scan, uint32_t index)
 {
@@ -186,10 +186,10 @@ void crn_scan_zone(struct crn_scan *scan, uint32_t index)
     uintptr_t end = coro->zone_start;
     if (coro->zone_start == 0)
         return;
-    crn_pages_for_each(coro->zone_start, coro->body_start, false, first_run_note, &end);
+    crn_pages_for_each(coro->zone_start, coro->zone_end, false, first_run_note, &end);
     scan->step = step_get(scan, 8);
     scan->own_stack = index + 1;
-    range_read(scan, coro->zone_start, end < coro->body_start ? end : coro->body_start, false, false);
+    range_read(scan, coro->zone_start, end < coro->zone_end ? end : coro->zone_end, false, false);
     scan->own_stack = 0;
 }
 

@@ -23,7 +23,8 @@
 
 #include <string.h>
 
-enum { CACHE_ROWS = 1 << 12, SPARSE_FROM_BYTES = 256 * 1024, FRAMES_FOLLOWED_MOST = 1 << 25 };
+enum { CACHE_ROWS = 1 << 12, FRAMES_FOLLOWED_MOST = 1 << 25 };
+enum { SPARSE_FROM_BYTES = 16 * 1024 }; /* asking costs as much as to touch one page */
 
 struct cached {
     uintptr_t return_address;

@@ -32,7 +32,9 @@ struct crn_snap_coro {
     bool keeps_result;        /* completed: who holds its frame may yet read something of it */
     uintptr_t stack_start, stack_end; /* opaque */
     uintptr_t body_start, body_end;
-    uintptr_t zone_start; /* live: [zone_start, body_start) counts, too; 0: no such zone */
+    uintptr_t
+        zone_start; /* live: [zone_start, zone_end) counts, too, as far as it was touched from */
+    uintptr_t zone_end;               /* its start on; 0, 0: no such zone */
     uint32_t first_word, word_count;  /* in `words` */
     uint32_t created_node;
     uint64_t born; /* when it was first seen, a birth (heap/births.h); 0: not known */

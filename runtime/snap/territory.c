@@ -11,6 +11,7 @@
 #include "snap/build.h"
 #include "coro/boost.h"
 #include "coro/parked.h"
+#include "snap/residue.h"
 
 static struct crn_stack_bounds bounds_of(const struct crn_territory *territory)
 {
@@ -81,17 +82,18 @@ static void unknown_add(struct crn_snap_builder *builder, const struct crn_terri
 static void running_add(struct crn_snap_builder *builder, const struct crn_territory *territory,
                         uintptr_t low)
 {
-    uint32_t index = crn_build_coro(
-        builder, (struct crn_snap_coro){.id = territory->id,
-                                                .mechanism = CRN_MECHANISM_STACK,
-                                                .state = CRN_CORO_RUNNING,
-                                                .is_root = true,
-                                                .is_exact = true,
-                                                .stack_start = low,
-                                                .stack_end = territory->running_base,
-                                                .zone_start = low,
-                                                .body_start = territory->running_sp,
-                                                .body_end = territory->running_base});
+    uint32_t index =
+        crn_build_coro(builder, (struct crn_snap_coro){.id = territory->id,
+                                                       .mechanism = CRN_MECHANISM_STACK,
+                                                       .state = CRN_CORO_RUNNING,
+                                                       .is_root = true,
+                                                       .is_exact = true,
+                                                       .stack_start = low,
+                                                       .stack_end = territory->running_base,
+                                                       .zone_start = low,
+                                                       .zone_end = territory->running_sp,
+                                                       .body_start = territory->running_sp,
+                                                       .body_end = territory->running_base});
     if (index != UINT32_MAX)
         crn_build_opaque(builder,
                          (struct crn_opaque){low, territory->running_base, index, false, false});
@@ -165,12 +167,15 @@ static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_te
         .stack_end = extent.end,
         .body_start = place->sp,
         .body_end = extent.end,
-        .zone_start = has_zone && !is_told ? low : 0,
         .first_word = crn_build_words(builder, place->registers, has_registers ? 6 : 0),
         .word_count = has_registers ? 6 : 0,
         .created_node = created_node_of(territory, place->sp),
         .entry = territory->id != 0 && coro->entry != 0 ? coro->entry : place->entry,
     };
+    if (has_zone && !is_told && low < places[first].sp) {
+        row.zone_start = low;
+        row.zone_end = crn_residue_start(builder->snap, low, places[first].sp);
+    }
     row.stopped = (struct crn_frame){place->pc, place->frame_sp, place->bp, false};
     uint32_t index = crn_build_coro(builder, row);
     if (index == UINT32_MAX)
@@ -185,6 +190,20 @@ static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_te
             crn_build_opaque(builder, (struct crn_opaque){places[i].area_start, places[i].area_end,
                                                           index, true, true});
     return is_told || territory->has_floor ? extent.start : places[first].sp;
+}
+
+/*
+ * The base of the next coroutine below the places from `start` on: 0 when there is none.  A place
+ * with its base among the frames of this one is what those popped before, and so is one below them
+ * that nobody holds.
+ */
+static uintptr_t neighbour_base(const struct crn_place *places, size_t start)
+{
+    uintptr_t lowest = places[start].sp;
+    for (size_t i = start; i > 0; i--)
+        if (places[i - 1].base <= lowest && places[i - 1].is_held)
+            return places[i - 1].base;
+    return 0;
 }
 
 /* From the highest base down. */
@@ -202,7 +221,6 @@ void crn_build_territory(struct crn_snap_builder *builder, const struct crn_terr
         unknown_add(builder, territory);
         return;
     }
-    bool is_single = territory->running_sp == 0 && places[0].base == places[end - 1].base;
     uintptr_t covered = UINTPTR_MAX; /* live frames of a coroutine above begin here */
     bool has_run = territory->running_sp == 0;
     while (end > 0 || !has_run) {
@@ -210,7 +228,7 @@ void crn_build_territory(struct crn_snap_builder *builder, const struct crn_terr
         uintptr_t base = end > 0 ? places[end - 1].base : 0;
         while (start > 0 && places[start - 1].base == base)
             start--;
-        uintptr_t next = start > 0 ? places[start - 1].base : 0;
+        uintptr_t next = start < end ? neighbour_base(places, start) : 0;
         if (!has_run && territory->running_base >= base) {
             has_run = true;
             uintptr_t low = territory->has_floor && base < territory->running_sp
@@ -230,8 +248,12 @@ void crn_build_territory(struct crn_snap_builder *builder, const struct crn_terr
             uintptr_t low = lowest;
             bool is_stack = territory->is_whole_stack || (territory->has_floor && next < lowest);
             bool is_zone = territory->is_one_mapping && next < lowest && !is_stack;
+            uintptr_t bottom = next > territory->start ? next : territory->start;
+            bool is_single = end == count && territory->running_sp == 0 && next == 0;
             if (is_stack || is_zone)
-                low = next > territory->start ? next : territory->start;
+                low = bottom;
+            else if (is_single) /* below what popped frames left it is ordinary memory */
+                low = crn_residue_start(builder->snap, bottom, lowest);
             covered = group_add(builder, territory, places, start, end, low,
                                 is_single ? territory->id : 0,
                                 !territory->is_whole_stack && (is_stack || is_zone));
