@@ -17,8 +17,7 @@ static void coro_reach(struct live_flood *live, uint32_t index)
 {
     struct crn_mark *mark = live->flood.mark;
     const struct crn_snap_coro *coro = &mark->snap->coros[index];
-    if (mark->coro_reached[index] || coro->state == CRN_CORO_COMPLETED ||
-        coro->state == CRN_CORO_CANCELLED)
+    if (mark->coro_reached[index] || crn_snap_coro_is_over(coro))
         return;
     mark->coro_reached[index] = 1;
     live->flood.is_out_of_memory |= !crn_worklist_push(&live->coros, index);
@@ -134,8 +133,7 @@ static void stacks_collect(struct crn_flood *flood)
 static bool has_whites(const struct crn_mark *mark)
 {
     for (size_t i = 0; i < mark->snap->coro_count; i++)
-        if (!mark->coro_reached[i] && mark->snap->coros[i].state != CRN_CORO_COMPLETED &&
-            mark->snap->coros[i].state != CRN_CORO_CANCELLED)
+        if (!mark->coro_reached[i] && !crn_snap_coro_is_over(&mark->snap->coros[i]))
             return true;
     for (size_t i = 0; i < mark->bit_words * 64; i++) {
         uint8_t colour = mark->colours[i];

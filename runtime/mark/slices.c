@@ -36,8 +36,7 @@ static bool is_asked(const struct crn_mark *mark, crn_slot slot)
 
 static bool coro_is_asked(const struct crn_mark *mark, uint32_t coro)
 {
-    uint8_t state = mark->snap->coros[coro].state;
-    return !mark->coro_reached[coro] && state != CRN_CORO_COMPLETED && state != CRN_CORO_CANCELLED;
+    return !mark->coro_reached[coro] && !crn_snap_coro_is_over(&mark->snap->coros[coro]);
 }
 
 /* Addresses of [start, end) are looked for. */

@@ -14,12 +14,12 @@
 static bool is_dead(const struct crn_mark *mark, uint32_t index, enum crn_verdict verdict)
 {
     const struct crn_snap_coro *coro = &mark->snap->coros[index];
-    bool is_cancelled = coro->state == CRN_CORO_CANCELLED;
     if (verdict == CRN_VERDICT_COMPLETED)
-        return coro->state == CRN_CORO_COMPLETED;
+        return coro->state == CRN_CORO_COMPLETED &&
+               (!coro->keeps_body || mark->coro_reached[index]);
     if (verdict == CRN_VERDICT_CANCELLED)
-        return is_cancelled;
-    return coro->state != CRN_CORO_COMPLETED && !is_cancelled && !mark->coro_reached[index];
+        return coro->state == CRN_CORO_CANCELLED;
+    return !crn_snap_coro_is_over(coro) && !mark->coro_reached[index];
 }
 
 static bool keeps_result(const struct crn_mark *mark, uint32_t index)
@@ -154,7 +154,8 @@ static void coro_bodies_scan(struct crn_leak_flood *flood)
             /* Whatever it left, wherever on its stack: nobody will read it. */
             flood->scan.step = snap->is_unaligned ? 1 : 4;
             flood->scan.own_stack = i + 1;
-            crn_scan_range(&flood->scan, coro->stack_start, coro->stack_end, true);
+            crn_scan_range(&flood->scan, coro->stack_start,
+                           coro->keeps_body ? coro->body_start : coro->stack_end, true);
         } else {
             crn_scan_body(&flood->scan, i);
         }

@@ -21,6 +21,12 @@ struct crn_announced {
     uint32_t number, order; /* of its row; and of its beginning */
 };
 
+/* What the code does from a return address on (coro/flow.h). */
+struct crn_flow_row {
+    uintptr_t return_address;
+    bool returns, has_ended, never_goes_on;
+};
+
 struct crn_snap_builder {
     struct crn_snap *snap;
     size_t roots_room, words_room, opaques_room, unreadable_room, shared_room, code_room, coros_room,
@@ -41,6 +47,7 @@ struct crn_snap_builder {
     bool has_userfaultfd;       /* one of the descriptors is such a one */
     struct crn_announced *announced; /* by start: frames that announced themselves */
     size_t announced_count;
+    struct crn_flow_row flows[64]; /* by hash */
 };
 
 /* What crn_snap_choose_roots was told. */

@@ -12,7 +12,7 @@
 #include "snap/readable.h"
 #include "coro/switcher.h"
 
-enum { ADDRESSES_LEAST = 4, GAP_BYTES = 2048 };
+enum { ADDRESSES_LEAST = 4, GAP_BYTES = 5 * 1024 }; /* frames with a buffer of a page */
 
 struct residue {
     const struct crn_code *code;

@@ -29,6 +29,7 @@ struct crn_snap_coro {
     bool is_root;             /* running, or of unknown state: live whatever reaches it */
     bool is_exact;            /* its body is: sp was recovered */
     bool is_sure;             /* its state does not hang on a guess */
+    bool keeps_body; /* completed: its trampoline's frame is still there, and counts when reached */
     bool keeps_result;        /* completed: who holds its frame may yet read something of it */
     uintptr_t stack_start, stack_end; /* opaque */
     uintptr_t body_start, body_end;
@@ -43,6 +44,13 @@ struct crn_snap_coro {
     uint32_t running_node; /* where it runs right now, of one that was announced; 0: not known */
     struct crn_frame stopped; /* the frame a suspended one stopped in; pc 0: not known */
 };
+
+/* Whether nothing of a coroutine counts any more, whoever reaches it. */
+CRN_INLINE bool crn_snap_coro_is_over(const struct crn_snap_coro *coro)
+{
+    return coro->state == CRN_CORO_CANCELLED ||
+           (coro->state == CRN_CORO_COMPLETED && !coro->keeps_body);
+}
 
 /* Memory that is not read like other memory. */
 struct crn_opaque {

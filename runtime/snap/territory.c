@@ -10,6 +10,7 @@
  */
 #include "snap/build.h"
 #include "coro/boost.h"
+#include "coro/flow.h"
 #include "coro/parked.h"
 #include "snap/residue.h"
 
@@ -128,6 +129,38 @@ static struct crn_range extent_of(const struct crn_territory *territory,
     return extent;
 }
 
+/* Where a frame would go on: remembered, since most coroutines of a program wait in a few places.
+ */
+static const struct crn_flow_row *flow_get(struct crn_snap_builder *builder, uintptr_t pc)
+{
+    const struct crn_code *code = &builder->snap->code;
+    struct crn_flow_row *row = &builder->flows[crn_hash64(pc) % CRN_COUNT_OF(builder->flows)];
+    if (row->return_address != pc)
+        *row = (struct crn_flow_row){pc, crn_flow_returns(code, pc), crn_flow_has_ended(code, pc),
+                                     crn_flow_never_returns(code, pc)};
+    return row;
+}
+
+/* Whether a coroutine's entry has returned: what switched away returns at once to a trampoline. */
+static bool entry_has_returned(struct crn_snap_builder *builder,
+                               const struct crn_territory *territory, const struct crn_place *place)
+{
+    enum { WRAPPERS_MOST = 4 };
+    struct crn_frame frame = {place->pc, place->frame_sp, place->bp, false};
+    if (place->quality != CRN_BASE_PROPER)
+        return false;
+    for (unsigned i = 0; i <= WRAPPERS_MOST; i++) {
+        const struct crn_flow_row *flow = flow_get(builder, frame.pc);
+        uintptr_t slot, bp_slot;
+        bool is_outermost = !crn_frame_step(&frame, bounds_of(territory), false, &slot, &bp_slot) ||
+                            frame.sp >= place->base;
+        /* State Threads' has a frame of its creator's around it, which it never returns to. */
+        if (is_outermost || !flow->returns)
+            return flow->has_ended && (is_outermost || flow_get(builder, frame.pc)->never_goes_on);
+    }
+    return false;
+}
+
 /*
  * The places [first, end) of one base: one coroutine.  `low`: its stack reaches no lower.
  * `has_zone`: data of its owner may lie at the low end, and counts while the coroutine lives.
@@ -155,12 +188,14 @@ static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_te
     const struct crn_coro *coro = crn_coro_at(territory->id);
     bool has_registers = place->area_end != 0;
     bool has_ended = crn_boost_has_ended(place->pc);
+    bool waits = !has_ended && entry_has_returned(builder, territory, place);
     bool is_told;
     struct crn_range extent = extent_of(territory, place, low, has_ended, &is_told);
     struct crn_snap_coro row = {
         .id = id,
         .mechanism = place->mechanism,
-        .state = has_ended ? CRN_CORO_COMPLETED : CRN_CORO_SUSPENDED,
+        .state = has_ended || waits ? CRN_CORO_COMPLETED : CRN_CORO_SUSPENDED,
+        .keeps_body = waits,
         .is_exact = true,
         .is_sure = place->quality == CRN_BASE_PROPER && (at < end || end - first == 1),
         .stack_start = extent.start,

@@ -17,7 +17,7 @@
  *
  * RUN:    coroner run --coroutines $CASE
  * EXPECT: stderr     /wait_for_reply \(ucontext, suspended, 8 alike\)\n +stacks of 512.0 KiB, /
- * EXPECT: stderr     /touched; hold 8,000 bytes, each alone\n/
+ * EXPECT: stderr     /touched; hold 8,000 bytes, each alone; up to [^;]* old\n/
  * EXPECT: stderr     /coroutine end_here \(ucontext, running\)\n.*; holds 700 bytes alone/
  * EXPECT: stderr     /; 10 coroutines \(1 created, 1 running, 8 suspended\)$/
  *
