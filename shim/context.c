@@ -1,6 +1,7 @@
 /*
  * ucontext's functions: tells the recogniser of each call.  The tail jumps are in entry_x86_64.S.
  */
+#include "shim/decoder.h"
 #include "shim/calm.h"
 #include "shim/enter.h"
 #include "coro/ucontext.h"
@@ -135,6 +136,8 @@ static CRN_REALIGNED CRN_NOINLINE void context_note(ucontext_t *context, void (*
     bool has_room = crn_thread_has_room(self, (uintptr_t)frame);
     uint32_t node = has_room && crn_shim.takes_stacks ? crn_shim_capture(self, frame) : 0;
     crn_busy_begin(self);
+    if (has_room)
+        crn_decoder_load();
     void *replaced = crn_ucontext_note_make(self, context, (uintptr_t)entry, node,
                                             (void *)(uintptr_t)crn_ucontext_end);
     crn_busy_end(self);

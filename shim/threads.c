@@ -2,6 +2,7 @@
  * pthread_create and thrd_create: learn of threads when they begin, and give them a stack for our
  * signal.  pthread_exit: from then on libc holds the thread's result.
  */
+#include "shim/decoder.h"
 #include "shim/signals.h"
 #include "shim/state.h"
 #include "coro/descriptor.h"
@@ -105,6 +106,7 @@ static struct crn_thread *libcs_own_begin(void)
         crn_scopes.has_ignored = true;
         self->task.disabled++;
         crn_owner_update(self);
+        crn_decoder_load();
     }
     return self;
 }
