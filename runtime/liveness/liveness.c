@@ -179,3 +179,14 @@ enum crn_saved crn_liveness_saves(uintptr_t pc, bool is_return_address, unsigned
         return CRN_SAVED_UNKNOWN;
     return crn_saved_at(is_return_address ? pc - 1 : pc, columns[reg], offset);
 }
+
+bool crn_liveness_passes_on(struct crn_liveness_engine *engine, uintptr_t pc,
+                            bool is_return_address, unsigned reg)
+{
+    struct crn_liveness_question question = {
+        .pc = pc, .is_return_address = is_return_address, .place = CRN_PLACE_REGISTER, .reg = reg};
+    struct crn_liveness_answer answer = crn_liveness_ask(engine, &question);
+    /* Where no path returns, LEFT, none reads or writes it either. */
+    return (answer.reason == CRN_REASON_PASSES_ON || answer.reason == CRN_REASON_LEFT) &&
+           answer.written_at == 0;
+}

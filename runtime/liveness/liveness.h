@@ -17,6 +17,9 @@
  *     outwards, whose function has saved the caller's value of it: crn_liveness_saves tells which
  *     frame that is, and in which slot the caller's value lies.  That slot is not to be asked about
  *     as a slot of the function that saved: it is the register of a frame further out.
+ *     Each frame further in that has not saved the register must leave it alone until it returns:
+ *     crn_liveness_passes_on.  Some do not, with a register that the program's author has set aside
+ *     for a global variable, as interpreters do.
  *   - A slot is named by its distance from the CFA of its frame.
  *
  * Whatever is not known for certain is CRN_LIVENESS_UNKNOWN, and an unknown place is live.
@@ -34,7 +37,7 @@ enum crn_liveness_reason {
     CRN_REASON_LEFT,    /* no path writes it: all return, end or go round without it */
     /* READ */
     CRN_REASON_READ,      /* an instruction reads it; `written_at` is that instruction */
-    CRN_REASON_PASSES_ON, /* a register that the function returns with: ask its caller */
+    CRN_REASON_PASSES_ON, /* no path reads the register, and one returns with it: ask the caller */
     /* UNKNOWN */
     CRN_REASON_NO_DECODER,    /* the library that decodes is missing */
     CRN_REASON_NO_FUNCTION,   /* no unwind information, code that cannot be read, or no entry */
@@ -71,7 +74,7 @@ struct crn_liveness_answer {
     enum crn_liveness liveness;
     enum crn_liveness_reason reason;
     bool is_certain; /* DEAD: no address of the frame leaves the function, and no landing pads */
-    uintptr_t written_at; /* the instruction that writes it next (READ: that reads it); 0: none */
+    uintptr_t written_at; /* an instruction that writes it next (READ: that reads it); 0: none */
 };
 
 /* What one check knows of functions. */
@@ -95,6 +98,14 @@ struct crn_liveness_answer crn_liveness_ask(struct crn_liveness_engine *engine,
  */
 enum crn_saved crn_liveness_saves(uintptr_t pc, bool is_return_address, unsigned reg,
                                   int64_t *offset);
+
+/*
+ * Whether the function that stands at `pc`, and has not saved the register, returns without having
+ * read or written it.  For each frame further in than the owner's; only then is the owner's answer
+ * all there is to say.
+ */
+bool crn_liveness_passes_on(struct crn_liveness_engine *engine, uintptr_t pc,
+                            bool is_return_address, unsigned reg);
 
 /* A word for a reason, for messages and tests: "escaped". */
 const char *crn_liveness_reason_name(enum crn_liveness_reason reason);

@@ -45,6 +45,7 @@ struct walk {
     bool is_slot;
     unsigned reg;
     int64_t offset;
+    bool passes_on; /* a path returns with the register as it was */
     struct crn_liveness_answer answer;
 };
 
@@ -177,7 +178,12 @@ static bool node_take(struct walk *walk, uint32_t at)
     uint8_t live = walk->room->live[at];
     struct effect effect =
         walk->is_slot ? slot_effect(walk, at, live) : register_effect(walk, at, live);
+    if (effect.reason == CRN_REASON_PASSES_ON) {
+        walk->passes_on = true; /* unless another path does more */
+        return true;
+    }
     if (effect.liveness != CRN_LIVENESS_DEAD) {
+        walk->passes_on = false;
         walk->answer = (struct crn_liveness_answer){effect.liveness, effect.reason, false,
                                                     node->instruction.address};
         return false;
@@ -224,6 +230,11 @@ static void walk_run(struct walk *walk, uint32_t from, uint32_t call)
             break;
     }
     room_clear(room);
+    if (walk->passes_on) {
+        walk->answer.liveness = CRN_LIVENESS_READ;
+        walk->answer.reason = CRN_REASON_PASSES_ON;
+        walk->answer.is_certain = false;
+    }
 }
 
 struct crn_liveness_answer crn_walk_register(struct crn_walk_room *room,

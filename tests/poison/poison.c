@@ -160,7 +160,8 @@ static void place_judge(const struct crn_liveness_question *question, uintptr_t 
 }
 
 /* Judges the frame of a function that is suspended in a call; goes to its caller. */
-static bool frame_judge(uintptr_t *pc, uintptr_t *sp, uintptr_t *registers[CRN_REGISTERS])
+static bool frame_judge(uintptr_t *pc, uintptr_t *sp, uintptr_t *registers[CRN_REGISTERS],
+                        bool was_left_alone[CRN_REGISTERS])
 {
     static const uint8_t kept[KEPT] = {CRN_RBX, CRN_RBP, CRN_R12, CRN_R13, CRN_R14, CRN_R15};
     struct crn_rule rule = crn_rule_get(*pc - 1);
@@ -183,7 +184,11 @@ static bool frame_judge(uintptr_t *pc, uintptr_t *sp, uintptr_t *registers[CRN_R
             return false;
         next[kept[i]] =
             saved == CRN_SAVED_AT ? (uintptr_t *)(cfa + (uintptr_t)offset) : registers[kept[i]];
-        if (saved == CRN_SAVED_AT) {
+        bool is_left_alone = was_left_alone[kept[i]];
+        was_left_alone[kept[i]] =
+            saved == CRN_SAVED_AT ||
+            (is_left_alone && crn_liveness_passes_on(poison.engine, *pc, true, kept[i]));
+        if (saved == CRN_SAVED_AT && is_left_alone) {
             question.place = CRN_PLACE_REGISTER;
             question.reg = kept[i];
             place_judge(&question, registers[kept[i]]);
@@ -213,6 +218,8 @@ static void frames_judge(struct saved *saved)
         [CRN_RBX] = &saved->rbx, [CRN_RBP] = &saved->rbp, [CRN_R12] = &saved->r12,
         [CRN_R13] = &saved->r13, [CRN_R14] = &saved->r14, [CRN_R15] = &saved->r15,
     };
+    bool was_left_alone[CRN_REGISTERS];
+    memset(was_left_alone, true, sizeof was_left_alone);
     for (unsigned depth = 0; depth < DEPTH_MAX; depth++) {
         if (!crn_code_holds(&poison.code, pc - 1, 1)) {
             if (poison.refreshes++ < REFRESH_MOST)
@@ -220,7 +227,7 @@ static void frames_judge(struct saved *saved)
             if (poison.engine == NULL || !crn_code_holds(&poison.code, pc - 1, 1))
                 return;
         }
-        if (!frame_judge(&pc, &sp, registers))
+        if (!frame_judge(&pc, &sp, registers, was_left_alone))
             return;
     }
 }

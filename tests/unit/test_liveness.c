@@ -165,6 +165,20 @@ Test(liveness, a_register_that_is_not_the_functions_own_passes_on)
                  CRN_SAVED_NOT);
 }
 
+FUNCTION(global_read,
+         FRAME HERE(global_read) "test %eax, %eax\n je 1f\n mov (%rbx), %eax\n1: " UNFRAME);
+FUNCTION(global_written,
+         FRAME HERE(global_written) "test %eax, %eax\n je 1f\n lea 8(%rax), %rbx\n1: " UNFRAME);
+
+Test(liveness, a_function_leaves_a_register_alone_only_if_no_path_reads_or_writes_it)
+{
+    cr_assert(crn_liveness_passes_on(engine, (uintptr_t)at_foreign_register, true, CRN_RBX));
+    cr_assert_not(crn_liveness_passes_on(engine, (uintptr_t)at_global_read, true, CRN_RBX));
+    cr_assert_not(crn_liveness_passes_on(engine, (uintptr_t)at_global_written, true, CRN_RBX));
+    cr_assert_not(crn_liveness_passes_on(engine, (uintptr_t)at_restored_register, true, CRN_RBX));
+    assert_answer(ask_register(at_global_read, CRN_RBX), READ, READ);
+}
+
 FUNCTION(
     one_branch,
     FRAME HERE(
