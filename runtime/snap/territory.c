@@ -153,7 +153,8 @@ static bool entry_has_returned(struct crn_snap_builder *builder,
         const struct crn_flow_row *flow = flow_get(builder, frame.pc);
         uintptr_t slot, bp_slot;
         bool is_outermost = !crn_frame_step(&frame, bounds_of(territory), false, &slot, &bp_slot) ||
-                            frame.sp >= place->base;
+                            frame.sp >= place->base ||
+                            !crn_code_follows_call(&builder->snap->code, frame.pc);
         /* State Threads' has a frame of its creator's around it, which it never returns to. */
         if (is_outermost || !flow->returns)
             return flow->has_ended && (is_outermost || flow_get(builder, frame.pc)->never_goes_on);
