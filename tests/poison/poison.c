@@ -46,6 +46,7 @@ static struct {
     struct crn_code code;
     struct crn_liveness_engine *engine;
     unsigned long every, first, last, refreshes;
+    char output[512];
     bool takes_likely, takes_read, is_logging;
     _Atomic unsigned long calls;
     unsigned long visits, frames, registers[3], slots[3], certain_registers, certain_slots,
@@ -85,6 +86,9 @@ static void __attribute__((constructor)) poison_begin(void)
         return;
     *(void **)&decoder.init = dlsym(zydis, "ZydisDecoderInit");
     *(void **)&decoder.decode = dlsym(zydis, "ZydisDecoderDecodeFull");
+    const char *output = getenv("POISON_OUTPUT"); /* php replaces its environment */
+    if (output != NULL)
+        snprintf(poison.output, sizeof poison.output, "%s", output);
     poison.every = number_of("POISON_EVERY", 101);
     poison.first = number_of("POISON_FIRST", 0);
     poison.last = number_of("POISON_LAST", ~0ul);
@@ -99,9 +103,9 @@ static void __attribute__((constructor)) poison_begin(void)
 
 static void __attribute__((destructor)) poison_end(void)
 {
-    const char *path = getenv("POISON_OUTPUT");
+    const char *path = poison.output;
     poison.is_ready = false;
-    int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    int fd = path[0] != 0 ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
     if (fd < 0)
         return;
     char text[2048];
