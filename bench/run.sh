@@ -29,6 +29,8 @@ programs=(
     "capture:0             alone"
     "capture:2             alone"
     "capture:10            alone"
+    "liveness:first        alone"
+    "liveness:again        alone"
     "small_rss             printed"
     "distinct_stacks       printed"
     "four_million:order    check_s"
