@@ -106,9 +106,8 @@ static const char *spare_name(const struct crn_mark *mark)
 {
     if (!mark->has_rosters)
         return "spare memory of a container";
-    return mark->has_spares
-               ? "spare memory of a container, or a list that asio keeps of all there are,"
-               : "a list that asio keeps of all there are";
+    return mark->has_spares ? "spare memory of a container, or a list or memory that asio keeps,"
+                            : "a list or memory that asio keeps";
 }
 
 /* Where somebody may hold memory and does not tell, the reason says who. */

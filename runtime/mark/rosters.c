@@ -9,13 +9,14 @@
 /* Where the list begins in the service, and where a node leads on and back. */
 static const struct kind {
     const char *name; /* of the class, as it is mangled, with the length before it */
-    uint16_t head, next, previous;
+    uint16_t head, next, previous; /* 0: it keeps none */
     uint16_t vector; /* where it keeps one; 0: nowhere */
 } kinds[] = {
     {"15channel_service", 80, 32, 40, 0},
     {"23strand_executor_service", 1632, 48, 56, 0},
     {"13epoll_reactor", 200, 24, 32, 0},
     {"22deadline_timer_service", 56, 24, 32, 64}, /* its heap of timers */
+    {"6detail9schedulerE", 0, 0, 0, 0},
 };
 static const char SPACE[] = "4asio";
 
@@ -99,7 +100,7 @@ bool crn_roster_links(struct crn_rosters *rosters, uintptr_t start, size_t bytes
 {
     uintptr_t node, previous = 0, word;
     const struct kind *kind = service_find(rosters, start, bytes);
-    if (kind == NULL)
+    if (kind == NULL || kind->head == 0)
         return true;
     if (!word_read(start + kind->head, &node) || !link(start + kind->head, user))
         return false;
@@ -112,4 +113,22 @@ bool crn_roster_links(struct crn_rosters *rosters, uintptr_t start, size_t bytes
         node = word;
     }
     return true;
+}
+
+bool crn_roster_is_scheduler(struct crn_rosters *rosters, uintptr_t start, size_t bytes)
+{
+    return service_find(rosters, start, bytes) == &kinds[CRN_COUNT_OF(kinds) - 1];
+}
+
+bool crn_roster_is_recycled(uintptr_t start, size_t size)
+{
+    const size_t units[] = {4, 8}; /* with io_uring */
+    unsigned char count;
+    memcpy(&count, (const void *)start, 1);
+    for (unsigned i = 0; i < CRN_COUNT_OF(units); i++) {
+        size_t made = count * units[i] + 1;
+        if (count > 0 && (size == made || size == crn_align_up(made, 16)))
+            return true;
+    }
+    return false;
 }

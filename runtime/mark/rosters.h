@@ -36,4 +36,18 @@ bool crn_roster_links(struct crn_rosters *rosters, uintptr_t start, size_t bytes
 /* Where a block keeps a vector that is known to be one, by its class; 0: nowhere. */
 uintptr_t crn_roster_vector(struct crn_rosters *rosters, uintptr_t start, size_t bytes);
 
+/*
+ * Asio keeps the memory of frames and operations for the next ones, for each thread that runs an
+ * io_context, while it runs it.  On the stack of such a thread stand three words: the scheduler,
+ * where that memory is listed, and the next three of the kind:
+ *
+ *     | scheduler | list | next |  ...  list: | block | 0 | block | ... |
+ *
+ * A block in the list begins with its size, in units of 4 or 8 bytes, as nothing else does: what it
+ * held before it still holds, and nobody reads that.
+ */
+enum { CRN_RECYCLED_MAX = 10 };
+bool crn_roster_is_scheduler(struct crn_rosters *rosters, uintptr_t start, size_t bytes);
+bool crn_roster_is_recycled(uintptr_t start, size_t size);
+
 #endif

@@ -228,6 +228,43 @@ static void rosters_look(struct search *search, struct crn_target block)
         vector_add(search, at, words, buffer, false);
 }
 
+/* Adds the blocks that a list of memory to be recycled names, if it is one. */
+static void recycled_add(struct search *search, uintptr_t list)
+{
+    struct crn_target blocks[CRN_RECYCLED_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < CRN_RECYCLED_MAX; i++) {
+        struct crn_target *block = &blocks[count];
+        uintptr_t word = word_at(list + i * sizeof word);
+        if (word == 0)
+            continue;
+        if (!crn_target_find(search->mark, word, block) || block->start != word ||
+            !crn_roster_is_recycled(word, crn_slot_size(search->mark, block->slot)))
+            return;
+        count++;
+    }
+    for (unsigned i = 0; i < count; i++)
+        range_add(search, blocks[i].start, blocks[i].start + blocks[i].bytes, list, blocks[i]);
+}
+
+/* Looks for such lists on a thread's stack. */
+static void recycled_run(struct crn_scan *scan, uintptr_t start, uintptr_t end)
+{
+    struct search *search = (struct search *)scan;
+    const uintptr_t list_bytes = CRN_RECYCLED_MAX * sizeof(uintptr_t);
+    uintptr_t base = search->mark->snap->heap->index.base;
+    uintptr_t span = search->mark->pages << CRN_PAGE_SHIFT;
+    for (uintptr_t at = crn_align_up(start, 8); scan->shift == 0 && at + 24 <= end; at += 8) {
+        uintptr_t scheduler = word_at(at), list = word_at(at + 8);
+        struct crn_target target;
+        if (scheduler - base < span && list % 8 == 0 && list >= start && list < end &&
+            end - list >= list_bytes && crn_target_find(search->mark, scheduler, &target) &&
+            target.start == scheduler &&
+            crn_roster_is_scheduler(search->rosters, target.start, target.bytes))
+            recycled_add(search, list);
+    }
+}
+
 static void block_search(struct crn_target block, void *user)
 {
     struct search *search = user;
@@ -298,7 +335,7 @@ static void held_collect(struct search *search, const struct crn_mark *other)
         crn_bit_set(mark->spare_held, (crn_slot)slot);
         held++;
     }
-    for (size_t i = 0; i < search->count && held > 0; i++)
+    for (size_t i = 0; i < search->count && held > 0 && !search->is_for_coros; i++)
         range_read(mark, &search->ranges[i], spare_add, mark);
     crn_sort(mark->spares, mark->spare_count, sizeof *mark->spares, spare_less);
 }
@@ -333,6 +370,14 @@ static void spares_look(struct crn_mark *mark,
     for (size_t i = 0; i < snap->root_count; i++)
         if (is_of_variables(&snap->roots[i]))
             crn_scan_root(&search.scan, &snap->roots[i]);
+    for (size_t i = 0; search.is_for_coros && i < snap->output_count; i++)
+        range_add(&search, snap->outputs[i].start, snap->outputs[i].end, snap->outputs[i].start,
+                  (struct crn_target){.slot = (crn_slot)-1});
+    search.scan.run = recycled_run;
+    for (size_t i = 0; search.rosters != NULL && i < snap->root_count; i++)
+        if (snap->roots[i].kind == CRN_ROOT_STACK)
+            crn_scan_root(&search.scan, &snap->roots[i]);
+    search.scan.run = containers_run;
     for (size_t slot = 0; slot < mark->slot_count; slot++)
         if (is_live(mark, (crn_slot)slot))
             crn_bit_set(live, (crn_slot)slot);

@@ -74,6 +74,12 @@ void crn_build_shared(struct crn_snap_builder *builder, struct crn_shared row)
     builder->snap->shared[builder->snap->shared_count++] = row;
 }
 
+void crn_build_output(struct crn_snap_builder *builder, struct crn_range output)
+{
+    GROW(outputs, output_count, 1, outputs_room);
+    builder->snap->outputs[builder->snap->output_count++] = output;
+}
+
 void crn_build_link(struct crn_snap_builder *builder, uintptr_t link)
 {
     GROW(links, link_count, 1, links_room);

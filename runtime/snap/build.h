@@ -29,8 +29,8 @@ struct crn_flow_row {
 
 struct crn_snap_builder {
     struct crn_snap *snap;
-    size_t roots_room, words_room, opaques_room, unreadable_room, shared_room, code_room, coros_room,
-        links_room, names_room;
+    size_t roots_room, words_room, opaques_room, unreadable_room, shared_room, code_room,
+        coros_room, links_room, outputs_room, names_room;
     const struct crn_stopped *stopped; /* ascending by thread id */
     uint32_t stopped_count;
     uintptr_t *descriptors; /* theirs and the taker's, ascending */
@@ -70,6 +70,7 @@ uint32_t crn_build_words(struct crn_snap_builder *builder, const uintptr_t *word
 void crn_build_opaque(struct crn_snap_builder *builder, struct crn_opaque opaque);
 void crn_build_unreadable(struct crn_snap_builder *builder, struct crn_unreadable row);
 void crn_build_shared(struct crn_snap_builder *builder, struct crn_shared row);
+void crn_build_output(struct crn_snap_builder *builder, struct crn_range output);
 void crn_build_link(struct crn_snap_builder *builder, uintptr_t link);
 void crn_build_code(struct crn_snap_builder *builder, struct crn_range range);
 

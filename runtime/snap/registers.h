@@ -9,6 +9,7 @@
  * anything in its red zone.  What else is there is whatever the last functions happened to leave.
  */
 #include "base/switch.h"
+#include "base/vm.h"
 #include "stack/unwind.h"
 
 #include <ucontext.h>
@@ -22,6 +23,12 @@ bool crn_registers_are_waiting(const ucontext_t *context);
 /* Writes the general registers that count to out[]; answers how many. */
 enum { CRN_REGISTERS_MAX = 32 };
 unsigned crn_registers_read(const ucontext_t *context, uintptr_t out[CRN_REGISTERS_MAX]);
+
+/*
+ * Where a thread that waits for events will have them written: what is there now is left from
+ * before. False: it does not.
+ */
+bool crn_registers_output(const ucontext_t *context, struct crn_range *output);
 
 /* The lowest address of the interrupted stack that counts. */
 uintptr_t crn_registers_low(const ucontext_t *context);

@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 
 /*
@@ -82,6 +83,18 @@ bool crn_registers_are_waiting(const ucontext_t *context)
 {
     struct crn_call call;
     return is_made(context) || call_read(context, &call) >= 0;
+}
+
+bool crn_registers_output(const ucontext_t *context, struct crn_range *output)
+{
+    enum { ROOM_MAX = 65536 };
+    struct crn_call call;
+    if (is_made(context) || call_read(context, &call) < 0 || call.number != SYS_epoll_wait ||
+        call.arguments[2] - 1 >= ROOM_MAX)
+        return false;
+    *output = (struct crn_range){
+        call.arguments[1], call.arguments[1] + call.arguments[2] * sizeof(struct epoll_event)};
+    return true;
 }
 
 uintptr_t crn_registers_low(const ucontext_t *context)

@@ -155,6 +155,8 @@ struct crn_snap {
     size_t frame_count;
     const struct crn_cxx20_kind *frame_kinds;
     size_t frame_kind_count;
+    struct crn_range *outputs; /* what calls that threads wait in will write, and nobody reads */
+    size_t output_count;
     uintptr_t *links; /* ascending: a word that is one of these leads nowhere */
     size_t link_count;
     struct crn_unreadable *unreadable; /* ascending, disjoint */

@@ -166,7 +166,10 @@ static void registers_add(struct crn_snap_builder *builder, const ucontext_t *co
 {
     uintptr_t registers[CRN_REGISTERS_MAX];
     unsigned count = crn_registers_read(context, registers);
+    struct crn_range output;
     crn_build_root_words(builder, registers, count, CRN_ROOT_REGISTER, name);
+    if (crn_registers_output(context, &output))
+        crn_build_output(builder, output);
     if (!crn_registers_are_waiting(context))
         vector_registers_add(builder, context, name);
 }

@@ -18,6 +18,20 @@
  * EXPECT: summary    coroutines.abandoned=120
  * EXPECT: exit       status=23
  *
+ * With four threads that wait for events in the end, what they keep to use again and what is left of
+ * older events on their stacks holds none either.
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE threads
+ * EXPECT: abandoned  blocks=24..30 allocated_in=buffer_make mechanism=c++20
+ * EXPECT: abandoned  mechanism=c++20
+ * EXPECT: lost       blocks=20..30 allocated_in=handler_forget
+ * EXPECT: exit       status=23
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE threads twin
+ * EXPECT: none
+ * EXPECT: summary    coroutines.abandoned=0
+ * EXPECT: exit       status=0
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE twin
  * EXPECT: none
  * EXPECT: summary    coroutines.abandoned=0
@@ -27,19 +41,24 @@
 
 #include <asio.hpp>
 
+#include <mutex>
+#include <thread>
 #include <vector>
 
 using asio::awaitable;
 using asio::use_awaitable;
 using asio::ip::tcp;
 
-enum { BUFFER_BYTES = 1000, TEXT_BYTES = 300, QUESTION_BYTES = 20 };
+enum { BUFFER_BYTES = 1000, TEXT_BYTES = 300, QUESTION_BYTES = 20, SESSIONS = 30 };
 
 GLOBAL asio::io_context *context;
 GLOBAL tcp::acceptor *acceptor;
 GLOBAL std::vector<void *> *handlers;
 GLOBAL std::vector<tcp::socket> *clients;
-static bool is_forgetful;
+GLOBAL asio::io_context *outside; /* of the clients */
+static std::mutex handlers_mutex;
+static bool is_forgetful, has_threads;
+static int forgotten; /* handlers */
 
 NOINLINE static char *buffer_make()
 {
@@ -60,9 +79,17 @@ NOINLINE static void *handler_forget(size_t bytes)
 {
     void *handler = malloc(bytes);
     REQUIRE(handler != nullptr);
+    std::lock_guard<std::mutex> guard(handlers_mutex);
+    forgotten++;
     if (handlers != nullptr)
         handlers->push_back(handler);
     return handler;
+}
+
+static int forgotten_get()
+{
+    std::lock_guard<std::mutex> guard(handlers_mutex);
+    return forgotten;
 }
 
 /* The operation that will not end, once the server is forgetful. */
@@ -117,8 +144,17 @@ static awaitable<void> listen()
 {
     for (;;) {
         tcp::socket socket = co_await acceptor->async_accept(use_awaitable);
-        asio::co_spawn(*context, serve(std::move(socket)), asio::detached);
+        asio::co_spawn(asio::make_strand(*context), serve(std::move(socket)), asio::detached);
     }
+}
+
+/* Serves for a while, where no thread does. */
+static void serve_for(int milliseconds)
+{
+    if (has_threads)
+        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    else
+        context->run_for(std::chrono::milliseconds(milliseconds));
 }
 
 /* Each asks once; they are answered before they go, unless the server is forgetful. */
@@ -126,37 +162,42 @@ NOINLINE static void clients_come(int count, std::vector<tcp::socket> &sockets)
 {
     char question[QUESTION_BYTES] = "who is there?";
     for (int i = 0; i < count; i++) {
-        sockets.emplace_back(*context);
+        sockets.emplace_back(*outside);
         sockets.back().connect(acceptor->local_endpoint());
-        context->poll();
+        serve_for(0);
     }
     for (tcp::socket &socket : sockets)
         asio::write(socket, asio::buffer(question));
-    context->run_for(std::chrono::milliseconds(100));
+    serve_for(100);
     for (size_t i = 0; i < sockets.size() && !is_forgetful; i++) {
         while (sockets[i].available() < sizeof question)
-            context->run_for(std::chrono::milliseconds(1));
+            serve_for(1);
         asio::read(sockets[i], asio::buffer(question));
     }
-    while (is_forgetful && clients == nullptr)
-        context->run_for(std::chrono::milliseconds(1));
 }
 
 int main(int, char **argv)
 {
     context = new asio::io_context;
+    outside = new asio::io_context;
     acceptor = new tcp::acceptor(*context, {asio::ip::address_v4::loopback(), 0});
+    has_threads = said(argv, "threads");
     asio::co_spawn(*context, listen(), asio::detached);
+    for (int i = 0; i < 4 && has_threads; i++)
+        std::thread([] { context->run(); }).detach();
     for (int i = 0; i < 3; i++) {
         std::vector<tcp::socket> passing;
         clients_come(20 + 10 * i, passing);
     }
-    context->run_for(std::chrono::milliseconds(50));
+    serve_for(50);
     if (said(argv, "twin"))
         handlers = new std::vector<void *>;
     is_forgetful = true;
     clients = new std::vector<tcp::socket>;
-    clients_come(30, *clients);
+    clients_come(SESSIONS, *clients);
+    while (forgotten_get() < SESSIONS)
+        serve_for(1);
+    serve_for(50);
     wipe();
     return 0;
 }

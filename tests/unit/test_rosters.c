@@ -100,3 +100,15 @@ Test(rosters, objects_without_a_class_keep_none)
     }
     cr_assert_eq(told_count, 0);
 }
+
+Test(rosters, memory_to_be_recycled_begins_with_its_size)
+{
+    unsigned char block[512] = {104};
+    cr_assert(crn_roster_is_recycled((uintptr_t)block, 104 * 4 + 1));
+    cr_assert(crn_roster_is_recycled((uintptr_t)block, 432)); /* rounded up to 16 */
+    cr_assert(crn_roster_is_recycled((uintptr_t)block, 104 * 8 + 1));
+    cr_assert(!crn_roster_is_recycled((uintptr_t)block, 104 * 4));
+    cr_assert(!crn_roster_is_recycled((uintptr_t)block, 512));
+    block[0] = 0;
+    cr_assert(!crn_roster_is_recycled((uintptr_t)block, 1));
+}
