@@ -352,6 +352,36 @@ static void control_note(struct crn_instruction *to, const ZydisDecodedInstructi
     to->reads &= (uint16_t) ~(1u << CRN_RSP);
 }
 
+/* Operands that are not quite what they look like. */
+static void exceptions_note(struct crn_instruction *to, const ZydisDecodedInstruction *decoded)
+{
+    bool is_masked =
+        decoded->avx.mask.reg > ZYDIS_REGISTER_K0 && decoded->avx.mask.reg <= ZYDIS_REGISTER_K7;
+    switch (decoded->mnemonic) {
+    case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_BTS:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTC:
+        /* A bit beyond the operand, if a register says which. */
+        if (to->source != CRN_REG_NONE || !to->has_immediate)
+            to->memory[0].index = CRN_REG_OTHER;
+        break;
+    case ZYDIS_MNEMONIC_VMASKMOVPS:
+    case ZYDIS_MNEMONIC_VMASKMOVPD:
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+        is_masked = true;
+        break;
+    default:
+        break;
+    }
+    for (unsigned i = 0; i < to->memory_count && is_masked; i++)
+        to->memory[i].is_surely_written = false;
+}
+
 bool crn_instruction_decode(const struct crn_code *code, uintptr_t address,
                             struct crn_instruction *instruction)
 {
@@ -385,6 +415,7 @@ bool crn_instruction_decode(const struct crn_code *code, uintptr_t address,
             return false;
     }
     operation_note(instruction, &decoded, operands);
+    exceptions_note(instruction, &decoded);
     if (instruction->operation == CRN_OP_PUSH || instruction->operation == CRN_OP_POP ||
         instruction->operation == CRN_OP_LEAVE)
         stack_note(instruction, &decoded, operands);

@@ -243,6 +243,19 @@ Test(liveness, what_lies_below_it_is_dead_but_not_for_certain)
     assert_answer(ask_slot(at_read_by_copy, -24), READ, READ);
 }
 
+FUNCTION(masked,
+         FRAME HERE(masked) "vmaskmovpd %ymm0, %ymm1, (%rsp)\n mov 8(%rsp), %rdi\n" UNFRAME);
+FUNCTION(mask_register,
+         FRAME HERE(mask_register) "vmovdqu64 %ymm0, (%rsp){%k1}\n mov 8(%rsp), %rdi\n" UNFRAME);
+FUNCTION(bit_string, FRAME HERE(bit_string) "bt %rax, (%rsp)\n" UNFRAME);
+
+Test(liveness, a_write_under_a_mask_is_none_and_a_bit_may_lie_anywhere)
+{
+    assert_answer(ask_slot(at_masked, -24), READ, READ);
+    assert_answer(ask_slot(at_mask_register, -24), READ, READ);
+    assert_answer(ask_slot(at_bit_string, -24), UNKNOWN, ESCAPED);
+}
+
 FUNCTION(variable, "push %rbp\n.cfi_adjust_cfa_offset 8\n.cfi_offset %rbp, -16\n mov %rsp, %rbp\n"
                    ".cfi_def_cfa_register %rbp\n push %rbx\n.cfi_offset %rbx, -24\n sub $8, %rsp\n"
                    "sub %rdi, %rsp\n" HERE(
