@@ -53,6 +53,9 @@ void crn_scan_body(struct crn_scan *scan, uint32_t coro);
 /* What of a live one's stack, at its low end, may be data of its owner. */
 void crn_scan_zone(struct crn_scan *scan, uint32_t coro);
 
+/* What a coroutine that was reached holds: its zone, and its body unless nobody will read that. */
+void crn_scan_reached(struct crn_scan *scan, uint32_t coro);
+
 /* Only the low 48 bits address memory; programs keep tags above. */
 #define CRN_ADDRESS_MASK (((uintptr_t)1 << 48) - 1)
 

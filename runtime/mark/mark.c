@@ -150,8 +150,7 @@ static void bodies_scan(struct live_flood *live)
 {
     while (live->coros.count > 0) {
         uint32_t coro = (uint32_t)crn_worklist_pop(&live->coros);
-        crn_scan_body(&live->flood.scan, coro);
-        crn_scan_zone(&live->flood.scan, coro);
+        crn_scan_reached(&live->flood.scan, coro);
     }
 }
 

@@ -96,8 +96,7 @@ static void coro_flood(struct retained_flood *flood, uint32_t number)
     if (is_frame && flood->has_own_slot) {
         crn_scan_block(&flood->scan, own.start, own.bytes);
     } else if (!is_frame) {
-        crn_scan_body(&flood->scan, number);
-        crn_scan_zone(&flood->scan, number);
+        crn_scan_reached(&flood->scan, number);
     }
     settle(flood);
 }

@@ -193,6 +193,13 @@ void crn_scan_zone(struct crn_scan *scan, uint32_t index)
     scan->own_stack = 0;
 }
 
+void crn_scan_reached(struct crn_scan *scan, uint32_t index)
+{
+    if (!scan->mark->snap->coros[index].never_goes_on)
+        crn_scan_body(scan, index);
+    crn_scan_zone(scan, index);
+}
+
 bool crn_worklist_init(struct crn_worklist *list, size_t rows_max)
 {
     enum { ROWS_AT_LEAST = 1 << 16 };

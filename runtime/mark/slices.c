@@ -258,10 +258,8 @@ void crn_odd_search(struct crn_odd_look *look)
         crn_scan_root(&look->scan, &snap->roots[i]);
     crn_mark_for_each(mark, live, live_visit, look);
     for (uint32_t i = 0; i < snap->coro_count; i++) {
-        if (!mark->coro_reached[i])
-            continue;
-        crn_scan_body(&look->scan, i);
-        crn_scan_zone(&look->scan, i);
+        if (mark->coro_reached[i])
+            crn_scan_reached(&look->scan, i);
     }
 }
 

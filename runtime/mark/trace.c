@@ -76,11 +76,14 @@ static void coro_meet(struct trace *trace, uint32_t index, uintptr_t address)
     const struct crn_snap *snap = trace->mark->snap;
     if (trace->coro_visited[index] == 1)
         return;
-    if (index >= snap->coro_count || crn_snap_coro_is_over(&snap->coros[index])) {
+    if (index >= snap->coro_count || snap->coros[index].state == CRN_CORO_COMPLETED ||
+        snap->coros[index].state == CRN_CORO_CANCELLED) {
         trace->wanted_left -= trace->coro_visited[index] == 2;
         trace->row_of_coro[index] = trace->current + 1;
         trace->word_of_coro[index] = address;
-    } else if (trace->mark->coro_reached[index]) {
+    }
+    if (index < snap->coro_count && trace->mark->coro_reached[index] &&
+        !snap->coros[index].never_goes_on) {
         row_add(trace, (struct visited){0, address, trace->current, 0, index + 1});
     }
     trace->coro_visited[index] = 1;

@@ -144,8 +144,10 @@ static void coro_bodies_scan(struct crn_leak_flood *flood)
     const struct crn_snap *snap = mark->snap;
     for (uint32_t i = 0; i < snap->coro_count; i++) {
         const struct crn_snap_coro *coro = &snap->coros[i];
-        if (!is_dead(mark, i, flood->verdict) ||
-            is_sure(mark, i) != (flood->confidence == CRN_PROVEN))
+        bool is_due = is_sure(mark, i) == (flood->confidence == CRN_PROVEN);
+        bool is_body_due = flood->verdict == CRN_VERDICT_COMPLETED && coro->never_goes_on &&
+                           flood->confidence == CRN_LIKELY;
+        if (!is_dead(mark, i, flood->verdict) || !(is_due || is_body_due))
             continue;
         flood->coro = i + 1;
         flood->holder = crn_groups_holder(flood->groups, i, flood->verdict);
@@ -154,8 +156,11 @@ static void coro_bodies_scan(struct crn_leak_flood *flood)
             /* Whatever it left, wherever on its stack: nobody will read it. */
             flood->scan.step = snap->is_unaligned ? 1 : 4;
             flood->scan.own_stack = i + 1;
-            crn_scan_range(&flood->scan, coro->stack_start,
-                           coro->keeps_body ? coro->body_start : coro->stack_end, true);
+            if (is_due)
+                crn_scan_range(&flood->scan, coro->stack_start,
+                               coro->keeps_body ? coro->body_start : coro->stack_end, true);
+            if (is_body_due) /* that its frames will not be read again is a guess */
+                crn_scan_body(&flood->scan, i);
         } else {
             crn_scan_body(&flood->scan, i);
         }

@@ -69,12 +69,17 @@ static const char *abandoned_why(const struct crn_snap_coro *coro)
     }
 }
 
-static const char *completed_why(const struct crn_mark *mark, uint32_t index)
+static const char *completed_why(const struct crn_mark *mark, uint32_t index, bool is_proven)
 {
     const struct crn_snap_coro *coro = &mark->snap->coros[index];
     if (mark->coro_held[index])
         return "its coroutine announced that it ran to its end, and holds it; something live holds "
                "the coroutine, and might take it for its result";
+    if (coro->keeps_body)
+        return is_proven ? "its coroutine has ended, as the code shows in which it is parked, and "
+                           "nothing else points to what its work left"
+                         : "its coroutine seems to have ended, as the code shows in which it is "
+                           "parked, and nothing else points to what it left";
     switch (coro->mechanism) {
     case CRN_MECHANISM_UCONTEXT:
         return "its coroutine was seen to run to its end, and nothing else points to it";
@@ -95,5 +100,7 @@ const char *crn_why_by_mechanism(const struct crn_mark *mark, const struct crn_g
     const struct crn_snap_coro *coro = &mark->snap->coros[group->example_coro - 1];
     if (group->verdict == CRN_VERDICT_ABANDONED)
         return abandoned_why(coro);
-    return group->verdict == CRN_VERDICT_COMPLETED ? completed_why(mark, group->example_coro - 1) : NULL;
+    return group->verdict == CRN_VERDICT_COMPLETED
+               ? completed_why(mark, group->example_coro - 1, group->confidence == CRN_PROVEN)
+               : NULL;
 }

@@ -3,6 +3,7 @@
 /*
  * Growing arrays of a snapshot, in its arena.  For the files of runtime/snap only.
  */
+#include "coro/ending.h"
 #include "snap/intervals.h"
 #include "snap/take.h"
 
@@ -45,6 +46,7 @@ struct crn_snap_builder {
     struct crn_rings rings;
     const struct crn_beforehand *beforehand; /* NULL: all is there to be looked at now */
     bool has_userfaultfd;       /* one of the descriptors is such a one */
+    struct crn_endings *endings;     /* while coroutines are listed; NULL: nobody can tell */
     struct crn_announced *announced; /* by start: frames that announced themselves */
     size_t announced_count;
     struct crn_flow_row flows[64]; /* by hash */

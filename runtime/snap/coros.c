@@ -29,6 +29,7 @@ static void runner_note(struct crn_snap *snap, const uint32_t *index_of, uintptr
     coro->body_start = low > coro->stack_start ? low : coro->stack_start;
     coro->body_end = coro->stack_end;
     coro->word_count = 0;
+    coro->keeps_body = coro->never_goes_on = false;
 }
 
 static void interrupted_note(struct crn_snap *snap, const uint32_t *index_of,
@@ -61,11 +62,18 @@ static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *co
     coro->kind->body_get(coro, &body);
     if (coro->state == CRN_CORO_SUSPENDED)
         coro->kind->frame_get(coro, &stopped);
+    enum crn_ending ending =
+        body.is_exact
+            ? crn_ending_find(builder->endings, &builder->snap->code, stopped,
+                              (struct crn_stack_bounds){coro->stack_start, coro->stack_end})
+            : CRN_ENDING_NONE;
     uint32_t index = crn_build_coro(
         builder, (struct crn_snap_coro){
                      .id = id,
                      .mechanism = coro->mechanism,
-                     .state = coro->state,
+                     .state = ending != CRN_ENDING_NONE ? CRN_CORO_COMPLETED : coro->state,
+                     .keeps_body = ending != CRN_ENDING_NONE,
+                     .never_goes_on = ending == CRN_ENDING_OVER,
                      .is_exact = body.is_exact,
                      .is_sure = coro->kind->is_completion_exact,
                      .stack_start = coro->stack_start,
@@ -202,6 +210,7 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
     uint32_t *index_of = crn_arena_alloc(&snap->arena, crn_coros.records_made * sizeof *index_of);
     if (loose.rows == NULL || index_of == NULL)
         return;
+    builder->endings = crn_endings_create();
     for (struct crn_ranges_item *item = crn_ranges_first_above(&crn_coros.stacks, 0); item != NULL;
          item = crn_ranges_first_above(&crn_coros.stacks, item->end)) {
         uint32_t id = (uint32_t)item->value;
@@ -241,6 +250,8 @@ void crn_build_coros(struct crn_snap_builder *builder, const struct crn_taker *t
     }
     mapped_add(builder, &loose);
     crn_build_parked(builder, taker, loose.rows, loose.count);
+    crn_endings_destroy(builder->endings);
+    builder->endings = NULL;
 }
 
 static bool link_less(const void *a, const void *b)

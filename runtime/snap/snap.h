@@ -30,6 +30,7 @@ struct crn_snap_coro {
     bool is_exact;            /* its body is: sp was recovered */
     bool is_sure;             /* its state does not hang on a guess */
     bool keeps_body; /* completed: its trampoline's frame is still there, and counts when reached */
+    bool never_goes_on;       /* of those: whatever resumes it, nobody reads that frame again */
     bool keeps_result;        /* completed: who holds its frame may yet read something of it */
     uintptr_t stack_start, stack_end; /* opaque */
     uintptr_t body_start, body_end;

@@ -189,7 +189,15 @@ static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_te
     const struct crn_coro *coro = crn_coro_at(territory->id);
     bool has_registers = place->area_end != 0;
     bool has_ended = crn_boost_has_ended(place->pc);
-    bool waits = !has_ended && entry_has_returned(builder, territory, place);
+    bool is_found = at < end || end - first == 1;
+    enum crn_ending ending =
+        !has_ended && is_found && place->quality == CRN_BASE_PROPER
+            ? crn_ending_find(builder->endings, &builder->snap->code,
+                              (struct crn_frame){place->pc, place->frame_sp, place->bp, false},
+                              (struct crn_stack_bounds){territory->start, place->base})
+            : CRN_ENDING_NONE;
+    bool waits =
+        !has_ended && (ending != CRN_ENDING_NONE || entry_has_returned(builder, territory, place));
     bool is_told;
     struct crn_range extent = extent_of(territory, place, low, has_ended, &is_told);
     struct crn_snap_coro row = {
@@ -197,8 +205,9 @@ static uintptr_t group_add(struct crn_snap_builder *builder, const struct crn_te
         .mechanism = place->mechanism,
         .state = has_ended || waits ? CRN_CORO_COMPLETED : CRN_CORO_SUSPENDED,
         .keeps_body = waits,
+        .never_goes_on = ending == CRN_ENDING_OVER,
         .is_exact = true,
-        .is_sure = place->quality == CRN_BASE_PROPER && (at < end || end - first == 1),
+        .is_sure = place->quality == CRN_BASE_PROPER && is_found,
         .stack_start = extent.start,
         .stack_end = extent.end,
         .body_start = place->sp,
