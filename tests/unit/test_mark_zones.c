@@ -26,6 +26,7 @@ static struct parked maker_parked(struct maker_snap *maker, bool has_zone)
                                stack + SP_PAGE * CRN_PAGE_BYTES);
     maker->coros[coro].mechanism = CRN_MECHANISM_SWITCH;
     maker->coros[coro].zone_start = has_zone ? (uintptr_t)stack : 0;
+    maker->coros[coro].zone_end = has_zone ? (uintptr_t)stack + SP_PAGE * CRN_PAGE_BYTES : 0;
     return (struct parked){stack, coro};
 }
 
