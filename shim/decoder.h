@@ -1,11 +1,12 @@
 #ifndef CRN_SHIM_DECODER_H
 #define CRN_SHIM_DECODER_H
 /*
- * The library that decodes machine code, loaded when it may be needed: when a second thread or a
- * coroutine is made.  A program that has neither has nobody who waits with something stale.
+ * The library that decodes machine code, for checks that ask which words will be read again.
  */
 
-/* Loads it, at the first call.  It calls the loader, which allocates: not inside malloc or a check.
+/*
+ * Loads it, the first time; harmless later, and where nobody asks.  Call it where the program could
+ * call dlopen itself: never in a check, nor in a handler.  errno is preserved.
  */
 void crn_decoder_load(void);
 

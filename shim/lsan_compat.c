@@ -143,7 +143,8 @@ void crn_lsan_start(struct crn_options *options)
 {
     bool is_said = options->sources[crn_option_find("use_unaligned")] != CRN_SOURCE_DEFAULT;
     struct crn_root_choice choice = {.is_unaligned = options->use_unaligned,
-                                     .is_aligned_only = is_said && !options->use_unaligned};
+                                     .is_aligned_only = is_said && !options->use_unaligned,
+                                     .asks_stale = options->stale};
     const struct {
         bool is_used;
         enum crn_root_kind kind;

@@ -3,6 +3,7 @@
  *
  * A handle that is not valid, or an event that cannot be, costs one line and changes nothing.
  */
+#include "shim/decoder.h"
 #include "shim/enter.h"
 #include "shim/state.h"
 #include "shim/triggers.h"
@@ -100,6 +101,7 @@ static size_t check_ask(struct crn_occasion occasion, unsigned flags,
                         struct coroner_summary *answer, const struct crn_saved_registers *from)
 {
     struct crn_demand_summary summary;
+    crn_decoder_load();
     size_t count = crn_check_on_demand(occasion,
                                        (flags & CORONER_REPORT) != 0  ? CRN_REPORT_ANY
                                        : (flags & CORONER_ABORT) != 0 ? CRN_REPORT_PROVEN
@@ -482,8 +484,10 @@ void crn_probe_assert_failed(const char *file, int line, size_t count,
                              const struct crn_saved_registers *from)
 {
     struct crn_thread *self = probe_begin();
-    if (self != NULL)
+    if (self != NULL) {
+        crn_decoder_load();
         crn_check_on_demand((struct crn_occasion){.scope = 0}, CRN_REPORT_ANY, NULL, from);
+    }
     crn_log("%s:%d: CORONER_ASSERT_NONE: %zu found", file, line, count);
     abort();
 }

@@ -5,6 +5,7 @@
  * function that is registered before any other, hence called after every one of them.
  */
 #include "shim/deadly.h"
+#include "shim/decoder.h"
 #include "shim/enter.h"
 #include "shim/lsan_compat.h"
 #include "shim/start.h"
@@ -57,10 +58,18 @@ static bool is_in_libc(const void *address)
  * to what called __libc_start_main: libc's frames there, and ours, have words of constructors' in
  * their gaps.  Another preload may have put a function of its own between.
  */
+/* Coroutines with switches of their own tell of themselves only when a check looks. */
+static void decoder_load_late(void)
+{
+    if (crn_coros.stacks.item_count + crn_coros.mapped.item_count > 0)
+        crn_decoder_load();
+}
+
 static int main_wrapped(int argc, char **argv, char **environment)
 {
     main_sp = (uintptr_t)__builtin_dwarf_cfa();
     int code = program_main(argc, argv, environment);
+    decoder_load_late();
     bool is_libc_below = is_in_libc(__builtin_return_address(0));
     crn_end_begin(&(struct crn_saved_registers){
         .rsp = is_libc_below ? main_caller_sp : main_sp});
@@ -143,8 +152,10 @@ CRN_EXPORT int __libc_start_main(main_function main, int argc, char **argv, void
 void crn_exit(int code, const struct crn_saved_registers *from)
 {
     void (*real)(int) = real_exit();
-    if (crn_sys_getpid() == crn_shim.process.pid)
+    if (crn_sys_getpid() == crn_shim.process.pid) {
+        decoder_load_late();
         crn_end_begin(from);
+    }
     real(code);
     __builtin_unreachable();
 }

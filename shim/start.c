@@ -3,6 +3,7 @@
  * no root of a check, starts the parts, and asks whether malloc is ours.
  */
 #include "shim/start.h"
+#include "shim/decoder.h"
 #include "shim/deliver.h"
 #include "shim/exec.h"
 #include "shim/lsan_compat.h"
@@ -178,5 +179,8 @@ __attribute__((constructor)) static void shim_start(void)
     uint32_t early = CRN_SHIM_EARLY; /* unless another thread found a reason to stand down */
     if (atomic_compare_exchange_strong(&crn_shim.phase, &early, CRN_SHIM_ON))
         crn_sandbox_check();
+    const struct crn_options *options = &crn_shim.options;
+    if (options->check_signal != 0 || options->check_every != 0 || options->check_at != 0)
+        crn_decoder_load();
     crn_triggers_start();
 }

@@ -7,7 +7,7 @@ Each program (transparency_programs.py) runs twice in a directory of the same pa
 
     same     standard output, standard error, exit status and the files written are equal
     report   every report keeps the contract (check_schema.py), and no process went unchecked
-    dead     no block is called completed or abandoned
+    dead     no block is called stale, completed or abandoned
 
 Blocks called lost are listed in the file that --lost names, so that each can be explained.  With
 --control the second run is plain too: what differs then is the program's own doing.  The last line
@@ -245,7 +245,7 @@ def facts(program, plain, other, reports_directory):
     if not broken:
         dead = [f"{leak['class']}: {leak['blocks']} blocks, {leak['bytes']} bytes in "
                 f"{process['exe']}: {stack_in_words(leak)}"
-                for process, leak in leaks_of(reports, ("completed", "abandoned"))]
+                for process, leak in leaks_of(reports, ("stale", "completed", "abandoned"))]
     else:
         dead.append("unknown without a report")
         reports = []

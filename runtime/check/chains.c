@@ -130,6 +130,36 @@ static void former_add(struct crn_chains *chains, const struct crn_mark *mark,
                                  .alloc_node = crn_draft_node(draft, spare->buffer_node)});
 }
 
+/* Of what a thread's dead word holds: where that lies, and the block. */
+static void dead_word_add(struct crn_chains *chains, const struct crn_mark *mark,
+                          struct crn_draft *draft, size_t index)
+{
+    const struct crn_group *group = &mark->groups[index];
+    const struct crn_snap *snap = mark->snap;
+    struct crn_block block = {.size = 0};
+    crn_index_find(&snap->heap->index, group->example, &block);
+    for (size_t i = 0; i < snap->root_count; i++) {
+        const struct crn_root *root = &snap->roots[i];
+        if (group->example_word < root->start || group->example_word >= root->end ||
+            (root->kind != CRN_ROOT_STACK && root->kind != CRN_ROOT_REGISTER))
+            continue;
+        chain_link_add(
+            chains, draft, index,
+            (struct crn_record_link){
+                .kind = CRN_LINK_ROOT,
+                .root = root->kind,
+                .name = root->name != 0 ? crn_draft_string(draft, snap->names + root->name) : 0,
+                .address = group->example_word});
+        break;
+    }
+    chain_link_add(
+        chains, draft, index,
+        (struct crn_record_link){.kind = CRN_LINK_LEAK,
+                                 .address = group->example,
+                                 .bytes = block.size,
+                                 .alloc_node = crn_draft_node(draft, group->alloc_node)});
+}
+
 void crn_chains_add(struct crn_chains *chains, struct crn_mark *mark, struct crn_draft *draft,
                     const uint32_t *holder_rows)
 {
@@ -146,6 +176,8 @@ void crn_chains_add(struct crn_chains *chains, struct crn_mark *mark, struct crn
     for (size_t i = 0, traced = 0; i < mark->group_count; i++) {
         if (mark->groups[i].spare != 0)
             former_add(chains, mark, draft, i);
+        if (mark->groups[i].holder == 0 && mark->groups[i].place != 0)
+            dead_word_add(chains, mark, draft, i);
         if (mark->groups[i].holder == 0)
             continue;
         if (has_chain(&mark->groups[i]) && traced < wanted) {

@@ -81,14 +81,17 @@ static const char *frame_why(const struct crn_mark *mark, const struct crn_group
 
 const char *crn_group_why(const struct crn_mark *mark, const struct crn_group *group)
 {
-    if (group->holder != 0 && mark->holders[group->holder - 1].mechanism == CRN_MECHANISM_CXX20)
+    if (group->holder != 0 && group->verdict != CRN_VERDICT_STALE &&
+        mark->holders[group->holder - 1].mechanism == CRN_MECHANISM_CXX20)
         return frame_why(mark, group);
     const char *told = crn_why_by_mechanism(mark, group);
     if (told != NULL)
         return told;
     switch (group->verdict) {
     case CRN_VERDICT_STALE:
-        return "only a local that was declared done points to it";
+        return group->place != 0 ? "only a word of a call frame points to it, and the frame's "
+                                   "function will not read that again"
+                                 : "only a local that was declared done points to it";
     case CRN_VERDICT_CANCELLED:
         return "its coroutine was cancelled and will not run again, and nothing else points to it";
     case CRN_VERDICT_COMPLETED:
@@ -217,6 +220,24 @@ static void samples_add(struct crn_mark *mark, struct crn_draft *draft, const ui
     }
 }
 
+/* The row of what holds a stale leak, + 1; 0: no word that was asked about does. */
+static uint32_t place_add(const struct crn_mark *mark, struct crn_draft *draft, uint32_t place)
+{
+    if (place == 0)
+        return 0;
+    const struct crn_stale_place *found = &mark->places[place - 1];
+    const struct crn_record_place row = {
+        .pc = found->pc,
+        .written_at = found->written_at,
+        .offset = found->offset,
+        .bp_offset = found->bp_offset,
+        .flags = (found->is_register ? CRN_PLACE_IS_REGISTER : 0) |
+                 (found->is_return_address ? 0 : CRN_PLACE_IS_EXACT),
+        .reg = found->reg,
+    };
+    return crn_draft_rows(draft, CRN_SECTION_PLACES, &row, 1) + 1;
+}
+
 void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, uint64_t born_before,
                        bool has_totals)
 {
@@ -268,6 +289,7 @@ void crn_leaks_confirm(struct crn_check_leaks *leaks, struct crn_draft *draft, u
             .indirect_bytes = group->indirect_bytes,
             .retained_bytes = group->bytes + group->indirect_bytes,
             .example = group->example,
+            .place = place_add(mark, draft, group->place),
             .ages = crn_ages_get(&ages[i], mark->snap->heap),
         };
         crn_draft_leak(draft, &leak);

@@ -49,7 +49,7 @@ static uint64_t group_hash(const struct crn_group *group)
     return crn_hash64(((uint64_t)group->alloc_node << 32 | group->holder) ^
                       (uint64_t)group->verdict << 60 ^ (uint64_t)group->confidence << 56 ^
                       (uint64_t)group->doubt << 54 ^ (uint64_t)group->is_bereft << 53 ^
-                      (uint64_t)group->spare << 20);
+                      (uint64_t)group->spare << 20 ^ (uint64_t)group->place << 36);
 }
 
 uint64_t crn_holder_hash(const struct crn_holder *holder)
@@ -106,7 +106,7 @@ uint32_t crn_groups_group(struct crn_groups *groups, const struct crn_group *key
         if (found->verdict == key->verdict && found->confidence == key->confidence &&
             found->alloc_node == key->alloc_node && found->holder == key->holder &&
             found->doubt == key->doubt && found->is_bereft == key->is_bereft &&
-            found->spare == key->spare)
+            found->spare == key->spare && found->place == key->place)
             return groups->group_slots[at];
     }
     if (!crn_span_ensure(&groups->groups_span, (groups->group_count + 1) * sizeof *key))

@@ -40,6 +40,7 @@ uint32_t crn_leak_enter(struct crn_leak_flood *flood, const struct crn_target *t
             .is_bereft = is_bereft,
             .spare = is_bereft ? container_of(mark, crn_spare_at(mark, target->start)) : 0,
             .doubt = (uint8_t)doubt,
+            .place = is_bereft ? 0 : flood->place,
             .alloc_node = record->stack,
             .holder = is_bereft ? 0 : flood->holder,
             .example = target->start,

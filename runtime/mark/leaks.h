@@ -15,6 +15,7 @@ struct crn_leak_flood {
     enum crn_confidence confidence;
     uint32_t coro; /* whose body is scanned, number + 1 */
     uint32_t holder;
+    uint32_t place;     /* index + 1 of the dead word's; 0: it is none, or was declared done */
     uint32_t group;     /* of the direct block that is flooded from */
     bool has_held_more; /* the handle of a completed one was found in what a likely one left */
     bool is_out_of_memory;

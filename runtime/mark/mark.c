@@ -2,6 +2,7 @@
  * The flood of what is live.  See mark.h.
  */
 #include "mark/ahead.h"
+#include "mark/look.h"
 #include "mark/slices.h"
 #include "coro/scope.h"
 #include "snap/readable.h"
@@ -88,11 +89,7 @@ static void live_visit(struct crn_scan *scan, uintptr_t word, uintptr_t address)
     struct crn_flood *flood = &live->flood;
     if (CRN_UNLIKELY(live->has_done_locals) && crn_local_is_done(flood->mark, address))
         return;
-    /* Its own end is where a neighbour's stack may begin: no handle of that one. */
-    bool is_own_end = scan->own_stack != 0 && word - flood->region >= flood->region_bytes &&
-                      word == flood->mark->snap->coros[scan->own_stack - 1].stack_end;
-    if ((word - flood->region < flood->region_bytes || word - flood->other < flood->other_bytes) &&
-        !is_own_end)
+    if (crn_flood_follows(flood, scan, word))
         crn_flood_add(flood, word);
 }
 
@@ -213,6 +210,30 @@ static void odd_search(struct live_flood *live)
     live_drain(live);
 }
 
+static void word_take(struct crn_flood *flood, uintptr_t word)
+{
+    word_settle((struct live_flood *)flood, word);
+}
+
+static void look_reach(struct crn_flood *flood, uint32_t coro)
+{
+    coro_reach((struct live_flood *)flood, coro);
+}
+
+/* The roots that hold whatever they point to; those of call frames only where nothing is asked. */
+static void roots_scan(struct live_flood *live, bool asks)
+{
+    const struct crn_snap *snap = live->flood.mark->snap;
+    struct crn_scan *scan = &live->flood.scan;
+    for (size_t i = 0; i < snap->root_count; i++) {
+        if (asks && crn_root_is_of_frames(&snap->roots[i]))
+            continue;
+        scan->leaves_out = snap->roots[i].is_shared ? CRN_PARTS_AWAY : 0;
+        crn_scan_root(scan, &snap->roots[i]);
+    }
+    scan->leaves_out = 0;
+}
+
 enum crn_status crn_flood_live(struct crn_mark *mark)
 {
     const struct crn_snap *snap = mark->snap;
@@ -235,11 +256,12 @@ enum crn_status crn_flood_live(struct crn_mark *mark)
             coro_reach(&live, i);
     if (snap->has_ignored)
         ignored_enter(flood);
-    for (size_t i = 0; i < snap->root_count; i++) {
-        flood->scan.leaves_out = snap->roots[i].is_shared ? CRN_PARTS_AWAY : 0;
-        crn_scan_root(&flood->scan, &snap->roots[i]);
-    }
-    flood->scan.leaves_out = 0;
+    bool asks = crn_stale_is_asked(mark);
+    struct crn_stale_look look = {
+        .flood = flood, .coros = &live.coros, .take = word_take, .reach = look_reach};
+    roots_scan(&live, asks);
+    if (asks)
+        crn_stale_look(&look);
     live_drain(&live);
     shared_scan(&live);
     odd_search(&live);

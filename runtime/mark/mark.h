@@ -44,6 +44,23 @@ enum crn_doubt {
     CRN_DOUBT_SPARE, /* spare memory of a container does: see spare.h */
 };
 
+/* A slot or register of call frames that the program will not read again: see stale.h. */
+struct crn_stale_place {
+    uintptr_t pc;         /* where the frame goes on */
+    int64_t offset;       /* of a slot, bytes from the frame's CFA */
+    int64_t bp_offset;    /* of rbp from the CFA, in one of the frames */
+    uintptr_t written_at; /* the instruction that writes it next; 0: none does */
+    uint8_t reg;          /* enum crn_register, where it is one */
+    bool is_register, is_return_address;
+    bool is_certain; /* else likely */
+};
+
+/* A word in such a place. */
+struct crn_stale_word {
+    uintptr_t word, address;
+    uint32_t place, coro; /* index + 1; coro 0: of a thread */
+};
+
 /* One leaked block. */
 struct crn_suspect {
     uintptr_t start;
@@ -58,6 +75,7 @@ struct crn_group {
     uint8_t verdict, confidence;
     bool is_bereft; /* it lost its last holder since the mark before: see spare.h */
     uint32_t spare; /* index + 1 in that mark's `spares`, of what held it; 0: not known */
+    uint32_t place; /* index + 1 in `places`: the dead word that holds it; 0: none */
     uint8_t doubt;  /* enum crn_doubt: what may hold it, or the coroutine */
     uint32_t alloc_node;
     uint32_t holder;                                         /* index + 1 in `holders`; 0: none */
@@ -87,14 +105,14 @@ enum crn_frame_fate {
     CRN_FRAME_FINISHED,  /* at its final suspension point, nothing has */
 };
 
-enum crn_mark_span { CRN_SPAN_ROWS = 3, CRN_SPAN_WIDE };
+enum crn_mark_span { CRN_SPAN_ROWS = 3, CRN_SPAN_WIDE, CRN_SPAN_STALE, CRN_SPANS };
 
 struct crn_spare;
 
 struct crn_mark {
     const struct crn_snap *snap;
     struct crn_arena arena;   /* owns everything below */
-    struct crn_span spans[5]; /* suspects, groups, holders, and those of enum crn_mark_span */
+    struct crn_span spans[CRN_SPANS]; /* suspects, groups, holders, and enum crn_mark_span */
     uint8_t *colours;         /* by slot */
     uint64_t *fresh;          /* bits by slot: see ahead.h; later, what is white */
     uint64_t *rows;           /* by page + 1: see crn_row_get, crn_row_has_blocks */
@@ -119,6 +137,10 @@ struct crn_mark {
     const struct crn_mark *earlier; /* the mark before this one; NULL: this is the first */
     uint64_t line;     /* where there was one: blocks born from here on are judged in any case, */
     uint64_t *bereft;  /* bits by slot: and these older ones */
+    struct crn_stale_place *places; /* dead ones */
+    size_t place_count;
+    struct crn_stale_word *stale_words; /* what lies in them */
+    size_t stale_count;
     uint8_t *frame_fates;  /* by frame: enum crn_frame_fate */
     struct crn_suspect *suspects;
     size_t suspect_count;

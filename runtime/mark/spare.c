@@ -293,6 +293,7 @@ static bool flood_without(const struct search *search, struct crn_mark *other,
     struct crn_mark *mark = search->mark;
     *picture = *mark->snap;
     size_t count = picture->unreadable_count;
+    picture->asks_stale = false;
     picture->unreadable =
         crn_arena_alloc(&mark->arena, (count + search->count) * sizeof *picture->unreadable);
     if (picture->unreadable == NULL)

@@ -77,7 +77,7 @@ static void direct_visit(struct crn_scan *scan, uintptr_t word, uintptr_t addres
     struct crn_target target;
     const struct crn_snap *snap = flood->mark->snap;
     /* A body never vouches for its own stack. */
-    if (flood->coro <= snap->coro_count &&
+    if (flood->coro != 0 && flood->coro <= snap->coro_count &&
         word - snap->coros[flood->coro - 1].stack_start <
             snap->coros[flood->coro - 1].stack_end - snap->coros[flood->coro - 1].stack_start)
         return;
@@ -167,6 +167,32 @@ static void coro_bodies_scan(struct crn_leak_flood *flood)
         if (coro->probe != 0 && flood->verdict != CRN_VERDICT_ABANDONED)
             own_block_enter(flood, coro->stack_start); /* its frame, unless somebody holds it */
     }
+}
+
+/* What only words hold that the code will not read again. */
+static void dead_words_find(struct crn_leak_flood *flood)
+{
+    const struct crn_mark *mark = flood->mark;
+    flood->verdict = CRN_VERDICT_STALE;
+    for (int confidence = CRN_LIKELY; confidence <= CRN_PROVEN; confidence++) {
+        size_t first = flood->groups->suspect_count;
+        flood->confidence = (enum crn_confidence)confidence;
+        /* The outermost frame's first: it is the program's rather than a library's. */
+        for (size_t i = mark->stale_count; i-- > 0;) {
+            const struct crn_stale_word *row = &mark->stale_words[i];
+            if (row->place == 0 ||
+                mark->places[row->place - 1].is_certain != (confidence == CRN_PROVEN))
+                continue;
+            flood->place = row->place;
+            flood->coro = row->coro;
+            flood->holder = row->coro != 0
+                                ? crn_groups_holder(flood->groups, row->coro - 1, CRN_VERDICT_STALE)
+                                : 0;
+            direct_visit(&flood->scan, row->word, row->address);
+        }
+        leads_follow(flood, first);
+    }
+    flood->place = 0;
 }
 
 /* What only a slot holds that was declared done. */
@@ -323,6 +349,7 @@ enum crn_status crn_mark_run_again(struct crn_mark *mark, const struct crn_snap 
         return status;
     }
     results_find(mark);
+    dead_words_find(&flood);
     stale_find(&flood);
     coro_leaks_find(&flood, CRN_VERDICT_COMPLETED);
     coro_leaks_find(&flood, CRN_VERDICT_CANCELLED);

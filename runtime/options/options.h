@@ -51,6 +51,7 @@ struct crn_options {
     uint64_t check_at;        /* bytes; 0: never */
     unsigned keep;
     bool quiet;
+    bool stale;
     bool debuginfod;
     bool detect_leaks, leak_check_at_exit;
     unsigned max_leaks;           /* 0: all */

@@ -59,8 +59,9 @@ struct crn_draft_place crn_draft_place_get(const struct crn_draft *draft)
 void crn_draft_rewind(struct crn_draft *draft, const struct crn_draft_place *place)
 {
     static const enum crn_record_section dropped[] = {
-        CRN_SECTION_COROS,   CRN_SECTION_LEAKS,   CRN_SECTION_LINKS, CRN_SECTION_FINDINGS,
-        CRN_SECTION_OBJECTS, CRN_SECTION_SAMPLES, CRN_SECTION_LIVE,  CRN_SECTION_MEMORY};
+        CRN_SECTION_COROS,    CRN_SECTION_LEAKS,   CRN_SECTION_LINKS,
+        CRN_SECTION_FINDINGS, CRN_SECTION_OBJECTS, CRN_SECTION_SAMPLES,
+        CRN_SECTION_LIVE,     CRN_SECTION_MEMORY,  CRN_SECTION_PLACES};
     for (unsigned i = 0; i < CRN_COUNT_OF(dropped); i++)
         draft->sections[dropped[i]].count = place->counts[dropped[i]];
 }

@@ -7,7 +7,8 @@
  * of fixed width; addresses are raw, so that the target needs no symbols:
  *
  *     header | process | strings | modules | nodes | coroutines | leaks | links | findings |
- *                objects | samples | live | memory    the sections, in the order of the directory
+ *                objects | samples | live | memory | places    the sections, in the order of the
+ * directory
  *
  * Rows refer to each other by index.  A `string` is an offset into the strings section, where
  * each text ends with a NUL; offset 0 is the empty text and stands for "unknown".
@@ -27,7 +28,7 @@
 #include <stdint.h>
 
 #define CRN_RECORD_MAGIC "CORONER\x1a"
-enum { CRN_RECORD_VERSION = 5 };
+enum { CRN_RECORD_VERSION = 6 };
 
 enum crn_record_section {
     CRN_SECTION_PROCESS,  /* one struct crn_record_process */
@@ -45,6 +46,7 @@ enum crn_record_section {
     CRN_SECTION_SAMPLES,  /* struct crn_record_sample: leaked blocks whose stacks were sampled */
     CRN_SECTION_LIVE, /* struct crn_record_live: the heap that is not leaked, if it was asked for */
     CRN_SECTION_MEMORY, /* struct crn_record_memory; none: nobody looked */
+    CRN_SECTION_PLACES, /* struct crn_record_place: what holds leaks that are stale */
     CRN_SECTION_COUNT
 };
 
@@ -158,7 +160,24 @@ struct crn_record_leak {
     uint64_t retained_bytes;
     struct crn_record_ages ages; /* of the direct ones */
     uint64_t example; /* the address of one of the blocks */
+    uint32_t place;   /* row + 1, of a dead word that holds it; 0: none */
+    uint32_t reserved;
 };
+
+/* A slot or register of call frames that their function will not read again. */
+struct crn_record_place {
+    uint64_t pc;         /* where the frame goes on */
+    uint64_t written_at; /* the instruction that writes it next; 0: none does */
+    int64_t offset;      /* of a slot, bytes from the frame's CFA */
+    int64_t bp_offset;   /* of rbp from the CFA, in one of the frames */
+    uint32_t flags;      /* enum crn_place_flags */
+    uint32_t reg;        /* its number in machine code, of a register */
+};
+enum crn_place_flags {
+    CRN_PLACE_IS_REGISTER = 1, /* else a slot */
+    CRN_PLACE_IS_EXACT = 2,    /* pc was executing; else it is a return address */
+};
+enum { CRN_PLACE_REGISTERS = 16 };
 
 enum crn_link_kind { CRN_LINK_ROOT, CRN_LINK_BLOCK, CRN_LINK_CORO, CRN_LINK_LEAK };
 
@@ -291,6 +310,7 @@ static inline uint64_t crn_record_row_bytes(unsigned section)
         [CRN_SECTION_SAMPLES] = sizeof(struct crn_record_sample),
         [CRN_SECTION_LIVE] = sizeof(struct crn_record_live),
         [CRN_SECTION_MEMORY] = sizeof(struct crn_record_memory),
+        [CRN_SECTION_PLACES] = sizeof(struct crn_record_place),
     };
     return row_bytes[section];
 }

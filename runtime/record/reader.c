@@ -29,6 +29,7 @@ static const char *const section_names[CRN_SECTION_COUNT] = {
     [CRN_SECTION_LINKS] = "links",      [CRN_SECTION_FINDINGS] = "findings",
     [CRN_SECTION_OBJECTS] = "objects",  [CRN_SECTION_SAMPLES] = "samples",
     [CRN_SECTION_LIVE] = "live rows",   [CRN_SECTION_MEMORY] = "memory",
+    [CRN_SECTION_PLACES] = "places",
 };
 
 enum { CHECKSUM_FROM = 32, CHUNK_BYTES = 1 << 20 };
@@ -186,6 +187,7 @@ static enum crn_status sections_map(struct crn_recording *recording,
     recording->objects = rows[CRN_SECTION_OBJECTS];
     recording->samples = rows[CRN_SECTION_SAMPLES];
     recording->live = rows[CRN_SECTION_LIVE];
+    recording->places = rows[CRN_SECTION_PLACES];
     recording->memory = recording->counts[CRN_SECTION_MEMORY] > 0 ? rows[CRN_SECTION_MEMORY] : NULL;
     return CRN_OK;
 }
@@ -280,9 +282,18 @@ static bool leaks_are_valid(const struct crn_recording *r)
         if (leak->verdict == CRN_VERDICT_LIVE || leak->verdict >= CRN_VERDICT_COUNT ||
             leak->confidence > CRN_PROVEN || !string_is_valid(r, leak->why) ||
             !node_is_valid(r, leak->alloc_node) || !coro_is_valid(r, leak->coro) ||
-            !links_are_valid(r, leak->first_link, leak->link_count))
+            !links_are_valid(r, leak->first_link, leak->link_count) ||
+            leak->place > r->counts[CRN_SECTION_PLACES])
             return false;
     }
+    return true;
+}
+
+static bool places_are_valid(const struct crn_recording *r)
+{
+    for (uint64_t i = 0; i < r->counts[CRN_SECTION_PLACES]; i++)
+        if (r->places[i].reg >= CRN_PLACE_REGISTERS)
+            return false;
     return true;
 }
 
@@ -370,7 +381,8 @@ static enum crn_status rows_check(const struct crn_recording *recording,
         {leaks_are_valid, "leaks"},       {chains_are_valid, "chains"},
         {findings_are_valid, "findings"}, {objects_are_valid, "objects"},
         {samples_are_valid, "samples"},   {live_is_valid, "live rows"},
-        {memory_is_valid, "memory"},      {shares_are_valid, "chains"},
+        {memory_is_valid, "memory"},      {places_are_valid, "places"},
+        {shares_are_valid, "chains"},
     };
     for (unsigned i = 0; i < CRN_COUNT_OF(checks); i++)
         if (!checks[i].are_valid(recording))

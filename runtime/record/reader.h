@@ -23,6 +23,7 @@ struct crn_recording {
     const struct crn_record_object *objects;
     const struct crn_record_sample *samples;
     const struct crn_record_live *live;
+    const struct crn_record_place *places;
     const struct crn_record_memory *memory; /* NULL: nobody looked */
     uint64_t counts[CRN_SECTION_COUNT];
 };

@@ -306,6 +306,100 @@ static const char *former_why(const struct builder *builder, const struct crn_re
         last->allocated_in != NULL ? last->allocated_in : "");
 }
 
+static const char *register_name(unsigned reg)
+{
+    static const char *const names[CRN_PLACE_REGISTERS] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+                                                           "rsi", "rdi", "r8",  "r9",  "r10", "r11",
+                                                           "r12", "r13", "r14", "r15"};
+    return names[reg];
+}
+
+/* Where a dead word lies, in words. */
+struct place_words {
+    const struct crn_named_frame *frame; /* of its function */
+    const char *local;                   /* the variable's name; NULL: not known */
+    const char *function;                /* never NULL */
+    const char *what;                    /* "\"message\"", or "register rbx" */
+};
+
+static struct place_words place_words_get(const struct builder *builder,
+                                          const struct crn_record_place *place)
+{
+    struct crn_store *store = builder->report->store;
+    uint64_t address = place->pc - (place->flags & CRN_PLACE_IS_EXACT ? 0 : 1);
+    const struct crn_frames *frames =
+        crn_sym_name_code(builder->report->sym, builder->recording, address);
+    struct place_words words = {
+        .frame = frames->rows[frames->count - 1],
+        .local = crn_sym_name_local(builder->report->sym, builder->recording, place)};
+    words.function = crn_name_of_frame(store, words.frame);
+    if (words.function == NULL)
+        words.function = "a function without a name";
+    if (words.local != NULL)
+        words.what = crn_store_print(store, "\"%s\"", words.local);
+    else if (place->flags & CRN_PLACE_IS_REGISTER)
+        words.what = crn_store_print(store, "register %s", register_name(place->reg));
+    else
+        words.what = crn_store_print(store, "a slot");
+    return words;
+}
+
+/* What holds a leak that is stale, and why that is nobody. */
+static const char *stale_why(const struct builder *builder, const struct crn_record_place *place,
+                             const struct place_words *words)
+{
+    struct crn_store *store = builder->report->store;
+    const char *where = "";
+    const char *lies = "";
+    if (words->local != NULL)
+        lies = place->flags & CRN_PLACE_IS_REGISTER
+                   ? crn_store_print(store, ", in register %s,", register_name(place->reg))
+                   : ", in a stack slot,";
+    if (place->written_at != 0) {
+        const struct crn_frames *frames =
+            crn_sym_name_code(builder->report->sym, builder->recording, place->written_at);
+        const struct crn_named_frame *frame = frames->rows[0];
+        const char *slash = frame->file != NULL ? strrchr(frame->file, '/') : NULL;
+        if (frame->file != NULL && frame->line != 0)
+            where = crn_store_print(store, " (%s:%u)", slash != NULL ? slash + 1 : frame->file,
+                                    frame->line);
+    }
+    return crn_store_print(store, "only %s of %s%s points to it, and %s%s", words->what,
+                           words->function, lies,
+                           place->written_at != 0 ? "that is written before it is read again"
+                                                  : "nothing reads that again",
+                           where);
+}
+
+/* Its chain begins where the dead word lies: the local's name goes with the root or coroutine. */
+static void stale_chain_name(const struct builder *builder, struct crn_chain *chain,
+                             const struct place_words *words)
+{
+    struct crn_store *store = builder->report->store;
+    struct crn_link *first = chain->count > 0 ? (struct crn_link *)(uintptr_t)chain->links : NULL;
+    if (first == NULL)
+        return;
+    if (first->kind == CRN_LINK_ROOT)
+        first->name =
+            crn_store_print(store, "%s, %s of %s", first->name != NULL ? first->name : "a thread",
+                            words->what, words->function);
+    else if (first->kind == CRN_LINK_CORO && first->name == NULL)
+        first->name = words->local;
+}
+
+/* Tells what is stale by its dead word; answers what its id is to know of that. */
+static uint64_t stale_tell(const struct builder *builder, const struct crn_record_leak *row,
+                           struct crn_leak *leak)
+{
+    if (row->place == 0)
+        return 0;
+    const struct crn_record_place *place = &builder->recording->places[row->place - 1];
+    const struct place_words words = place_words_get(builder, place);
+    leak->why = stale_why(builder, place, &words);
+    stale_chain_name(builder, &leak->chain, &words);
+    return words.frame->identity;
+}
+
 static void leak_make(const struct builder *builder, const struct crn_record_leak *row,
                       struct crn_leak *leak)
 {
@@ -327,13 +421,15 @@ static void leak_make(const struct builder *builder, const struct crn_record_lea
         leak->why = former_why(builder, row);
     else
         leak->chain = chain_make(builder, row->first_link, row->link_count);
+    uint64_t whose = stale_tell(builder, row, leak);
     leak->is_missed = builder->process->sample_bytes != 0 && leak->allocated == NULL;
     uint64_t key = hash_add(row->verdict, row->confidence);
     key = hash_add(key, leak->coroutine != NULL ? leak->coroutine->key : 0);
-    key = hash_add_text(key, row->verdict == CRN_VERDICT_LOST ? leak->why : NULL);
+    key =
+        hash_add_text(key, row->verdict == CRN_VERDICT_LOST || row->place != 0 ? leak->why : NULL);
     leak->family = hash_add(key, (uintptr_t)holder_name(leak));
     leak->key = hash_add(leak->family, stack_key(leak->allocated));
-    leak->id = leak_id(leak);
+    leak->id = whose != 0 ? hash_add(leak_id(leak), whose) : leak_id(leak);
 }
 
 static void amount_add(struct crn_amount *amount, const struct crn_leak *leak)

@@ -98,18 +98,28 @@ void crn_build_code(struct crn_snap_builder *builder, struct crn_range range)
     code->count++;
 }
 
-void crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count,
-                          enum crn_root_kind kind, uint32_t name)
+const uintptr_t *crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *words,
+                                      size_t count, enum crn_root_kind kind, uint32_t name)
 {
     uintptr_t *copy = crn_arena_alloc(&builder->snap->arena, count * sizeof *copy);
     if (copy == NULL)
-        return;
+        return NULL;
     memcpy(copy, words, count * sizeof *copy);
     crn_build_root(builder, (struct crn_root){.start = (uintptr_t)copy,
                                               .end = (uintptr_t)(copy + count),
                                               .kind = (uint8_t)kind,
                                               .step = 8,
                                               .name = name});
+    return copy;
+}
+
+void crn_build_walk(struct crn_snap_builder *builder, struct crn_frame frame,
+                    const uintptr_t *registers)
+{
+    if (!builder->snap->asks_stale)
+        return;
+    GROW(walks, walk_count, 1, walks_room);
+    builder->snap->walks[builder->snap->walk_count++] = (struct crn_snap_walk){frame, registers};
 }
 #undef GROW_FAILED
 

@@ -31,7 +31,7 @@ struct crn_flow_row {
 struct crn_snap_builder {
     struct crn_snap *snap;
     size_t roots_room, words_room, opaques_room, unreadable_room, shared_room, code_room,
-        coros_room, links_room, outputs_room, names_room;
+        coros_room, links_room, outputs_room, names_room, walks_room;
     const struct crn_stopped *stopped; /* ascending by thread id */
     uint32_t stopped_count;
     uintptr_t *descriptors; /* theirs and the taker's, ascending */
@@ -63,9 +63,16 @@ CRN_INLINE bool crn_root_is_left_out(enum crn_root_kind kind)
 /* Appends a root; empty ranges are dropped, and what holds nothing by choice. */
 void crn_build_root(struct crn_snap_builder *builder, struct crn_root root);
 
-/* Appends a word that is a root by itself. */
-void crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count,
-                          enum crn_root_kind kind, uint32_t name);
+/* Appends words that are roots by themselves; answers where they lie then, or NULL. */
+const uintptr_t *crn_build_root_words(struct crn_snap_builder *builder, const uintptr_t *words,
+                                      size_t count, enum crn_root_kind kind, uint32_t name);
+
+/*
+ * Appends a thread's innermost frame.  `registers`: rbx, rbp, r12 to r15, which become roots, too;
+ * NULL: they are not to be asked about.
+ */
+void crn_build_walk(struct crn_snap_builder *builder, struct crn_frame frame,
+                    const uintptr_t *registers);
 
 /* Appends words, as part of a body; answers the index of the first. */
 uint32_t crn_build_words(struct crn_snap_builder *builder, const uintptr_t *words, size_t count);

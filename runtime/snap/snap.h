@@ -23,6 +23,16 @@ struct crn_root {
     uint32_t name;        /* offset in `names`; 0: none */
 };
 
+/*
+ * A thread that stands still: where its frames begin, for whoever asks which of the words on its
+ * stack will be read again.
+ */
+enum { CRN_KEPT_REGISTERS = 6 };
+struct crn_snap_walk {
+    struct crn_frame frame;     /* the innermost */
+    const uintptr_t *registers; /* a root's: rbx, rbp, r12 to r15; NULL: not known where they lie */
+};
+
 struct crn_snap_coro {
     uint32_t id;
     uint8_t mechanism, state; /* as the registry says, but RUNNING only if a thread is on it */
@@ -142,6 +152,9 @@ struct crn_snap {
     size_t root_count;
     struct crn_snap_coro *coros;
     size_t coro_count;
+    struct crn_snap_walk *walks;
+    size_t walk_count;
+    bool asks_stale; /* words of call frames hold only what the program may read again */
     struct crn_snap_local *locals; /* ascending by slot */
     size_t local_count;
     struct crn_snap_watch *watches;

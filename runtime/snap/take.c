@@ -131,6 +131,7 @@ enum crn_status crn_snap_take(struct crn_snap *snap, const struct crn_stopped_li
     snap->is_torn = is_torn;
     snap->is_unaligned = crn_root_choice.is_unaligned;
     snap->is_aligned_only = crn_root_choice.is_aligned_only;
+    snap->asks_stale = crn_root_choice.asks_stale && !crn_root_choice.is_unaligned;
     snap->occasion = *occasion;
     snap->is_narrow = occasion->is_narrow;
     enum crn_status status = CRN_ERR_NO_MEMORY;

@@ -47,6 +47,7 @@ struct crn_root_choice {
     size_t static_tls_bytes; /* how far below its descriptor a thread's variables reach */
     bool is_unaligned;       /* a pointer may stand at any byte */
     bool is_aligned_only;    /* none stands elsewhere than at a whole word */
+    bool asks_stale;         /* dead words of call frames hold nothing: see mark/stale.h */
 };
 void crn_snap_choose_roots(const struct crn_root_choice *choice);
 

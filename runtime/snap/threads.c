@@ -167,10 +167,14 @@ static void registers_add(struct crn_snap_builder *builder, const ucontext_t *co
     uintptr_t registers[CRN_REGISTERS_MAX];
     unsigned count = crn_registers_read(context, registers);
     struct crn_range output;
-    crn_build_root_words(builder, registers, count, CRN_ROOT_REGISTER, name);
+    const uintptr_t *root =
+        crn_build_root_words(builder, registers, count, CRN_ROOT_REGISTER, name);
     if (crn_registers_output(context, &output))
         crn_build_output(builder, output);
-    if (!crn_registers_are_waiting(context))
+    /* In the middle of anything but a call, every register may be needed. */
+    bool is_waiting = crn_registers_are_waiting(context);
+    crn_build_walk(builder, crn_registers_frame(context), is_waiting ? root : NULL);
+    if (!is_waiting)
         vector_registers_add(builder, context, name);
 }
 
@@ -403,6 +407,24 @@ static void thread_add(struct crn_snap_builder *builder, const struct crn_taker 
     }
 }
 
+/*
+ * Whoever asked.  What the frames of a thread hold that ends the program is no news, though nothing
+ * in them will be read again.
+ */
+static void taker_add(struct crn_snap_builder *builder, const struct crn_taker *taker)
+{
+    const struct crn_saved_registers *saved = taker->registers;
+    size_t walks = builder->snap->walk_count;
+    if (taker->interrupted != NULL) {
+        registers_add(builder, taker->interrupted, 0);
+    } else if (saved != NULL) {
+        const uintptr_t *root = crn_build_root_words(builder, &saved->rbx, 6, CRN_ROOT_REGISTER, 0);
+        crn_build_walk(builder, (struct crn_frame){saved->pc, saved->rsp, saved->rbp, false}, root);
+    }
+    if (builder->snap->occasion.is_end)
+        builder->snap->walk_count = walks;
+}
+
 void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker *taker)
 {
     for (size_t i = 0; i < builder->descriptor_count; i++)
@@ -413,10 +435,7 @@ void crn_build_threads(struct crn_snap_builder *builder, const struct crn_taker 
     for (uint32_t i = 0; i < builder->stopped_count; i++)
         registers_add(builder, builder->stopped[i].context,
                       thread_name(builder, builder->stopped[i].tid));
-    if (taker->interrupted != NULL)
-        registers_add(builder, taker->interrupted, 0);
-    else if (taker->registers != NULL)
-        crn_build_root_words(builder, &taker->registers->rbx, 6, CRN_ROOT_REGISTER, 0);
+    taker_add(builder, taker);
     struct crn_range starts = crn_thread_starts_range();
     crn_build_root(builder, (struct crn_root){.start = starts.start,
                                               .end = starts.end,

@@ -19,6 +19,7 @@
 
 #include "sym/files.h"
 #include "sym/functions.h"
+#include "sym/locals.h"
 #include "sym/symbols.h"
 
 struct crn_image {
@@ -263,6 +264,23 @@ void crn_image_name_code(struct crn_image *image, uint64_t address,
     crn_files_guard_begin();
     code_name(image, address, visit, user);
     crn_files_guard_end();
+}
+
+const char *crn_image_name_local(struct crn_image *image, const struct crn_image_place *place)
+{
+    if (image->module == NULL)
+        return NULL;
+    crn_files_guard_begin();
+    struct crn_functions *functions = functions_get(image);
+    Dwarf_Addr inner = place->address - image->bias;
+    struct crn_scopes scopes = {.count = 0};
+    const char *name = NULL;
+    if (functions != NULL && crn_functions_find(functions, inner, &scopes) && scopes.count > 0) {
+        Dwarf_Die function = *scopes.rows[0];
+        name = crn_store_name(image->store, crn_local_name(&function, inner, place));
+    }
+    crn_files_guard_end();
+    return name;
 }
 
 const char *crn_image_name_data(struct crn_image *image, uint64_t address, uint64_t *offset)

@@ -37,6 +37,21 @@ const char *crn_image_problem(const struct crn_image *image);
 void crn_image_name_code(struct crn_image *image, uint64_t address,
                          void (*visit)(const struct crn_image_name *name, void *user), void *user);
 
+/* A slot or register of a call frame. */
+struct crn_image_place {
+    uint64_t address; /* of code that the frame was executing */
+    bool is_register;
+    unsigned reg;      /* its number in machine code, of a register */
+    int64_t offset;    /* of a slot, bytes from the frame's CFA */
+    int64_t bp_offset; /* of rbp from the CFA */
+};
+
+/*
+ * What the function at `place->address` calls the variable that lies there, as far as debugging
+ * information says; NULL: it names none.  That says where a variable is, not whether it is needed.
+ */
+const char *crn_image_name_local(struct crn_image *image, const struct crn_image_place *place);
+
 /* The symbol that covers `address` in a data segment, as the linker knows it, and how far into it
  * the address is; NULL when there is none. */
 const char *crn_image_name_data(struct crn_image *image, uint64_t address, uint64_t *offset);

@@ -358,6 +358,21 @@ struct crn_variable crn_sym_name_data(struct crn_sym *sym, const struct crn_reco
     return variable;
 }
 
+const char *crn_sym_name_local(struct crn_sym *sym, const struct crn_recording *recording,
+                               const struct crn_record_place *place)
+{
+    uint64_t address = place->pc - (place->flags & CRN_PLACE_IS_EXACT ? 0 : 1);
+    size_t module = module_of(sym, recording, &address);
+    const struct crn_image_place of_image = {
+        .address = address,
+        .is_register = (place->flags & CRN_PLACE_IS_REGISTER) != 0,
+        .reg = place->reg,
+        .offset = place->offset,
+        .bp_offset = place->bp_offset,
+    };
+    return crn_image_name_local(sym->modules[module].image, &of_image);
+}
+
 uint32_t crn_sym_frames_count(const struct crn_sym *sym)
 {
     return sym->frames_count;

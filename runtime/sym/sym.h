@@ -56,6 +56,10 @@ const struct crn_frames *crn_sym_name_code(struct crn_sym *sym,
 struct crn_variable crn_sym_name_data(struct crn_sym *sym, const struct crn_recording *recording,
                                       uint64_t address);
 
+/* The local variable in a place of the recording; NULL: nobody names one. */
+const char *crn_sym_name_local(struct crn_sym *sym, const struct crn_recording *recording,
+                               const struct crn_record_place *place);
+
 /* How many frames exist: their indices are smaller. */
 uint32_t crn_sym_frames_count(const struct crn_sym *sym);
 

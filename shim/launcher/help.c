@@ -37,9 +37,9 @@ bool crn_option_is_flag(const struct crn_option_row *row)
 static bool is_of_run(const struct crn_option_row *row)
 {
     static const char *const keys[] = {
-        "stacks",       "follow_children",    "fold_recursion", "cancel_grace_ms", "on_bad_free",
-        "detect_leaks", "leak_check_at_exit", "scrub",          "check_signal",    "check_every",
-        "check_at"};
+        "stacks",       "follow_children", "fold_recursion",     "cancel_grace_ms",
+        "on_bad_free",  "detect_leaks",    "leak_check_at_exit", "scrub",
+        "check_signal", "check_every",     "check_at",           "stale"};
     if (strncmp(row->key, "use_", 4) == 0)
         return true;
     for (unsigned i = 0; i < CRN_COUNT_OF(keys); i++)

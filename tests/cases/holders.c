@@ -82,9 +82,11 @@ static void *hold_on_stack(void *unused)
         block = NULL;
     wipe();
     pthread_barrier_wait(&is_held);
-    for (;;)
+    for (;;) {
         pause();
-    return block != NULL ? unused : NULL;
+        __asm__ volatile("" : : "r"(block)); /* it will be read again */
+    }
+    return unused;
 }
 
 static _Atomic bool is_loaded;
