@@ -78,7 +78,7 @@ def main():
                         assert all(is_told(leak) for leak in leaks
                                    if leak["class"] == "stale"), leaks
                         blocks = sum(leak["blocks"] + leak["indirect_blocks"] for leak in leaks)
-                        assert blocks in (0, 3), blocks
+                        assert blocks <= 3, blocks # an old word may hold one of them
                         if not classes:
                             missed.append((name, words))
                         else:
