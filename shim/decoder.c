@@ -7,6 +7,7 @@
 #include "shim/decoder.h"
 #include "shim/state.h"
 #include "base/switch.h"
+#include "base/sys.h"
 #include "code/decode.h"
 #include "coro/thread.h"
 #include "snap/take.h"
@@ -17,11 +18,24 @@
 
 enum { STACK_BYTES = 256 * 1024 }; /* the loader's; the program's own may be small */
 
+/* A filter would end the program for what the loader does: then without. */
+static bool loader_is_forbidden(void)
+{
+    static const int calls[] = {SYS_openat, SYS_read,     SYS_pread64, SYS_newfstatat,
+                                SYS_mmap,   SYS_mprotect, SYS_munmap,  SYS_close};
+    for (unsigned i = 0; i < CRN_COUNT_OF(calls); i++)
+        if (crn_call_is_forbidden(calls[i]))
+            return true;
+    return false;
+}
+
 static void library_load(void *unused, const struct crn_saved_registers *registers)
 {
     (void)unused;
     (void)registers;
-    void *library = dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    /* Ours takes RTLD_DEEPBIND away, for the sake of libraries that allocate; this one does not. */
+    void *(*real_dlopen)(const char *, int) = crn_shim_next("dlopen");
+    void *library = real_dlopen("libZydis.so.4.0", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
     const struct crn_decoder functions = {
         .init = library == NULL ? NULL
                                 : (uint32_t(*)(void *, int, int))dlsym(library, "ZydisDecoderInit"),
@@ -45,7 +59,7 @@ void crn_decoder_load(void)
         return;
     struct crn_thread *self = crn_shim_thread();
     int error = errno;
-    if (self == NULL)
+    if (self == NULL || loader_is_forbidden())
         return;
     uint32_t was_busy = self->is_busy;
     crn_busy_begin(self); /* what the loader allocates is nobody's leak */
