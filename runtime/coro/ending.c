@@ -343,9 +343,8 @@ static enum crn_ending ending_of(unsigned does)
 {
     if ((does & BEGINS) != 0)
         return CRN_ENDING_POOLED;
-    if ((does & STORES) != 0)
-        return CRN_ENDING_NONE; /* it goes on with something */
-    return (does & PARKS) != 0 ? CRN_ENDING_POOLED : CRN_ENDING_OVER;
+    /* One that stores goes on with something; one that only yields again may wait for a reason. */
+    return (does & (STORES | PARKS)) != 0 ? CRN_ENDING_NONE : CRN_ENDING_OVER;
 }
 
 /* Whether nothing more is done outwards of a frame, should it ever return. */

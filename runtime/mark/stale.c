@@ -129,7 +129,8 @@ static void bodies_read(struct crn_stale_look *look)
     while (look->coros->count > 0 && look->count < CANDIDATES_AT_ONCE) {
         uint32_t coro = (uint32_t)crn_worklist_pop(look->coros);
         look->coro = coro + 1;
-        crn_scan_body(&look->scan, coro);
+        if (!look->flood->mark->snap->coros[coro].never_goes_on)
+            crn_scan_body(&look->scan, coro);
         crn_scan_zone(&look->flood->scan, coro); /* its owner's */
     }
     look->coro = 0;

@@ -83,6 +83,16 @@
  * EXPECT: summary    coroutines.completed=0 coroutines.suspended=1
  * EXPECT: exit       status=0
  *
+ * RUN:    coroner run --format=json --output=report.json $CASE idles pushed
+ * EXPECT: none
+ * EXPECT: summary    coroutines.completed=0 coroutines.suspended=1
+ * EXPECT: exit       status=0
+ *
+ * RUN:    coroner run --format=json --output=report.json $CASE idles ucontext
+ * EXPECT: none
+ * EXPECT: summary    coroutines.completed=0 coroutines.suspended=1
+ * EXPECT: exit       status=0
+ *
  * RUN:    coroner run --format=json --output=report.json $CASE worker pushed
  * EXPECT: none
  * EXPECT: exit       status=0
@@ -199,6 +209,14 @@ NOINLINE static void run_yields(struct record *self)
     }
 }
 
+/* One that waits for ever in its entry function. */
+NOINLINE static void run_idles(struct record *self)
+{
+    free(make_message());
+    for (;;)
+        leave(self, &scheduler);
+}
+
 /* A worker that holds something from one task to the next. */
 NOINLINE static void run_worker(struct record *self)
 {
@@ -214,8 +232,8 @@ static const struct shape {
     const char *name;
     void (*run)(struct record *self);
 } shapes[] = {
-    {"loop", run_loop},   {"last", run_last},     {"exits", run_exits},
-    {"keeps", run_keeps}, {"yields", run_yields}, {"worker", run_worker},
+    {"loop", run_loop},     {"last", run_last},     {"exits", run_exits}, {"keeps", run_keeps},
+    {"yields", run_yields}, {"worker", run_worker}, {"idles", run_idles},
 };
 
 static void begin(void)
