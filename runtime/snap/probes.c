@@ -120,6 +120,10 @@ static void probe_add(struct crn_snap_builder *builder, const struct crn_taker *
             coro->probe = number;
             coro->mechanism = CRN_MECHANISM_PROBE;
             coro->running_node = node;
+            /* That it has ended was read from its code: what it says itself counts more. */
+            if (coro->keeps_body)
+                coro->state = CRN_CORO_SUSPENDED;
+            coro->keeps_body = coro->never_goes_on = false;
             if (state == CRN_CORO_COMPLETED || state == CRN_CORO_CANCELLED)
                 coro->state = (uint8_t)state;
             coro->is_root |= is_retired(snap, probe);
