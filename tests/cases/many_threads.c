@@ -40,9 +40,12 @@ static void *wait_for_ever(void *number)
         wipe_registers();
     }
     pthread_barrier_wait(&all_wait);
-    for (;;)
+    for (;;) {
         pause();
-    return held;
+        if (held != NULL) /* who wakes up would read it */
+            fill(held, 777);
+    }
+    return NULL;
 }
 
 int main(int count, char **arguments)
