@@ -18,10 +18,10 @@ import subprocess
 import sys
 import tempfile
 
-VERSION = 5
+VERSION = 6
 MOST = (1 << 64) - 1
 SECTIONS = ("process", "strings", "argv", "warnings", "modules", "nodes", "coros", "leaks", "links",
-            "findings", "objects", "samples", "live", "memory")
+            "findings", "objects", "samples", "live", "memory", "places")
 ABANDONED, LOST = 4, 5
 
 
@@ -52,8 +52,8 @@ def coro(name=0, entry=0, created=0, suspended=0, number=0):
 
 
 def leak(verdict=LOST, why=0, stack=0, coroutine=0, first=0, links=0, blocks=1, size=1, behind=0):
-    return struct.pack("<8I9Q", verdict, 1, why, stack, coroutine, 1, first, links, blocks, size,
-                       behind, behind, size, size, size, size, 0)
+    return struct.pack("<8I9Q2I", verdict, 1, why, stack, coroutine, 1, first, links, blocks, size,
+                       behind, behind, size, size, size, size, 0, 0, 0)
 
 
 def link(kind, name=0, coroutine=0, root=0):

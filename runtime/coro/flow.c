@@ -275,12 +275,18 @@ bool crn_flow_never_returns(const struct crn_code *code, uintptr_t return_addres
  */
 static uintptr_t behind_saver(const struct walk *walk)
 {
-    enum { TEST_BYTES = 2, JE = 0x74, JNE = 0x75 };
+    enum { TEST_BYTES = 2, COMPARE_BYTES = 3, JE = 0x74, JNE = 0x75 };
     static const uint8_t test_eax[TEST_BYTES] = {0x85, 0xc0};
-    uintptr_t at = walk->from + TEST_BYTES;
-    struct step branch = step_at(walk, at);
-    if (branch.kind != BRANCH || memcmp((const void *)walk->from, test_eax, TEST_BYTES) != 0 ||
+    static const uint8_t compare_eax[COMPARE_BYTES] = {0x83, 0xf8, 0};
+    if (!crn_code_holds(walk->code, walk->from, COMPARE_BYTES) ||
         !crn_switcher_of(walk->code, walk->from).is_saver)
+        return walk->from;
+    bool is_test = memcmp((const void *)walk->from, test_eax, TEST_BYTES) == 0;
+    if (!is_test && memcmp((const void *)walk->from, compare_eax, COMPARE_BYTES) != 0)
+        return walk->from;
+    uintptr_t at = walk->from + (is_test ? TEST_BYTES : COMPARE_BYTES);
+    struct step branch = step_at(walk, at);
+    if (branch.kind != BRANCH)
         return walk->from;
     const uint8_t *opcode = (const uint8_t *)at;
     uint8_t which = opcode[0] == 0x0f ? opcode[1] - 0x10 : opcode[0];
