@@ -2,6 +2,7 @@
  * Which frame a candidate belongs to, and what its code says.  See stale.h.
  */
 #include "mark/stale.h"
+#include "snap/readable.h"
 #include "base/sort.h"
 #include "code/decode.h"
 #include "liveness/liveness.h"
@@ -222,9 +223,7 @@ static void walk_ask(struct walk *walk)
 static struct crn_stack_bounds bounds_find(const struct crn_snap *snap, uintptr_t sp,
                                            struct crn_stack_bounds bounds)
 {
-    for (size_t i = 0; i < snap->unreadable_count; i++)
-        if (snap->unreadable[i].start >= sp && snap->unreadable[i].start < bounds.end)
-            bounds.end = snap->unreadable[i].start;
+    bounds.end = crn_readable_end(snap, sp, bounds.end);
     return bounds;
 }
 

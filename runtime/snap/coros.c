@@ -65,7 +65,9 @@ static void coro_add(struct crn_snap_builder *builder, const struct crn_coro *co
     enum crn_ending ending =
         body.is_exact
             ? crn_ending_find(builder->endings, &builder->snap->code, stopped,
-                              (struct crn_stack_bounds){coro->stack_start, coro->stack_end})
+                              (struct crn_stack_bounds){
+                                  coro->stack_start,
+                                  crn_readable_end(builder->snap, stopped.sp, coro->stack_end)})
             : CRN_ENDING_NONE;
     uint32_t index = crn_build_coro(
         builder, (struct crn_snap_coro){
@@ -138,12 +140,9 @@ static void opaques_tidy(struct crn_snap *snap)
  */
 static uint32_t suspended_node_get(const struct crn_snap *snap, const struct crn_snap_coro *coro)
 {
-    uintptr_t end = coro->stack_end;
     if (coro->state != CRN_CORO_SUSPENDED || coro->stopped.pc == 0)
         return 0;
-    size_t at = crn_unreadable_above(snap, coro->stopped.sp);
-    if (at < snap->unreadable_count && snap->unreadable[at].start < end)
-        end = snap->unreadable[at].start;
+    uintptr_t end = crn_readable_end(snap, coro->stopped.sp, coro->stack_end);
     return crn_stack_capture_still(&crn_tree, coro->stopped,
                                    (struct crn_stack_bounds){coro->stack_start, end});
 }

@@ -33,6 +33,14 @@ size_t crn_unreadable_above(const struct crn_snap *snap, uintptr_t address)
     return low;
 }
 
+uintptr_t crn_readable_end(const struct crn_snap *snap, uintptr_t start, uintptr_t end)
+{
+    size_t at = crn_unreadable_above(snap, start);
+    if (at == snap->unreadable_count || snap->unreadable[at].start >= end)
+        return end;
+    return snap->unreadable[at].start > start ? snap->unreadable[at].start : start;
+}
+
 bool crn_has_guard_below(const struct crn_snap *snap, uintptr_t address)
 {
     size_t at = crn_unreadable_above(snap, address - 1);

@@ -40,6 +40,9 @@ void crn_readable_for_each(const struct crn_snap *snap, struct crn_range range, 
 /* The first unreadable range that ends above `address`, as an index. */
 size_t crn_unreadable_above(const struct crn_snap *snap, uintptr_t address);
 
+/* As far as [start, end) can be read: its end, or where the first unreadable range of it begins. */
+uintptr_t crn_readable_end(const struct crn_snap *snap, uintptr_t start, uintptr_t end);
+
 /* Whether the program has no access to what lies just below `address`: a guard page. */
 bool crn_has_guard_below(const struct crn_snap *snap, uintptr_t address);
 
