@@ -70,6 +70,8 @@ static void piece_add(const char *piece, size_t bytes, void *user)
 {
     struct readable *readable = user;
     size_t room = READABLE_MAX - readable->count;
+    if (bytes == 0)
+        return; /* a piece that is none may come without a place */
     memcpy(readable->text + readable->count, piece, bytes < room ? bytes : room);
     readable->count += bytes < room ? bytes : room;
     if (bytes > room)
