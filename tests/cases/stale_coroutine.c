@@ -4,7 +4,6 @@
  *
  * RUN:    coroner run --format=json --output=report.json $CASE ucontext
  * EXPECT: stale  blocks=1 bytes=4096 allocated_in=make_bitmap coroutine=begin mechanism=ucontext
- * EXPECT: chain coroutine begin
  * EXPECT: exit   status=23
  *
  * RUN:    coroner run --format=json --output=report.json $CASE ucontext twin
